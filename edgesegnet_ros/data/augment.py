@@ -1,0 +1,82 @@
+"""Random views of labelled images, for training."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from edgesegnet_ros.data.camvid import VOID
+
+
+def random_view(
+    image: np.ndarray,
+    labels: np.ndarray,
+    frame: tuple[int, int],
+    crop: tuple[int, int],
+    scales: tuple[float, float],
+    random: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """A scaled, cropped, mirrored and recoloured view.
+
+    The picture is first stretched to `frame`, the size that the network will see whole pictures
+    at, times a random scale; what a crop has beyond the picture is grey and void.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        labels: (H, W) uint8.
+        frame: Height and width that stand for scale 1.
+        crop: Height and width of the view.
+        scales: Smallest and largest scale, drawn log-uniformly; the aspect varies by a tenth.
+        random: Source of all chance.
+
+    Returns:
+        (crop, 3) uint8 and (crop) uint8.
+    """
+    scale = np.exp(random.uniform(np.log(scales[0]), np.log(scales[1])))
+    aspect = np.exp(random.uniform(-0.1, 0.1))
+    height = max(16, round(frame[0] * scale))
+    width = max(16, round(frame[1] * scale * aspect))
+    shrinks = height * width < labels.size
+    image = cv2.resize(
+        image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    )
+    labels = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+    top = _corner(height, crop[0], random)
+    left = _corner(width, crop[1], random)
+    image = _cut(image, top, left, crop, 114)
+    labels = _cut(labels, top, left, crop, VOID)
+    if random.random() < 0.5:
+        image, labels = image[:, ::-1], labels[:, ::-1]
+    return recolour(image, random), np.ascontiguousarray(labels)
+
+
+def _corner(size: int, crop: int, random: np.random.Generator) -> int:
+    return int(random.integers(min(0, size - crop), max(0, size - crop) + 1))
+
+
+def _cut(
+    picture: np.ndarray, top: int, left: int, crop: tuple[int, int], fill: int
+) -> np.ndarray:
+    """The crop at a corner that may lie outside the picture."""
+    out = np.full(crop + picture.shape[2:], fill, picture.dtype)
+    inside = picture[max(0, top) : top + crop[0], max(0, left) : left + crop[1]]
+    row, column = max(0, -top), max(0, -left)
+    out[row : row + inside.shape[0], column : column + inside.shape[1]] = inside
+    return out
+
+
+def recolour(image: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Vary brightness, contrast, gamma, colour balance and saturation of (H, W, 3) uint8 RGB."""
+    levels = np.arange(256, dtype=np.float32) / 255.0
+    gamma = np.exp(random.uniform(-0.3, 0.3))
+    contrast, brightness = random.uniform(0.75, 1.3), random.uniform(-0.12, 0.12)
+    balance = random.uniform(0.92, 1.08, 3)
+    curve = (levels**gamma - 0.5) * contrast + 0.5 + brightness
+    table = np.clip(curve[:, None] * balance * 255.0, 0, 255).astype(np.uint8)
+    image = cv2.LUT(np.ascontiguousarray(image), table.reshape(1, 256, 3))
+    grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    saturation = random.uniform(0.6, 1.3)
+    image = cv2.addWeighted(image, saturation, grey, 1.0 - saturation, 0.0)
+    if random.random() < 0.15:
+        image = cv2.GaussianBlur(image, (3, 3), random.uniform(0.3, 1.2))
+    return image

@@ -1,0 +1,68 @@
+"""Pixel accuracy and mIoU, void left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torchmetrics.functional.classification import multiclass_confusion_matrix
+
+from edgesegnet_ros.data.camvid import VOID
+
+
+@dataclass
+class Scores:
+    """A confusion matrix and what is read from it.
+
+    Attributes:
+        confusion: (classes, classes) int64 pixel counts; rows are the true classes.
+        images: Number of images counted.
+    """
+
+    confusion: np.ndarray
+    images: int = 0
+
+    @classmethod
+    def empty(cls, num_classes: int) -> Scores:
+        """Scores of no image."""
+        return cls(np.zeros((num_classes, num_classes), np.int64))
+
+    def add(self, predicted: np.ndarray, labels: np.ndarray) -> None:
+        """Count one image.
+
+        Args:
+            predicted: (H, W) uint8 class ids; 255 (unlabelled by choice) counts as wrong.
+            labels: (H, W) uint8 class ids; 255 (void) is not counted.
+        """
+        known = labels != VOID
+        truth = torch.from_numpy(labels[known].astype(np.int64))
+        guess = torch.from_numpy(predicted[known].astype(np.int64))
+        # One more class takes the pixels that the network declined to label.
+        classes = len(self.confusion)
+        guess[guess >= classes] = classes
+        matrix = multiclass_confusion_matrix(guess, truth, num_classes=classes + 1).numpy()
+        self.confusion += matrix[:classes, :classes]
+        self._declined += matrix[:classes, classes]
+        self.images += 1
+
+    def __post_init__(self) -> None:
+        self._declined = np.zeros(len(self.confusion), np.int64)
+
+    @property
+    def pixel_accuracy(self) -> float:
+        """Share of the labelled pixels that are right, 0-1; nan without any."""
+        total = self.confusion.sum() + self._declined.sum()
+        return float(np.trace(self.confusion) / total) if total else float('nan')
+
+    @property
+    def iou(self) -> np.ndarray:
+        """(classes,) intersection over union, 0-1; nan for a class that never occurs."""
+        hits = np.diag(self.confusion).astype(np.float64)
+        union = self.confusion.sum(0) + self.confusion.sum(1) + self._declined - hits
+        return np.divide(hits, union, out=np.full(len(hits), np.nan), where=union > 0)
+
+    @property
+    def miou(self) -> float:
+        """Mean of the classes' IoU that occur, 0-1."""
+        return float(np.nanmean(self.iou)) if self.images else float('nan')

@@ -1,0 +1,1 @@
+"""What is computed: EdgeSegNet, its inference form, its cost and its weights files."""

@@ -1,0 +1,109 @@
+"""Weights files: safetensors in half precision, with what is needed to use them.
+
+A safetensors file holds arrays and text alone, so loading one executes nothing from it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Dict, NamedTuple, Tuple, Union
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from edgesegnet_ros.errors import EdgeSegNetError
+from edgesegnet_ros.network.edgesegnet import EdgeSegNet
+from edgesegnet_ros.network.fold import fold_norms
+
+FORMAT = 'edgesegnet_ros/1'
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class WeightsError(EdgeSegNetError):
+    """A weights file that is missing, truncated or of something else."""
+
+
+class WeightsInfo(NamedTuple):
+    """What a weights file says of itself.
+
+    Attributes:
+        classes: Name of the class file that the outputs follow.
+        num_classes: Outputs of the classifier.
+        input_size: Height and width that it was trained for.
+        mean: Subtracted from red, green and blue in 0-1.
+        std: Divides the difference.
+        temperature: Divides the logits before a softmax is read as a confidence.
+    """
+
+    classes: str
+    num_classes: int
+    input_size: Tuple[int, int]
+    mean: Tuple[float, float, float] = IMAGENET_MEAN
+    std: Tuple[float, float, float] = IMAGENET_STD
+    temperature: float = 1.0
+
+
+def save_weights(
+    path: Union[str, Path],
+    model: EdgeSegNet,
+    info: WeightsInfo,
+    dtype: torch.dtype = torch.float16,
+) -> None:
+    """Write `model` without its training norms, whole or not at all."""
+    path = Path(path)
+    tensors: Dict[str, torch.Tensor] = {
+        name: (value.to(dtype) if value.is_floating_point() else value).contiguous().cpu()
+        for name, value in fold_norms(model).state_dict().items()
+    }
+    partial = path.with_name(path.name + '.partial')
+    save_file(tensors, str(partial), {'format': FORMAT, 'info': json.dumps(info._asdict())})
+    os.replace(str(partial), str(path))
+
+
+def load_weights(path: Union[str, Path]) -> Tuple[EdgeSegNet, WeightsInfo]:
+    """Read a model, in fp32 and evaluation mode.
+
+    Raises:
+        WeightsError: The file is missing, truncated, or not of this network.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsError(
+            f'{path}: no such weights file; give `model` the name of a shipped model or the path '
+            'of a .safetensors file that `edgesegnet train` wrote'
+        )
+    try:
+        with safe_open(str(path), framework='pt') as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(
+            f'{path}: not a whole safetensors file ({error}); copy it again, or train one with '
+            '`edgesegnet train`'
+        ) from None
+    if metadata.get('format') != FORMAT:
+        raise WeightsError(
+            f'{path}: a safetensors file, but not one of {FORMAT}; use one that '
+            '`edgesegnet train` wrote'
+        )
+    try:
+        fields = json.loads(metadata['info'])
+        info = WeightsInfo(**{
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in fields.items()
+        })  # fmt: skip
+        model = EdgeSegNet(info.num_classes)
+        model.load_state_dict({
+            name: value.float() if value.is_floating_point() else value
+            for name, value in tensors.items()
+        })  # fmt: skip
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise WeightsError(
+            f'{path}: does not fit EdgeSegNet ({str(error).splitlines()[0]}); use a file that '
+            '`edgesegnet train` wrote'
+        ) from None
+    return model.eval(), info

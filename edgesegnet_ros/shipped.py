@@ -1,0 +1,73 @@
+"""Where the files that come with the package are: class files, models, parameters, RViz."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Iterator, List
+
+from edgesegnet_ros.errors import EdgeSegNetError
+
+PACKAGE = 'edgesegnet_ros'
+FOLDERS = {
+    'classes': ('config/classes', '.yaml'),
+    'config': ('config', '.yaml'),
+    'models': ('models', '.safetensors'),
+}
+"""Kinds of shipped files: their folder, and the suffix that a bare name stands without."""
+
+
+class ShippedFileError(EdgeSegNetError):
+    """A name that is neither a shipped file's nor a path."""
+
+
+def share_folders() -> Iterator[Path]:
+    """Every folder that may hold config/ and models/, the likeliest first.
+
+    These are a checkout's root, the package itself after a plain pip install, and
+    share/edgesegnet_ros of the prefix that colcon installed to.
+    """
+    package = Path(__file__).resolve().parent
+    if (package.parent / 'package.xml').is_file():
+        yield package.parent
+    yield package
+    for parent in Path(__file__).absolute().parents:
+        yield parent / 'share' / PACKAGE
+    for prefix in os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep):
+        if prefix:
+            yield Path(prefix) / 'share' / PACKAGE
+
+
+def names(kind: str) -> List[str]:
+    """Names of the shipped files of a kind, sorted."""
+    folder, suffix = FOLDERS[kind]
+    for share in share_folders():
+        if (share / folder).is_dir():
+            return sorted(path.stem for path in (share / folder).glob('*' + suffix))
+    return []
+
+
+def find(kind: str, name: str) -> Path:
+    """The file that a user means.
+
+    Args:
+        kind: A key of FOLDERS.
+        name: A shipped file's bare name, or a path (it has a separator or the suffix).
+
+    Returns:
+        A path; for one that the user gave, not checked to exist.
+
+    Raises:
+        ShippedFileError: A bare name that no shipped file has.
+    """
+    folder, suffix = FOLDERS[kind]
+    if os.sep in name or name.endswith(suffix):
+        return Path(name).expanduser()
+    for share in share_folders():
+        candidate = share / folder / (name + suffix)
+        if candidate.is_file():
+            return candidate
+    raise ShippedFileError(
+        f'no shipped {folder} file is named {name!r}; there are {", ".join(names(kind)) or "none"}'
+        f', or give the path of a {suffix} file'
+    )

@@ -1,0 +1,1 @@
+"""Training on CamVid and rendered streets."""
