@@ -1,0 +1,114 @@
+"""The course of the road, and the view along it from one place.
+
+A street is laid out in road coordinates: s metres along the centre line, d metres to its right,
+h metres above the road. The heading is a sum of a few sines of s, so that any stretch of an
+endless road can be computed without what lies before it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .camera import PinholeCamera
+
+BEHIND, AHEAD, STEP = 20.0, 190.0, 1.0  # metres of road computed around the camera
+
+
+class Course:
+    """Heading of the centre line as a function of s.
+
+    Args:
+        rng: source of the bends.
+        bend: 0 for a straight road, 1 for a winding one.
+    """
+
+    def __init__(self, rng: np.random.Generator, bend: float) -> None:
+        length = np.array([1100.0, 430.0, 210.0]) * rng.uniform(0.8, 1.25, 3)
+        curvature = np.array([0.0022, 0.0020, 0.0010]) * rng.uniform(0.4, 1.0, 3) * bend
+        self._wave = 2 * np.pi / length
+        self._amplitude = curvature / self._wave
+        self._phase = rng.uniform(0, 2 * np.pi, 3)
+
+    def heading(self, s: np.ndarray | float) -> np.ndarray:
+        """Direction of the road at s in radians, positive to the right."""
+        s = np.asarray(s, float)[..., None]
+        return (self._amplitude * np.sin(self._wave * s + self._phase)).sum(-1)
+
+
+class View:
+    """What stands where for a camera at one place on the course.
+
+    Args:
+        camera: the camera.
+        course: the road.
+        s: place of the camera along the road in metres.
+        d: place across the road in metres.
+
+    Attributes:
+        camera: the camera.
+        s: as given.
+        d: as given.
+        yaw: absolute heading of the camera in radians.
+    """
+
+    def __init__(self, camera: PinholeCamera, course: Course, s: float, d: float) -> None:
+        self.camera, self.s, self.d = camera, s, d
+        grid = np.arange(-BEHIND, AHEAD + STEP, STEP)
+        heading = course.heading(s + grid)
+        self.yaw = float(course.heading(s))
+        middle = course.heading(s + grid[:-1] + STEP / 2) - self.yaw
+        x = np.concatenate([[0.0], np.cumsum(np.sin(middle) * STEP)])
+        z = np.concatenate([[0.0], np.cumsum(np.cos(middle) * STEP)])
+        start = int(BEHIND / STEP)
+        self._grid = grid
+        self._x, self._z = x - x[start] - d, z - z[start]
+        self._heading = heading - self.yaw
+
+    def heading(self, s: np.ndarray | float) -> np.ndarray:
+        """Direction of the road at s relative to the camera's, in radians."""
+        return np.interp(np.asarray(s) - self.s, self._grid, self._heading)
+
+    def place(self, s, d, h=0.0) -> np.ndarray:
+        """Points of the camera frame from road coordinates.
+
+        Args:
+            s: metres along the road; arrays broadcast with the others.
+            d: metres to the right of the centre line.
+            h: metres above the road.
+
+        Returns:
+            (..., 3) float array in metres.
+        """
+        along = np.asarray(s, float) - self.s
+        turn = np.interp(along, self._grid, self._heading)
+        x = np.interp(along, self._grid, self._x) + d * np.cos(turn)
+        z = np.interp(along, self._grid, self._z) - d * np.sin(turn)
+        return np.stack(np.broadcast_arrays(x, h, z), axis=-1)
+
+    def pixels(self, s, d, h=0.0) -> np.ndarray:
+        """(..., 2) pixels of road coordinates; see `place`."""
+        return self.camera.project(self.place(s, d, h))
+
+    def pose(self, s: float, d: float, local: np.ndarray, yaw: float = 0.0) -> np.ndarray:
+        """Points of an object that stands on the road.
+
+        Args:
+            s: place of the object's origin along the road.
+            d: place across it.
+            local: (..., 3) points in the object's frame: right, up, forward.
+            yaw: the object's turn against the road's direction, radians, positive to the right.
+
+        Returns:
+            (..., 3) points of the camera frame.
+        """
+        turn = float(self.heading(s)) + yaw
+        sine, cosine = np.sin(turn), np.cos(turn)
+        origin = self.place(s, d)
+        return np.stack([origin[0] + local[..., 0] * cosine + local[..., 2] * sine,
+                         local[..., 1] + origin[1],
+                         origin[2] - local[..., 0] * sine + local[..., 2] * cosine], axis=-1)
+
+    def rows_of_road(self, depth: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The centre line at given depths: its s, its x (metres) and its relative heading."""
+        return (self.s + np.interp(depth, self._z, self._grid),
+                np.interp(depth, self._z, self._x), np.interp(depth, self._z, self._heading))

@@ -1,0 +1,327 @@
+"""Where things stand: the street's cross-section, its blocks, and the traffic that moves on it.
+
+The road is cut into blocks of `BLOCK` metres; what stands in a block depends on the street's seed
+and the block's number alone. What moves comes in streams: slot k of a stream is at
+`k * spacing + jitter + speed * time`, so that any frame can be drawn without those before it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from .buildings import House
+from .facades import FACADES, bays
+from .furniture import Bollard, Lamp, Run, SignPost, TrafficLight
+from .labels import PAVEMENT, TREE
+from .people import Bicyclist, Pedestrian
+from .textures import FOLIAGE
+from .vegetation import Bush, Tree
+from .vehicles import BODIES, BUS_COLORS, COLORS, Car
+
+BLOCK = 48.0
+WHITE_PAINT = np.array([214, 214, 206], float)
+
+
+@dataclass(frozen=True)
+class Section:
+    """Cross-section and colours of the street.
+
+    Attributes:
+        half_road: half the width of the carriageway in metres.
+        pavement: width of each pavement.
+        verge: width of the grass behind it, 0 for none.
+        setback: distance of the fronts from the pavement.
+        drive: +1 where one drives on the right, -1 on the left.
+        road_color: RGB; so the others.
+        beyond_label: class of the ground behind the pavement.
+        slab: spacing of the pavement's joints.
+        grain: which ground texture.
+    """
+
+    half_road: float
+    pavement: float
+    verge: float
+    setback: float
+    drive: int
+    road_color: np.ndarray
+    pavement_color: np.ndarray
+    kerb_color: np.ndarray
+    grass: np.ndarray
+    beyond_color: np.ndarray
+    beyond_label: int
+    slab: float
+    grain: int
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Things that follow one another at one speed."""
+
+    kind: str
+    d: float
+    speed: float
+    spacing: float
+    seed: int
+
+
+class Layout:
+    """All that a street holds.
+
+    Args:
+        seed: the street's seed.
+        lights: whether vehicles drive with lamps on.
+    """
+
+    def __init__(self, seed: int, lights: bool) -> None:
+        rng = np.random.default_rng([seed, 11])
+        self.seed, self._lights = seed, lights
+        self.urban = rng.uniform(0, 1)  # 0 garden suburb, 1 town centre
+        green = self.urban < .55
+        half, drive = rng.uniform(3.3, 5.4), int(rng.choice([-1, 1]))
+        road = rng.uniform(78, 116) * np.array([1.0, 1.0, 1.03])
+        pave = rng.uniform(118, 160) * np.array([1.0, .97, .93]) * rng.uniform(.95, 1.05, 3)
+        grass = np.array([88, 106, 54]) * rng.uniform(.8, 1.15)
+        self.section = Section(
+            half, rng.uniform(1.9, 3.6), rng.uniform(.8, 2.5) if green and rng.random() < .6 else 0,
+            rng.uniform(2.5, 6) if green else rng.uniform(0, .5), drive, road, pave,
+            np.clip(pave * 1.12, 0, 215), grass, grass if green else pave * .9,
+            TREE if green else PAVEMENT, rng.uniform(.8, 1.6), int(rng.integers(3)))
+        self.lane = drive * half * .5
+        self._styles = rng.choice(FACADES, 12, replace=False)
+        self._trees = rng.choice(FOLIAGE, 4, replace=False)
+        self._bare = rng.random() < .25
+        self._parked = rng.uniform(.25, .75)
+        self._steel = int(rng.integers(5))
+        self._fences = rng.integers(12, size=3)
+        self._dash = rng.uniform(2, 4), rng.uniform(3, 6)
+        self._edge_lines = rng.random() < .5
+        self._double = rng.random() < .25
+        self.standing_in = lru_cache(maxsize=12)(self._standing_in)
+        self._streams = self._draw_streams(rng)
+
+    def _draw_streams(self, rng: np.random.Generator) -> list[Stream]:
+        half, pavement, drive = (self.section.half_road, self.section.pavement,
+                                 self.section.drive)
+        streams = [Stream('car', -self.lane, -rng.uniform(8, 12), rng.uniform(28, 60), 1)]
+        for number, side in enumerate((-1, 1)):
+            for lane, speed in ((.35, 1.3), (.7, -1.2)):
+                streams.append(Stream('pedestrian', side * (half + pavement * lane),
+                                      speed * rng.uniform(.8, 1.2), rng.uniform(11, 24),
+                                      10 + number * 2 + int(speed < 0)))
+        streams.append(Stream('bicyclist', drive * (half - .9), rng.uniform(3.5, 5),
+                              rng.uniform(24, 38), 20))
+        streams.append(Stream('bicyclist', -drive * (half - .8), -rng.uniform(3.5, 5),
+                              rng.uniform(26, 44), 21))
+        return streams
+
+    def _crossroads(self, block: int) -> tuple[float, float, int] | None:
+        rng = np.random.default_rng([self.seed, 12, block + 100000])
+        if rng.random() > .42:
+            return None
+        near = block * BLOCK + rng.uniform(8, BLOCK - 18)
+        return near, near + rng.uniform(6, 9), int(rng.choice([-1, 1]))
+
+    def side_streets(self, low: float, high: float):
+        """Mouths of side streets between two s: (near s, far s, side)."""
+        for block in range(int(low // BLOCK) - 1, int(high // BLOCK) + 1):
+            mouth = self._crossroads(block)
+            if mouth and mouth[1] > low and mouth[0] < high:
+                yield mouth
+
+    def _standing_in(self, block: int) -> tuple:
+        rng = np.random.default_rng([self.seed, 13, block + 100000])
+        section, things = self.section, []
+        mouth = self._crossroads(block)
+        start = block * BLOCK
+        for side in (-1, 1):
+            gap = mouth[:2] if mouth and mouth[2] == side else None
+            self._houses(rng, things, start, side, gap)
+            self._kerbside(rng, things, start, side, gap)
+            if gap:
+                things.append(TrafficLight(gap[0] - 1.5, side * (section.half_road + .7),
+                                           rng.uniform(0, 3)))
+                things.append(SignPost(gap[1] + 1.2, side * (section.half_road + .8),
+                                       int(rng.choice([1, 3, 6])), False, self._steel))
+        return tuple(things)
+
+    def _houses(self, rng, things, start, side, gap) -> None:
+        section = self.section
+        front = section.half_road + section.pavement + section.verge + section.setback
+        s, end = start, start + BLOCK
+        while s < end - 2:
+            kind = int(rng.choice(self._styles))
+            width = min(bays(kind) * 2.7 * rng.uniform(.95, 1.25), end - s)
+            if end - s - width < 3:
+                width = end - s
+            free = gap is None or s + width < gap[0] - .5 or s > gap[1] + .5
+            if not free:
+                if s < gap[0] - 3:
+                    width, free = gap[0] - .5 - s, True
+                else:
+                    s = gap[1] + .6
+                    continue
+            if rng.random() < .18 + .22 * (1 - self.urban):
+                self._garden(rng, things, s, s + width, side, front)
+            else:
+                things.append(House(s, s + width, side * (front + rng.uniform(0, .4)), kind,
+                                    int(rng.integers(5)),
+                                    rng.uniform(1.5, 3.5) if rng.random() < .75 else 0.0,
+                                    rng.uniform(.85, 1.1)))
+                if section.setback > 2 and rng.random() < .75:
+                    self._boundary(rng, things, s, s + width, side)
+            s += width
+        if gap:  # what closes the view into the side street
+            for near, far in ((gap[0] - 9, gap[0] - .5), (gap[1] + .5, gap[1] + 9)):
+                things.append(Tree((near + far) / 2, side * (front + 26), 8.0, 7.0,
+                                   int(rng.choice(self._trees))))
+
+    def _boundary(self, rng, things, start, end, side) -> None:
+        d = side * (self.section.half_road + self.section.pavement + .15)
+        if rng.random() < .6:
+            things.append(Run(start, end, d, rng.uniform(1.0, 1.7),
+                              int(rng.choice(self._fences))))
+        else:
+            things.append(Run(start, end, d, rng.uniform(.9, 1.8), int(rng.integers(3)), True))
+
+    def _garden(self, rng, things, start, end, side, front) -> None:
+        self._boundary(rng, things, start, end, side)
+        for s in np.arange(start + 1.5, end, 4.5):
+            height = rng.uniform(5, 11)
+            things.append(Tree(s, side * (front + rng.uniform(2, 6)), height,
+                               height * rng.uniform(.6, .9), int(rng.choice(self._trees)),
+                               self._bare and rng.random() < .6))
+            things.append(Bush(s + 1, side * (front + rng.uniform(.2, 1.5)), rng.uniform(1.2, 2.6),
+                               int(rng.integers(FOLIAGE))))
+
+    def _kerbside(self, rng, things, start, side, gap) -> None:
+        section = self.section
+
+        def free(low, high):
+            return gap is None or high < gap[0] - 1 or low > gap[1] + 1
+
+        kerb = side * (section.half_road + .45)
+        for s in start + np.array([9.0, 33.0]) + rng.uniform(-3, 3, 2) + (side > 0) * 10:
+            if free(s, s):
+                things.append(Lamp(s, kerb, rng.uniform(5.5, 8), self._steel))
+        for s in start + np.array([4.0, 20.0, 38.0]) + rng.uniform(-3, 3, 3):
+            if free(s, s) and rng.random() < .8:
+                facing = side == section.drive or rng.random() < .5
+                things.append(SignPost(s, kerb + side * rng.uniform(0, .3),
+                                       int(rng.integers(7)), not facing, int(rng.integers(5))))
+        if rng.random() < .4:
+            for s in start + 2 + np.arange(5) * 2.2 + rng.uniform(0, 25):
+                if free(s, s):
+                    things.append(Bollard(s, kerb, self._steel))
+        if rng.random() < .3 + .3 * self.urban:
+            low = start + rng.uniform(0, BLOCK - 16)
+            high = low + rng.choice([8.0, 12.0, 14.0])
+            if free(low, high):
+                things.append(Run(low, high, kerb, 1.05, int(rng.choice([2, 3, 6, 7, 10, 11]))))
+        if rng.random() < .75:
+            for s in start + np.arange(3, BLOCK, rng.uniform(9, 16)) + rng.uniform(0, 4):
+                if free(s - 2, s + 2):
+                    height = rng.uniform(4.5, 8.5)
+                    things.append(Tree(s, kerb + side * .5, height, height * rng.uniform(.5, .7),
+                                       int(rng.choice(self._trees)),
+                                       self._bare and rng.random() < .7))
+        if section.half_road > 3.9:
+            for s in np.arange(start + 3, start + BLOCK - 3, 6.2):
+                if rng.random() < self._parked and free(s - 4, s + 4):
+                    body = int(rng.choice(4, p=[.35, .3, .22, .13]))
+                    toward = np.pi if side != section.drive else 0.0
+                    things.append(Car(s + rng.uniform(-.4, .4),
+                                      side * (section.half_road - 1.05 + rng.uniform(-.1, .1)),
+                                      body, COLORS[rng.integers(len(COLORS))],
+                                      toward + rng.normal(0, .03)))
+
+    def markings(self, low: float, high: float):
+        """Paint on the road between two s: (s corners, d corners, RGB)."""
+        section = self.section
+        dash, pause = self._dash
+        period = dash + pause
+        for s in np.arange(np.floor(low / period) * period, min(high, low + 90), period):
+            for d in ((-.14, .14) if self._double else (0.0,)):
+                yield ([s, s + dash, s + dash, s], [d - .07, d - .07, d + .07, d + .07],
+                       WHITE_PAINT)
+        if self._edge_lines:
+            for side in (-1, 1):
+                d = side * (section.half_road - .5)
+                for s in np.arange(np.floor(low / 6) * 6, min(high, low + 60), 6):
+                    yield ([s, s + 6, s + 6, s], [d - .06, d - .06, d + .06, d + .06],
+                           np.array([206, 186, 90.]) if section.grain == 1 else WHITE_PAINT)
+        for block in range(int(low // BLOCK) - 1, int(high // BLOCK) + 1):
+            rng = np.random.default_rng([self.seed, 14, block + 100000])
+            mouth = self._crossroads(block)
+            if mouth:  # give-way line across the mouth
+                d = mouth[2] * (section.half_road + .1)
+                yield ([mouth[0], mouth[1], mouth[1], mouth[0]], [d, d, d + .25, d + .25],
+                       WHITE_PAINT)
+            if rng.random() < .3:  # zebra crossing
+                s = block * BLOCK + rng.uniform(4, BLOCK - 8)
+                for d in np.arange(-section.half_road + .4, section.half_road - .6, 1.1):
+                    yield [s, s + 3, s + 3, s], [d, d, d + .55, d + .55], WHITE_PAINT
+            if rng.random() < .5:  # a mended patch, darker
+                s, d = block * BLOCK + rng.uniform(0, BLOCK), rng.uniform(-2.5, 1.5)
+                length = rng.uniform(2, 8)
+                yield ([s, s + length, s + length, s], [d, d, d + 1.4, d + 1.4],
+                       section.road_color * .8)
+
+    def standing(self, low: float, high: float) -> list:
+        """What never moves, with something of it between two s."""
+        return [thing for block in range(int(low // BLOCK), int(high // BLOCK) + 1)
+                for thing in self.standing_in(block) if low <= thing.far_end <= high]
+
+    def moving(self, low: float, high: float, time: float, car_s: float) -> list:
+        """What moves, where it is at a time.
+
+        Args:
+            low: from this s.
+            high: to this s.
+            time: in seconds.
+            car_s: place of the camera's car.
+        """
+        things = []
+        for stream in self._streams:
+            shift = stream.speed * time
+            for slot in range(int((low - shift) // stream.spacing) - 1,
+                              int((high - shift) // stream.spacing) + 1):
+                rng = np.random.default_rng([self.seed, 15, stream.seed, slot + 1000000])
+                s = (slot + rng.uniform(0, .6)) * stream.spacing + shift
+                if not low <= s <= high or rng.random() < .12:
+                    continue
+                things.extend(self._slot(stream, rng, s))
+        things.extend(self._companions(time, car_s))
+        return things
+
+    def _slot(self, stream: Stream, rng, s: float):
+        look = int(rng.integers(1 << 30))
+        if stream.kind == 'pedestrian':
+            d = stream.d + rng.uniform(-.3, .3)
+            yield Pedestrian(s, d, stream.speed, look)
+            if rng.random() < .3:
+                yield Pedestrian(s + .1, d + .6, stream.speed, look + 1)
+        elif stream.kind == 'bicyclist':
+            yield Bicyclist(s, stream.d + rng.uniform(-.2, .2), stream.speed, look)
+        else:
+            body = int(rng.choice(5, p=[.34, .28, .2, .12, .06]))
+            colors = BUS_COLORS if body == len(BODIES) - 1 else COLORS
+            yield Car(s, stream.d, body, colors[rng.integers(len(colors))], np.pi, self._lights)
+
+    def _companions(self, time: float, car_s: float):
+        """A car ahead in the lane and a bicyclist beside it, at distances that swing slowly."""
+        rng = np.random.default_rng([self.seed, 16])
+        gap = rng.uniform(13, 26) + 4 * np.sin(time * .21 + rng.uniform(0, 6))
+        body = int(rng.choice(5, p=[.36, .28, .2, .12, .04]))
+        colors = BUS_COLORS if body == len(BODIES) - 1 else COLORS
+        if rng.random() < .75:
+            yield Car(car_s + gap + BODIES[body].outline[:, 0].max(), self.lane, body,
+                      colors[rng.integers(len(colors))], 0.0, self._lights)
+        ride = rng.uniform(7.5, 11) + 1.5 * np.sin(time * .33 + rng.uniform(0, 6))
+        offset = self.section.drive * (self.section.half_road - .7)
+        if self.section.half_road > 3.9:  # beside the parked cars, not through them
+            offset -= self.section.drive * 1.6
+        yield Bicyclist(car_s + ride, offset, 4.0, int(rng.integers(1 << 30)),
+                        rng.uniform(-.25, .25))

@@ -1,0 +1,80 @@
+"""Trees and bushes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .labels import TREE
+from .painter import Painter
+from .textures import bare_crown, foliage
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A tree that always shows the same side.
+
+    Attributes:
+        s: place along the road in metres.
+        d: place across it.
+        height: metres.
+        spread: width of the crown.
+        kind: which foliage.
+        bare: whether it has lost its leaves.
+    """
+
+    s: float
+    d: float
+    height: float
+    spread: float
+    kind: int
+    bare: bool = False
+
+    @property
+    def far_end(self) -> float:
+        """s that decides when it is drawn."""
+        return self.s
+
+    def paint(self, painter: Painter, time: float) -> None:
+        """Draw trunk and crown."""
+        base = painter.view.place(self.s, self.d)
+        light = painter.weather.ambient + .3 * painter.weather.sunshine
+        clear = self.height * (.12 if self.kind % 3 == 2 else .28)
+        painter.rod(base, base + (0, clear + self.height * .15, 0), .09 + self.height * .03,
+                    (78, 64, 52), TREE, light * .9, 1.0)
+        if self.bare:
+            painter.billboard(base, self.spread * 1.1, clear * .6, self.height,
+                              bare_crown(self.kind % 4), TREE, light)
+        else:
+            painter.billboard(base, self.spread, clear, self.height, foliage(self.kind), TREE,
+                              light)
+
+
+@dataclass(frozen=True)
+class Bush:
+    """A bush down to the ground."""
+
+    s: float
+    d: float
+    size: float
+    kind: int
+
+    @property
+    def far_end(self) -> float:
+        """s that decides when it is drawn."""
+        return self.s
+
+    def paint(self, painter: Painter, time: float) -> None:
+        """Draw it."""
+        base = painter.view.place(self.s, self.d)
+        light = painter.weather.ambient + .25 * painter.weather.sunshine
+        painter.billboard(base, self.size * 1.5, -.1 * self.size, self.size,
+                          foliage(self.kind - self.kind % 3), TREE, light)
+
+
+def shadow_of(tree: Tree, count: int = 12) -> np.ndarray:
+    """Outline of a crown as (n, 2): offset across (m) and height (m)."""
+    angle = np.linspace(0, 2 * np.pi, count, endpoint=False)
+    return np.stack([np.sin(angle) * tree.spread * .45,
+                     tree.height * .62 + np.cos(angle) * tree.height * .36], -1)
