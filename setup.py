@@ -1,0 +1,61 @@
+"""Install the part of edgesegnet_ros that needs no ROS, with pip.
+
+colcon does not read this file: it goes by package.xml and CMakeLists.txt.
+"""
+
+import re
+import shutil
+from pathlib import Path
+
+from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+
+HERE = Path(__file__).resolve().parent
+SHIPPED = {'config': '**/*.yaml', 'models': '**/*'}
+EXTRAS = {
+    'train': ['torchmetrics>=1.4', 'tqdm>=4.60'],
+    'report': ['matplotlib>=3.7', 'tqdm>=4.60'],
+    'bags': ['rosbags>=0.10', 'rosbags-image>=0.10'],
+    'openvino': ['openvino>=2024.4'],
+    'test': ['hypothesis>=6.100', 'pytest>=8,<8.4', 'pytest-timeout>=2.3'],
+    'lint': ['mypy==2.4.1', 'ruff==0.17.6', 'types-PyYAML', 'types-tqdm', 'vermin>=1.6'],
+}
+
+
+class BuildWithShippedFiles(build_py):
+    """Copies config/ and models/ into the package, where edgesegnet_ros.shipped looks for them."""
+
+    def run(self):
+        super().run()
+        # An editable install finds them in the checkout.
+        if getattr(self, 'editable_mode', False):
+            return
+        for folder, pattern in SHIPPED.items():
+            for source in sorted((HERE / folder).glob(pattern)):
+                if source.is_file():
+                    target = Path(self.build_lib, 'edgesegnet_ros', source.relative_to(HERE))
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy2(str(source), str(target))
+
+
+setup(
+    name='edgesegnet_ros',
+    version=re.search(r"__version__ = '(.+)'", (HERE / 'edgesegnet_ros/__init__.py').read_text())[1],
+    description='Semantic label images and class masks for robots, from an EdgeSegNet',
+    license='Apache-2.0',
+    python_requires='>=3.8',
+    # Named, so that an editable install is a line in a .pth file: the checkout stays first on the
+    # path, ahead of what colcon installed.
+    package_dir={'': '.'},
+    packages=find_packages(include=['edgesegnet_ros', 'edgesegnet_ros.*']),
+    cmdclass={'build_py': BuildWithShippedFiles},
+    entry_points={'console_scripts': ['edgesegnet = edgesegnet_ros.cli:main']},
+    install_requires=[
+        'numpy>=1.21',
+        'opencv-python-headless>=4.5,<5',
+        'PyYAML>=5.3',
+        'safetensors>=0.4',
+        'torch>=2.0',
+    ],
+    extras_require=EXTRAS,
+)

@@ -1,0 +1,223 @@
+"""Make the environment that `make demo` and `make test` run in; quick when it is there already.
+
+Without ROS on the machine: a virtual environment with ROS 2 from wheels, and the messages of this
+package (and the two of vision_msgs that it uses) built with colcon and linked into it, so that its
+Python finds everything with nothing sourced. With ROS sourced: sourced.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pip_runs
+import sourced
+from pip_runs import Progress
+from prerequisites import (
+    Interpreter,
+    SetUpError,
+    check_tools,
+    check_wheels_exist,
+    find_python,
+)
+from workspace import ROOT, Workspace, digest
+
+REQUIREMENTS = ROOT / 'wheels/requirements'
+EXTRAS = 'train,report,bags,test,lint'
+
+BUILD_FARM_FOLDERS = """
+import pathlib, re, sys, sysconfig
+import numpy
+here = [
+    (r'/opt/python/cp\\d+-cp\\d+/lib/python3\\.\\d+/site-packages/numpy/(_core|core)/include',
+     numpy.get_include()),
+    (r'/opt/python/cp\\d+-cp\\d+/include/python3\\.\\d+', sysconfig.get_paths()['include']),
+]
+for file in pathlib.Path(sys.prefix, 'share').rglob('*.cmake'):
+    text = file.read_text()
+    new = text
+    for there, folder in here:
+        new = re.sub(there, lambda _: folder, new)
+    if new != text:
+        file.write_text(new)
+"""
+"""The wheels' CMake targets name two folders of the machine that built them."""
+
+
+def make_environment(workspace: Workspace, python: Interpreter) -> None:
+    """Create the virtual environment, unless there is one that fits."""
+    wanted = digest(workspace.kind, ROOT, python.version)
+    if workspace.stamp('environment') == wanted:
+        return
+    check_tools(python)
+    progress = Progress(f'[1/4] {workspace.venv.name} from {python}')
+    if workspace.stamp('environment'):
+        progress.note(f'the one that is there is of another kind: making it and {workspace.build.name}/ '
+                      f'and {workspace.install.name}/ anew')
+        for folder in (workspace.venv, workspace.build, workspace.install):
+            shutil.rmtree(folder, ignore_errors=True)
+    # One that the user made is kept, with the torch that is in it.
+    if not workspace.runs('import pip, sys; sys.exit(sys.version_info[:2] != '
+                          f'{python.version!r})'):
+        options = ['--clear'] + (['--system-site-packages'] if workspace.sourced else [])
+        made = subprocess.run(
+            [str(python.executable), '-m', 'venv', *options, str(workspace.venv)],
+            capture_output=True, text=True,
+        )  # fmt: skip
+        if made.returncode:
+            raise SetUpError(f'{python} could not make {workspace.venv}:\n{made.stdout}'
+                             f'{made.stderr}')
+    workspace.set_stamp('environment', wanted)
+    progress.done()
+
+
+def install_wheels(workspace: Workspace) -> None:
+    """Install ROS 2 and what builds messages, and mend the folders in the CMake files."""
+    files = [REQUIREMENTS / f'{workspace.distribution}.txt', REQUIREMENTS / 'build.txt',
+             REQUIREMENTS / 'constraints.txt']
+    wanted = digest(*files)
+    if workspace.stamp('wheels') == wanted:
+        return
+    progress = Progress(f'[2/4] ROS 2 {workspace.distribution.capitalize()} from wheels')
+    pip_runs.install(
+        workspace.python,
+        ['-r', str(files[0]), '-r', str(files[1]), '-c', str(files[2])],
+        progress,
+        workspace.log,
+    )
+    mended = workspace.run_python(BUILD_FARM_FOLDERS)
+    if mended.returncode:
+        raise SetUpError(f"the wheels' CMake files could not be mended:\n{mended.stderr}")
+    workspace.set_stamp('wheels', wanted)
+    progress.done()
+
+
+def install_package(workspace: Workspace) -> None:
+    """Install this package in place, with torch and everything that its commands need."""
+    files = [ROOT / 'setup.py', REQUIREMENTS / 'constraints.txt']
+    wanted = digest(*files)
+    if workspace.stamp('package') == wanted:
+        return
+    progress = Progress('[3/4] torch, OpenCV and the tools of a workstation')
+    pip_runs.install(
+        workspace.python,
+        [*torch_to_install(workspace, progress), '--no-build-isolation',
+         '-e', f'{ROOT}[{EXTRAS}]', '-c', str(files[1])],
+        progress,
+        workspace.log,
+    )  # fmt: skip
+    workspace.set_stamp('package', wanted)
+    progress.done()
+
+
+def torch_to_install(workspace: Workspace, progress: Progress) -> list[str]:
+    """What to ask pip for: nothing where a torch is there already."""
+    there = workspace.run_python('from importlib.metadata import version; print(version("torch"))')
+    if there.returncode == 0:
+        progress.note(f'keeping the torch {there.stdout.strip()} that is there')
+        return []
+    return [workspace.torch_spec]
+
+
+def build_messages(workspace: Workspace) -> None:
+    """Build this package with colcon, and vision_msgs beside it where there is none."""
+    wanted = workspace.build_digest()
+    if workspace.stamp('messages') == wanted and workspace.install.is_dir():
+        return
+    progress = Progress(f'[4/4] colcon build into {workspace.install.name}/')
+    environment = dict(os.environ)
+    command = ['colcon', '--log-base', str(workspace.build / 'log'), 'build']
+    command += ['--paths', str(source_folder(workspace))]
+    options = ['-DBUILD_TESTING=OFF', '-DCMAKE_BUILD_TYPE=Release']
+    if not workspace.sourced:
+        command += [str(ROOT / 'wheels/vision_msgs')]
+        options += [f'-DPython3_EXECUTABLE={workspace.python}']
+        environment.pop('PYTHONPATH', None)
+        environment['PATH'] = f'{workspace.venv / "bin"}{os.pathsep}{environment["PATH"]}'
+        for name in ('AMENT_PREFIX_PATH', 'CMAKE_PREFIX_PATH'):
+            environment[name] = str(workspace.venv)
+    command += ['--merge-install', '--symlink-install', '--build-base', str(workspace.build),
+                '--install-base', str(workspace.install), '--cmake-args', *options]
+    with workspace.log.open('a') as log:
+        print('+', *command, file=log, flush=True)
+        built = subprocess.run(command, cwd=ROOT, env=environment, text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        log.write(built.stdout)
+    if built.returncode:
+        raise SetUpError(f'colcon could not build the messages (everything it said: '
+                         f'{workspace.log}):\n{built.stdout[-3000:]}')
+    if workspace.sourced:
+        sourced.write_command(workspace)
+    else:
+        link_messages(workspace)
+    workspace.set_stamp('messages', wanted)
+    progress.done()
+
+
+def source_folder(workspace: Workspace) -> Path:
+    """The checkout under a name that the environment does not lie below.
+
+    CMake refuses to export targets whose include folders (here NumPy's, in .venv) are part of the
+    source folder.
+    """
+    source = workspace.build / 'source/edgesegnet_ros'
+    source.parent.mkdir(parents=True, exist_ok=True)
+    if not source.is_symlink():
+        source.symlink_to(ROOT)
+    return source
+
+
+def link_messages(workspace: Workspace) -> None:
+    """Let the environment's Python find what colcon installed.
+
+    The wheels' loader looks for type support libraries in the environment's lib/, so links to
+    ours lie there; a .pth file names the folder of the Python modules, after the checkout.
+    """
+    libraries = workspace.venv / 'lib'
+    for link in libraries.glob('*.so'):
+        if link.is_symlink() and workspace.install in Path(os.readlink(link)).parents:
+            link.unlink()
+    for library in (workspace.install / 'lib').glob('*.so'):
+        (libraries / library.name).symlink_to(library)
+    for modules in workspace.install.glob('lib/python3*/site-packages'):
+        beside = libraries / modules.parent.name / 'site-packages/edgesegnet_ros_messages.pth'
+        beside.write_text(f'{modules}\n')
+
+
+def main() -> int:
+    """Set up what is missing, or say what the user has to do first."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--ros', default='kilted', choices=('kilted', 'jazzy'),
+                        help='which ROS 2 to take from wheels; where ROS is sourced, that one')
+    parser.add_argument('--python', help='interpreter for the environment')
+    arguments = parser.parse_args()
+    workspace = Workspace.choose(arguments.ros)
+    # Two set-ups at once would undo each other.
+    lock = os.open(ROOT / 'wheels', os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    try:
+        if workspace.sourced:
+            make_environment(workspace, sourced.find_ros_python(arguments.python))
+            sourced.install_package(workspace)
+        else:
+            check_wheels_exist()
+            make_environment(workspace, find_python(arguments.python))
+            install_wheels(workspace)
+            install_package(workspace)
+        build_messages(workspace)
+    except SetUpError as error:
+        print(f'\nset-up: {error}', file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print('\nset-up: interrupted; run it again to go on', file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""The set-up where a ROS 2 is installed and sourced: an environment on top of it.
+
+Nothing of the system is shadowed: NumPy stays the one that cv_bridge was built for, OpenCV and
+YAML stay apt's.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+
+import pip_runs
+from pip_runs import Progress
+from prerequisites import Interpreter, SetUpError, probe
+from workspace import ROOT, Workspace, digest
+
+EXTRAS = ('train', 'report', 'bags', 'test', 'lint')
+FROM_THE_SYSTEM = ('numpy', 'opencv-python-headless', 'pyyaml', 'rosbags-image', 'torch')
+
+# Import name: Debian package; {distro} is the sourced distribution.
+SYSTEM_MODULES = {
+    'cv2': 'python3-opencv',
+    'cv_bridge': 'ros-{distro}-cv-bridge',
+    'diagnostic_msgs': 'ros-{distro}-diagnostic-msgs',
+    'lifecycle_msgs': 'ros-{distro}-lifecycle-msgs',
+    'numpy': 'python3-numpy',
+    'sensor_msgs': 'ros-{distro}-sensor-msgs',
+    'vision_msgs': 'ros-{distro}-vision-msgs',
+    'yaml': 'python3-yaml',
+}
+FIND_MODULES = """
+import importlib.util, sys
+print(*[name for name in sys.argv[1:] if importlib.util.find_spec(name) is None])
+"""
+REQUIREMENTS = """
+import importlib.metadata, sys
+from pip._vendor.packaging.requirements import Requirement
+for text in importlib.metadata.requires('edgesegnet_ros'):
+    one = Requirement(text)
+    if not one.marker or any(one.marker.evaluate({'extra': extra}) for extra in sys.argv[1:]):
+        print(one.name, one.specifier, sep='')
+"""
+
+
+def find_ros_python(asked: str | None) -> Interpreter:
+    """The interpreter that the sourced ROS runs on.
+
+    Args:
+        asked: The user's choice (`PYTHON=…`), or None.
+
+    Raises:
+        SetUpError: It cannot import rclpy.
+    """
+    names = [asked] if asked else ['python3', '/usr/bin/python3']
+    for name in names:
+        imported = shutil.which(name) and subprocess.run(
+            [name, '-c', 'import rclpy'], capture_output=True
+        )
+        python = probe(name)
+        if imported and imported.returncode == 0 and python:
+            return python
+    raise SetUpError(
+        f'ROS 2 {os.environ["ROS_DISTRO"]} is sourced, but {" and ".join(names)} cannot import '
+        "rclpy. Leave conda's or pyenv's environment, or name the Python that this ROS was built "
+        'for with PYTHON=/usr/bin/python3.'
+    )
+
+
+def install_package(workspace: Workspace) -> None:
+    """Install this package in place, and only what the system does not have.
+
+    Raises:
+        SetUpError: The system lacks something; the message has the line that installs it.
+    """
+    wanted = digest(ROOT / 'setup.py', ROOT / 'wheels/sourced.py')
+    if workspace.stamp('package') == wanted:
+        return
+    progress = Progress(f'[2/4] what ROS 2 {workspace.distribution} has')
+    check_system(workspace)
+    progress.done()
+    progress = Progress('[3/4] torch and the tools of a workstation')
+    base = ['setuptools>=70.1,<80']
+    pip_runs.install(workspace.python, base, progress, workspace.log)
+    pip_runs.install(
+        workspace.python, ['--no-deps', '--no-build-isolation', '-e', str(ROOT)], progress,
+        workspace.log,
+    )  # fmt: skip
+    listed = workspace.run_python(REQUIREMENTS, *EXTRAS).stdout.split('\n')
+    needed = [
+        line for line in listed if line and not line.lower().startswith(FROM_THE_SYSTEM)
+    ]
+    if not workspace.runs('import torch'):
+        needed.append(workspace.torch_spec)
+    numpy = workspace.run_python('import numpy; print(numpy.__version__)').stdout.strip()
+    constraints = workspace.venv / 'constraints.txt'
+    constraints.write_text(f'numpy=={numpy}\n')
+    pip_runs.install(
+        workspace.python, [*needed, '-c', str(constraints)], progress, workspace.log
+    )
+    workspace.set_stamp('package', wanted)
+    progress.done()
+
+
+def check_system(workspace: Workspace) -> None:
+    """Stop where the system lacks a package that pip must not bring.
+
+    Raises:
+        SetUpError: With the line that installs it.
+    """
+    missing = workspace.run_python(FIND_MODULES, *SYSTEM_MODULES).stdout.split()
+    packages = [SYSTEM_MODULES[name] for name in missing]
+    if not shutil.which('colcon'):
+        packages.append('python3-colcon-common-extensions')
+    if packages:
+        line = ' '.join(packages).format(distro=workspace.distribution)
+        raise SetUpError(
+            f'ROS 2 {workspace.distribution} is sourced, and lacks what this package uses. This '
+            f'line installs it:\n\n    sudo apt-get install -y {line}\n'
+        )
+
+
+def write_command(workspace: Workspace) -> None:
+    """Make `.venv/bin/edgesegnet` source the workspace first: its messages need it."""
+    command = workspace.venv / 'bin/edgesegnet'
+    command.write_text(
+        '#!/usr/bin/env bash\n'
+        f'. "{workspace.install}/setup.bash"\n'
+        f'exec "{workspace.python}" -m edgesegnet_ros.cli "$@"\n'
+    )
+    command.chmod(0o755)

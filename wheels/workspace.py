@@ -1,0 +1,121 @@
+"""The folders of one set-up, and the stamps that say what in them is up to date."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+TORCH_SPEC = 'torch==2.13.0'
+
+
+class Workspace(NamedTuple):
+    """One environment with its colcon folders.
+
+    Attributes:
+        distribution: ROS 2 distribution, such as kilted.
+        sourced: Whether that ROS is installed and sourced, and not from wheels.
+        venv: The virtual environment.
+        build: colcon's build base.
+        install: colcon's install base, merged.
+        torch_spec: What to ask pip for where there is no torch.
+    """
+
+    distribution: str
+    sourced: bool
+    venv: Path
+    build: Path
+    install: Path
+    torch_spec: str
+
+    @classmethod
+    def choose(cls, distribution: str) -> Workspace:
+        """The sourced ROS's workspace, or else that of a distribution from wheels."""
+        there = os.environ.get('ROS_DISTRO')
+        suffix = '' if there or distribution == 'kilted' else f'-{distribution}'
+        return cls(
+            there or distribution,
+            bool(there),
+            ROOT / f'.venv{suffix}',
+            ROOT / f'build{suffix}',
+            ROOT / f'install{suffix}',
+            os.environ.get('TORCH_SPEC') or TORCH_SPEC,
+        )
+
+    @property
+    def kind(self) -> str:
+        """What another kind of workspace may not be mixed with."""
+        return f'{self.distribution} {"sourced" if self.sourced else "wheels"}'
+
+    @property
+    def python(self) -> Path:
+        """The environment's interpreter."""
+        return self.venv / 'bin/python'
+
+    @property
+    def log(self) -> Path:
+        """Where pip and colcon said everything."""
+        return self.venv / 'set-up.log'
+
+    def run_python(self, code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run code in the environment's interpreter, output captured."""
+        return subprocess.run(
+            [str(self.python), '-c', code, *arguments], capture_output=True, text=True
+        )
+
+    def runs(self, code: str) -> bool:
+        """Whether the environment's interpreter is there and the code succeeds in it."""
+        return self.python.exists() and self.run_python(code).returncode == 0
+
+    def build_digest(self) -> str:
+        """What the colcon build depends on.
+
+        The Python modules and the shipped files are linked, not copied: their names count, so
+        that new ones get their link, and their content does not.
+        """
+        content = [ROOT / 'CMakeLists.txt', ROOT / 'package.xml', *files_in('msg')]
+        content += files_in('wheels/vision_msgs')
+        names = [
+            path.relative_to(ROOT)
+            for folder in ('edgesegnet_ros', 'scripts', 'config', 'launch', 'models', 'rviz')
+            for path in files_in(folder)
+        ]
+        return digest(self.stamp('environment'), self.stamp('wheels'), *content, *map(str, names))
+
+    def stamp(self, step: str) -> str | None:
+        """The digest that a step was last done for."""
+        return self._stamps().get(step)
+
+    def set_stamp(self, step: str, value: str) -> None:
+        """Note that a step is done."""
+        stamps = {**self._stamps(), step: value}
+        (self.venv / 'set-up.json').write_text(json.dumps(stamps, indent=2) + '\n')
+
+    def _stamps(self) -> dict[str, str]:
+        try:
+            return json.loads((self.venv / 'set-up.json').read_text())
+        except (OSError, ValueError):
+            return {}
+
+
+def files_in(folder: str) -> list[Path]:
+    """All files below a folder of the checkout, sorted, without caches."""
+    return sorted(
+        path
+        for path in (ROOT / folder).rglob('*')
+        if path.is_file() and '__pycache__' not in path.parts
+    )
+
+
+def digest(*parts: object) -> str:
+    """SHA-256 over values, and over the content of those that are files."""
+    total = hashlib.sha256()
+    for part in parts:
+        total.update(repr(str(part)).encode())
+        if isinstance(part, Path) and part.is_file():
+            total.update(part.read_bytes())
+    return total.hexdigest()
