@@ -1,0 +1,51 @@
+"""What number formats this machine's CPU really computes in."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+from typing import FrozenSet
+
+_CPUINFO = Path('/proc/cpuinfo')
+_BF16_FLAGS = {'avx512_bf16', 'amx_bf16', 'bf16'}
+_FP16_FLAGS = {'avx512_fp16', 'amx_fp16'}
+
+
+def flags(cpuinfo: Path = _CPUINFO) -> FrozenSet[str]:
+    """Instruction set flags of the first core, as the Linux kernel names them; none elsewhere."""
+    try:
+        lines = cpuinfo.read_text().splitlines()
+    except OSError:
+        return frozenset()
+    for line in lines:
+        name, _, value = line.partition(':')
+        if name.strip() in ('flags', 'Features'):
+            return frozenset(value.split())
+    return frozenset()
+
+
+def has_bf16(cpuinfo: Path = _CPUINFO) -> bool:
+    """Whether bf16 is computed natively; where it is not, torch emulates it many times slower."""
+    return bool(flags(cpuinfo) & _BF16_FLAGS)
+
+
+def has_fp16(cpuinfo: Path = _CPUINFO) -> bool:
+    """Whether fp16 convolutions are computed natively."""
+    return bool(flags(cpuinfo) & _FP16_FLAGS)
+
+
+def name(cpuinfo: Path = _CPUINFO) -> str:
+    """The CPU's model name, for people."""
+    try:
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith('model name'):
+                return line.partition(':')[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
