@@ -56,9 +56,9 @@ class House:
         top = np.array([0, h, h + self.pitch, h, 0])
         along = ends[1] - ends[0]
         along = along / max(np.hypot(along[0], along[2]), 1e-6)
-        light_gable = painter.light(-along) * self.tint
+        light_gable = float(painter.weather.light(-along @ painter.sun)) * self.tint
         out = np.array([-side * along[2], 0.0, side * along[0]])
-        light_front = painter.light(out) * self.tint
+        light_front = float(painter.weather.light(out @ painter.sun)) * self.tint
         wall = wall_color(self.kind)
         gable = view.place(np.full(5, self.start), d, top)
         painter.face(gable, wall * 0.9, BUILDING, light_gable)
@@ -67,7 +67,7 @@ class House:
             slope = view.place(s, self.d + side * np.array([-0.3, -0.3, depth / 2, depth / 2]),
                                np.array([h, h, h + self.pitch, h + self.pitch]))
             painter.face(slope, ROOFS[self.roof], BUILDING, (light_front + 0.15))
-            for share in (0.2, 0.75):
+            for share in (0.2, 0.75) if ends[0, 2] < 70 else ():
                 at = self.start + share * (self.end - self.start)
                 stack = view.place(np.array([at, at + 1.0, at + 1.0, at]), self.d + side * 4.0,
                                    h + self.pitch + np.array([-0.6, -0.6, 1.1, 1.1]))

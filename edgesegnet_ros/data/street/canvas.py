@@ -41,69 +41,65 @@ class Canvas:
         """Sample coordinates of pixel coordinates, both with integers at centres."""
         return (np.clip(pixels, -_FAR_OFF, _FAR_OFF) + 0.5) * OVERSAMPLING - 0.5
 
-    def _fixed(self, pixels: np.ndarray) -> np.ndarray:
-        return np.round(self.to_samples(pixels) * (1 << _FRACTION_BITS)).astype(np.int32)
-
-    def _outside(self, low: np.ndarray, high: np.ndarray) -> bool:
-        height, width = self.size
-        return high[0] < -1 or high[1] < -1 or low[0] > width or low[1] > height
-
-    def convex(self, pixels: np.ndarray, color, label: int) -> None:
-        """Fill a convex polygon.
+    def fixed(self, pixels: np.ndarray) -> np.ndarray:
+        """Pixel coordinates in the form in which shapes are filled.
 
         Args:
-            pixels: (n, 2) corners.
+            pixels: (..., 2) float.
+
+        Returns:
+            (..., 2) int32 sample coordinates with fraction bits.
+        """
+        return np.rint(self.to_samples(pixels) * (1 << _FRACTION_BITS)).astype(np.int32)
+
+    def fill(self, points: np.ndarray, color, label: int, convex: bool = True) -> None:
+        """Fill a polygon.
+
+        Args:
+            points: (n, 2) corners from `fixed`.
             color: RGB, 0 to 255.
             label: class id.
+            convex: whether the faster way for convex polygons may be taken.
         """
-        if len(pixels) < 3 or self._outside(pixels.min(0), pixels.max(0)):
-            return
-        cv2.fillConvexPoly(self.samples, self._fixed(pixels), (*color, label),
-                           shift=_FRACTION_BITS)
+        if convex:
+            cv2.fillConvexPoly(self.samples, points, (*color, label), shift=_FRACTION_BITS)
+        else:
+            cv2.fillPoly(self.samples, [points], (*color, label), shift=_FRACTION_BITS)
 
-    def polygon(self, pixels: np.ndarray, color, label: int) -> None:
-        """Fill any simple polygon; see `convex`."""
-        if len(pixels) < 3 or self._outside(pixels.min(0), pixels.max(0)):
-            return
-        cv2.fillPoly(self.samples, [self._fixed(pixels)], (*color, label), shift=_FRACTION_BITS)
+    def fill_all(self, polygons: np.ndarray, color, label: int) -> None:
+        """Fill polygons that do not overlap: (m, n, 2) corners from `fixed`."""
+        if len(polygons):
+            cv2.fillPoly(self.samples, list(polygons), (*color, label), shift=_FRACTION_BITS)
 
-    def capsule(self, start: np.ndarray, end: np.ndarray, width: float, color,
-                label: int) -> None:
+    def capsule(self, start, end, width: float, color, label: int) -> None:
         """A thick line with round ends, at least one sample wide.
 
         Args:
-            start: (2,) pixel.
-            end: (2,) pixel.
+            start: two ints from `fixed`.
+            end: two ints from `fixed`.
             width: in pixels.
             color: RGB, 0 to 255.
             label: class id.
         """
-        margin = width / 2
-        if self._outside(np.minimum(start, end) - margin, np.maximum(start, end) + margin):
-            return
-        points = self._fixed(np.stack([start, end]))
-        cv2.line(self.samples, tuple(map(int, points[0])), tuple(map(int, points[1])),
-                 (*color, label), max(1, int(round(width * OVERSAMPLING))), cv2.LINE_8,
-                 _FRACTION_BITS)
+        cv2.line(self.samples, start, end, (*color, label),
+                 min(max(1, round(width * OVERSAMPLING)), 2000), cv2.LINE_8, _FRACTION_BITS)
 
-    def disc(self, centre: np.ndarray, radius: float, color, label: int) -> None:
-        """A filled circle of a radius in pixels."""
-        if self._outside(centre - radius, centre + radius):
-            return
-        where = self._fixed(centre)
-        cv2.circle(self.samples, (int(where[0]), int(where[1])),
-                   max(1, int(round(radius * OVERSAMPLING * (1 << _FRACTION_BITS)))),
+    def disc(self, centre, radius: float, color, label: int) -> None:
+        """A filled circle: centre from `fixed`, radius in pixels."""
+        cv2.circle(self.samples, centre,
+                   max(1, round(radius * OVERSAMPLING * (1 << _FRACTION_BITS))),
                    (*color, label), -1, cv2.LINE_8, _FRACTION_BITS)
 
     def _window(self, points: np.ndarray) -> tuple[int, int, int, int] | None:
         rows, columns = self.samples.shape[:2]
         left, top = np.floor(points.min(0)).astype(int)
         right, bottom = np.ceil(points.max(0)).astype(int) + 1
-        left, top, right, bottom = max(left, 0), max(top, 0), min(right, columns), min(bottom, rows)
+        left, top = max(left, 0), max(top, 0)
+        right, bottom = min(right, columns), min(bottom, rows)
         return None if left >= right or top >= bottom else (left, top, right, bottom)
 
     def textured(self, pixels: np.ndarray, texture: Texture, corners: np.ndarray, label: int,
-                 gain=1.0, add=(0, 0, 0)) -> None:
+                 gain=1.0, add=(0.0, 0.0, 0.0)) -> None:
         """Stretch a texture over a four-cornered face.
 
         Args:
@@ -135,7 +131,7 @@ class Canvas:
         self._stamp(window, drawn, mask, label, gain, add)
 
     def sprite(self, low: np.ndarray, high: np.ndarray, texture: Texture, label: int,
-               gain=1.0, add=(0, 0, 0)) -> None:
+               gain=1.0, add=(0.0, 0.0, 0.0)) -> None:
         """Draw an upright texture into the rectangle between two pixels; see `textured`."""
         points = self.to_samples(np.stack([low, high]))
         window = self._window(points)
@@ -153,7 +149,7 @@ class Canvas:
     def _stamp(self, window, drawn, mask, label, gain, add) -> None:
         left, top, right, bottom = window
         drawn = cv2.convertScaleAbs(drawn, alpha=float(gain))
-        drawn = cv2.add(drawn, (*(float(c) for c in add), 0.0))
+        drawn = cv2.add(drawn, (*add, 0.0))
         drawn[..., 3] = label
         cv2.copyTo(drawn, mask, self.samples[top:bottom, left:right])
 

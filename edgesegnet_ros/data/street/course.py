@@ -7,6 +7,8 @@ endless road can be computed without what lies before it.
 
 from __future__ import annotations
 
+from math import cos, sin
+
 import numpy as np
 
 from .camera import PinholeCamera
@@ -63,10 +65,25 @@ class View:
         self._grid = grid
         self._x, self._z = x - x[start] - d, z - z[start]
         self._heading = heading - self.yaw
+        self._table = np.stack([self._x, self._z, self._heading], -1).tolist()
 
-    def heading(self, s: np.ndarray | float) -> np.ndarray:
+    def heading(self, s: float) -> float:
         """Direction of the road at s relative to the camera's, in radians."""
-        return np.interp(np.asarray(s) - self.s, self._grid, self._heading)
+        return self._along(s)[2]
+
+    def _along(self, s: float) -> tuple[float, float, float]:
+        """The centre line at s: x, z, heading. Plain floats: called hundreds of times a frame."""
+        place = min(max((s - self.s + BEHIND) / STEP, 0.0), len(self._table) - 1.001)
+        index = int(place)
+        share = place - index
+        here, there = self._table[index], self._table[index + 1]
+        return (here[0] + (there[0] - here[0]) * share, here[1] + (there[1] - here[1]) * share,
+                here[2] + (there[2] - here[2]) * share)
+
+    def point(self, s: float, d: float, h: float = 0.0) -> np.ndarray:
+        """(3,) point of the camera frame from road coordinates in metres; see `place`."""
+        x, z, turn = self._along(s)
+        return np.array((x + d * cos(turn), h, z - d * sin(turn)))
 
     def place(self, s, d, h=0.0) -> np.ndarray:
         """Points of the camera frame from road coordinates.
@@ -83,11 +100,39 @@ class View:
         turn = np.interp(along, self._grid, self._heading)
         x = np.interp(along, self._grid, self._x) + d * np.cos(turn)
         z = np.interp(along, self._grid, self._z) - d * np.sin(turn)
-        return np.stack(np.broadcast_arrays(x, h, z), axis=-1)
+        points = np.empty(np.broadcast_shapes(np.shape(x), np.shape(h)) + (3,))
+        points[..., 0], points[..., 1], points[..., 2] = x, h, z
+        return points
 
-    def pixels(self, s, d, h=0.0) -> np.ndarray:
-        """(..., 2) pixels of road coordinates; see `place`."""
-        return self.camera.project(self.place(s, d, h))
+    def upright(self, s: float, d: float, shape: np.ndarray) -> np.ndarray:
+        """Points of a plane across the road.
+
+        Args:
+            s: place of the plane along the road.
+            d: place of the shape's origin across it.
+            shape: (n, 2) metres to the right of that origin and above the road.
+
+        Returns:
+            (n, 3) points of the camera frame.
+        """
+        x, z, turn = self._along(s)
+        across = d + shape[:, 0]
+        points = np.empty((len(shape), 3))
+        points[:, 0] = x + across * cos(turn)
+        points[:, 1] = shape[:, 1]
+        points[:, 2] = z - across * sin(turn)
+        return points
+
+    def turn(self, s: float, yaw: float = 0.0) -> np.ndarray:
+        """(3, 3) rotation from the frame of an object on the road to the camera's, for rows.
+
+        Args:
+            s: place of the object along the road.
+            yaw: its turn against the road's direction, radians, positive to the right.
+        """
+        angle = self._along(s)[2] + yaw
+        sine, cosine = sin(angle), cos(angle)
+        return np.array(((cosine, 0.0, -sine), (0.0, 1.0, 0.0), (sine, 0.0, cosine)))
 
     def pose(self, s: float, d: float, local: np.ndarray, yaw: float = 0.0) -> np.ndarray:
         """Points of an object that stands on the road.
@@ -96,17 +141,12 @@ class View:
             s: place of the object's origin along the road.
             d: place across it.
             local: (..., 3) points in the object's frame: right, up, forward.
-            yaw: the object's turn against the road's direction, radians, positive to the right.
+            yaw: see `turn`.
 
         Returns:
             (..., 3) points of the camera frame.
         """
-        turn = float(self.heading(s)) + yaw
-        sine, cosine = np.sin(turn), np.cos(turn)
-        origin = self.place(s, d)
-        return np.stack([origin[0] + local[..., 0] * cosine + local[..., 2] * sine,
-                         local[..., 1] + origin[1],
-                         origin[2] - local[..., 0] * sine + local[..., 2] * cosine], axis=-1)
+        return local @ self.turn(s, yaw) + self.point(s, d)
 
     def rows_of_road(self, depth: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The centre line at given depths: its s, its x (metres) and its relative heading."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import cv2
 import numpy as np
@@ -38,7 +38,7 @@ def bays(kind: int) -> int:
     return 2 + (kind * 5 + kind // 7) % 3
 
 
-@lru_cache(maxsize=None)
+@cache
 def facade(kind: int, dusk: bool = False) -> Texture:
     """The front of a house.
 

@@ -7,12 +7,24 @@ from dataclasses import dataclass
 import numpy as np
 
 from .labels import FENCE, POLE, SIGN, TREE
-from .painter import Painter
-from .textures import fence, hedge, tile
+from .painter import FINE, Painter
+from .textures import fence, hedge
 
 STEEL = ((112, 116, 118), (70, 74, 78), (52, 62, 58), (150, 150, 146), (44, 46, 48))
 LEAST_POLE = 1.2  # pixels; a pole never becomes thinner in the image
-RED, WHITE, BLUE = (186, 30, 36), (232, 232, 228), (28, 74, 160)
+RED, WHITE, BLUE, GREEN = (186, 30, 36), (232, 232, 228), (28, 74, 160), (32, 96, 66)
+ALUMINIUM, INK = (138, 140, 140), (34, 34, 36)
+
+_round = np.linspace(0, 2 * np.pi, 20, endpoint=False)
+_eighth = np.pi / 8 + np.arange(8) * np.pi / 4
+CIRCLE = np.stack([np.sin(_round), np.cos(_round)], -1)
+OCTAGON = np.stack([np.sin(_eighth), np.cos(_eighth)], -1)
+TRIANGLE = np.array([(0, 1.0), (.95, -.65), (-.95, -.65)])
+SQUARE = np.array([(-1, -1), (-1, 1), (1, 1), (1, -1)], float)
+PROHIBITION, WARNING, MANDATORY, DIRECTIONS, CROSSING, PARKING, STOP = range(7)
+PLATES = {PROHIBITION: (CIRCLE, RED, WHITE), WARNING: (TRIANGLE, RED, WHITE),
+          MANDATORY: (CIRCLE, WHITE, BLUE), CROSSING: (SQUARE, WHITE, BLUE),
+          PARKING: (SQUARE * (.7, .95), BLUE, WHITE), STOP: (OCTAGON, WHITE, RED)}
 
 
 @dataclass(frozen=True)
@@ -38,17 +50,14 @@ class Lamp:
 
     def paint(self, painter: Painter, time: float) -> None:
         """Draw it."""
-        arm = -np.sign(self.d) * 1.5
-        foot, waist, top, tip = painter.view.place(
-            self.s, self.d + np.array([0, 0, 0, arm]),
-            np.array([0, 1.2, self.height, self.height + .35]))
-        color, light = STEEL[self.steel], painter.weather.ambient + .2 * painter.weather.sunshine
-        painter.rod(foot, top, .17, color, POLE, light, LEAST_POLE)
-        painter.rod(foot, waist, .26, color, POLE, light * .9, LEAST_POLE)
-        painter.rod(top, tip, .11, color, POLE, light, LEAST_POLE * .8)
-        lit = painter.weather.dusk
-        painter.rod(tip, tip + (np.sign(arm) * .5, .02, 0), .2,
-                    (255, 226, 150) if lit else (196, 198, 196), POLE, 1.3 if lit else light)
+        inward = -1.0 if self.d > 0 else 1.0
+        shape = np.array([(0, 0), (0, 1.2), (0, self.height), (inward * 1.5, self.height + .35),
+                          (inward * 2.0, self.height + .37)])
+        color, lit = STEEL[self.steel], painter.weather.dusk
+        painter.limbs(painter.view.upright(self.s, self.d, shape),
+                      ((0, 2, .17, color), (0, 1, .26, color), (2, 3, .11, color),
+                       (3, 4, .2, (255, 226, 150) if lit else (196, 198, 196))),
+                      POLE, 1.0 if lit else painter.weather.diffuse, LEAST_POLE)
 
 
 @dataclass(frozen=True)
@@ -66,21 +75,20 @@ class Bollard:
 
     def paint(self, painter: Painter, time: float) -> None:
         """Draw it."""
-        foot, top, band = painter.view.place(self.s, self.d, np.array([.1, 1.05, .85]))
-        light = painter.weather.ambient + .2 * painter.weather.sunshine
-        painter.rod(foot, top, .2, STEEL[self.steel], POLE, light, LEAST_POLE)
-        painter.rod(band, band + (0, .04, 0), .21, WHITE, POLE, light, LEAST_POLE)
+        shape = np.array([(0, .1), (0, 1.05), (0, .82), (0, .9)])
+        painter.limbs(painter.view.upright(self.s, self.d, shape),
+                      ((0, 1, .2, STEEL[self.steel]), (2, 3, .2, WHITE)), POLE,
+                      painter.weather.diffuse, LEAST_POLE)
 
 
 @dataclass(frozen=True)
 class SignPost:
-    """A traffic sign on its post, facing traffic.
+    """A traffic sign on its post.
 
     Attributes:
         s: place along the road in metres.
         d: place across it.
-        kind: 0 a prohibition, 1 a warning, 2 a blue disc, 3 a direction board, 4 a blue square,
-            5 a parking board, 6 an octagon.
+        kind: `PROHIBITION` to `STOP`.
         back: whether the grey back shows.
         steel: index into `STEEL`.
     """
@@ -98,52 +106,46 @@ class SignPost:
 
     def paint(self, painter: Painter, time: float) -> None:
         """Draw post and plate."""
-        middle = 2.5
-        light = painter.weather.ambient + .25 * painter.weather.sunshine
-        if self.kind == 3:
-            middle = 2.2
-            for side in (-.5, .5):
-                self._post(painter, self.d + side, 2.9, light)
-            self._plate(painter, [(-.95, -.6), (-.95, .6), (.95, .6), (.95, -.6)], middle,
-                        (32, 96, 66) if self.s % 2 < 1 else BLUE, light)
-            if not self.back:
-                for row in (.3, 0.0, -.3):
-                    self._plate(painter, [(-.75, row - .07), (-.75, row + .07),
-                                          (.5, row + .07), (.5, row - .07)], middle, WHITE, light)
+        light, steel = painter.weather.diffuse, STEEL[self.steel]
+        posts = (-.5, .5) if self.kind == DIRECTIONS else (0.0,)
+        for offset in posts:
+            shape = np.array([(offset, 0.0), (offset, 2.9)])
+            painter.limbs(painter.view.upright(self.s + .05, self.d, shape),
+                          ((0, 1, .13, steel),), POLE, light, LEAST_POLE)
+        if self.kind == DIRECTIONS:
+            self._plate(painter, SQUARE * (.95, .6), 2.25, GREEN if self.steel < 2 else BLUE)
+            for row in (.3, 0.0, -.3) if self._legible(painter) else ():
+                self._plate(painter, SQUARE * (.6, .07) + (-.1, row), 2.25, WHITE)
             return
-        self._post(painter, self.d, 2.95, light)
-        circle = np.stack([np.sin(np.linspace(0, 2 * np.pi, 20, endpoint=False)),
-                           np.cos(np.linspace(0, 2 * np.pi, 20, endpoint=False))], -1)
-        triangle = np.array([(0, 1.0), (.95, -.65), (-.95, -.65)])
-        square = np.array([(-1, -1), (-1, 1), (1, 1), (1, -1)], float)
-        eighth = np.pi / 8 + np.arange(8) * np.pi / 4
-        octagon = np.stack([np.sin(eighth), np.cos(eighth)], -1)
-        shape, outer, inner = ((circle, RED, WHITE), (triangle, RED, WHITE), (circle, WHITE, BLUE),
-                               None, (square, WHITE, BLUE), (square * (.6, .9), BLUE, WHITE),
-                               (octagon, WHITE, RED))[self.kind]
-        self._plate(painter, shape * .44, middle, outer, light)
+        shape, rim, field = PLATES[self.kind]
+        self._plate(painter, shape * .46, 2.5, rim)
         if self.back:
             return
-        self._plate(painter, shape * .33, middle, inner, light)
-        ink = (34, 34, 36) if inner == WHITE else WHITE
-        self._plate(painter, square * (.05, .16), middle, ink, light)
-        if self.kind in (0, 3, 6):
-            self._plate(painter, square * (.18, .05), middle, ink, light)
+        self._plate(painter, shape * .35, 2.5, field)
+        if self._legible(painter):
+            ink = INK if field == WHITE else WHITE
+            self._plate(painter, SQUARE * (.05, .16), 2.5, ink)
+            if self.kind in (PROHIBITION, STOP):
+                self._plate(painter, SQUARE * (.19, .05), 2.5, ink)
 
-    def _post(self, painter: Painter, d: float, height: float, light: float) -> None:
-        foot, top = painter.view.place(self.s + .05, d, np.array([0.0, height]))
-        painter.rod(foot, top, .13, STEEL[self.steel], POLE, light, LEAST_POLE)
+    def _legible(self, painter: Painter) -> bool:
+        return not self.back and self.s - painter.view.s < FINE
 
-    def _plate(self, painter, shape, height, color, light) -> None:
-        shape = np.asarray(shape)
-        points = painter.view.place(self.s, self.d + shape[:, 0], height + shape[:, 1])
-        painter.face(points, (138, 140, 140) if self.back else color, SIGN,
-                     light * (.75 if self.back else 1.05))
+    def _plate(self, painter, shape, height, color) -> None:
+        points = painter.view.upright(self.s, self.d, shape + (0, height))
+        painter.face(points, ALUMINIUM if self.back else color, SIGN,
+                     painter.weather.diffuse * (.8 if self.back else 1.05))
 
 
 @dataclass(frozen=True)
 class TrafficLight:
-    """A signal head on a post; the head belongs to signs, the post to poles."""
+    """A signal head on a post; the head belongs to signs, the post to poles.
+
+    Attributes:
+        s: place along the road in metres.
+        d: place across it.
+        phase: which lamp is on at time 0, 0 to 3.
+    """
 
     s: float
     d: float
@@ -156,17 +158,16 @@ class TrafficLight:
 
     def paint(self, painter: Painter, time: float) -> None:
         """Draw it; its lamp follows the time."""
-        foot, top = painter.view.place(self.s + .1, self.d, np.array([0.0, 3.6]))
-        light = painter.weather.ambient + .2 * painter.weather.sunshine
-        painter.rod(foot, top, .15, (60, 62, 64), POLE, light, LEAST_POLE)
-        box = painter.view.place(self.s, self.d + np.array([-.3, -.3, .3, .3]),
-                                 3.1 + np.array([-.7, .7, .7, -.7]))
-        painter.face(box, (34, 36, 38), SIGN, light)
+        light, view = painter.weather.diffuse, painter.view
+        painter.limbs(view.upright(self.s + .1, self.d, np.array([(0, 0.0), (0, 3.6)])),
+                      ((0, 1, .15, (60, 62, 64)),), POLE, light, LEAST_POLE)
+        painter.face(view.upright(self.s, self.d, SQUARE * (.32, .72) + (0, 3.1)), (34, 36, 38),
+                     SIGN, light)
         on = int((time / 7 + self.phase) % 3)
         for lamp, color in enumerate(((240, 50, 40), (250, 180, 40), (60, 220, 130))):
-            centre = painter.view.place(self.s - .05, self.d, 3.1 + .42 * (1 - lamp))
-            painter.ball(centre, .15, color if lamp == on else (56, 52, 50), SIGN,
-                         1.2 if lamp == on else light)
+            painter.ball(view.point(self.s - .05, self.d, 3.1 + .42 * (1 - lamp)), .16,
+                         color if lamp == on else (56, 52, 50), SIGN,
+                         1.1 if lamp == on else light)
 
 
 @dataclass(frozen=True)
@@ -196,15 +197,13 @@ class Run:
 
     def paint(self, painter: Painter, time: float) -> None:
         """Draw it."""
-        ends = painter.view.place(np.array([self.start, self.end]), np.array([self.d, self.d]))
-        if ends[:, 2].max() < 1.0:
+        light, view = painter.weather.diffuse, painter.view
+        repeat = max(1, round((self.end - self.start) / 2.0))
+        ends = np.stack([view.point(self.start, self.d), view.point(self.end, self.d)])
+        if not self.green:
+            painter.wall(ends, .05, self.height, fence(self.kind, repeat), FENCE, light)
             return
-        light = painter.weather.ambient + .22 * painter.weather.sunshine
-        texture = (hedge if self.green else fence)(self.kind)
-        repeat = tile(2.0, self.end - self.start)
-        if self.green:  # the hedge's near end is a face of its own
-            side = np.sign(self.d)
-            cap = painter.view.place(self.start, self.d + side * np.array([0, 1.0]))
-            painter.wall(cap if side > 0 else cap[::-1], 0, self.height, texture, TREE, light * .8)
-        painter.wall(ends, 0.0 if self.green else .05, self.height, texture,
-                     TREE if self.green else FENCE, light, repeat)
+        side = 1.0 if self.d > 0 else -1.0  # the hedge's near end is a face of its own
+        cap = np.stack([ends[0], view.point(self.start, self.d + side)])
+        painter.wall(cap, 0, self.height, hedge(self.kind, 1), TREE, light * .8)
+        painter.wall(ends, 0, self.height, hedge(self.kind, repeat), TREE, light)

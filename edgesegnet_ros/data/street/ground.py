@@ -1,19 +1,17 @@
-"""The ground: road, markings, kerb, pavement, verges, side streets, and shadows cast on them."""
+"""The ground: road, markings, kerb, pavement, verges, side streets."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 
-from .buildings import House
+from .camera import NEAR
 from .canvas import OVERSAMPLING
-from .furniture import Lamp
 from .labels import PAVEMENT, ROAD, TREE
 from .layout import Layout
 from .painter import Painter
+from .shadows import shadow_mask
 from .textures import ground_detail
-from .vegetation import Tree, shadow_of
-from .vehicles import BODIES, Car
 
 NEAREST, FARTHEST = -4.0, 180.0
 
@@ -33,7 +31,7 @@ def paint_ground(painter: Painter, layout: Layout, standing: list) -> None:
     """
     view, canvas = painter.view, painter.canvas
     top = int(np.ceil((view.camera.cy + .5) * OVERSAMPLING))
-    light = painter.weather.ambient + .5 * painter.weather.sunshine * painter.weather.sun[1]
+    light = float(painter.weather.light(painter.weather.sun[1]))
     section = layout.section
     tone = painter.weather.shade(section.beyond_color, light, 60)
     canvas.samples[top:] = (*(int(c) for c in tone), section.beyond_label)
@@ -55,10 +53,11 @@ def paint_ground(painter: Painter, layout: Layout, standing: list) -> None:
               light * 1.05)
     for near, far, side in layout.side_streets(view.s + NEAREST, view.s + 120):
         edge = side * np.array([half - .1, half - .1, half + 45, half + 45])
-        _patch(painter, np.array([near, far, far, near]), edge, section.road_color, ROAD, light)
-    for mark_s, mark_d, color in layout.markings(view.s + NEAREST, view.s + 110):
-        _patch(painter, mark_s, mark_d, color, ROAD, light)
-    _shade(painter, layout, standing, top)
+        points = view.place(np.array([near, far, far, near]), edge)
+        painter.face(points, section.road_color, ROAD, light, convex=False)
+    for color, patches in layout.markings(view.s + NEAREST, view.s + 110):
+        _patches(painter, patches, color, ROAD, light)
+    _grain(painter, layout, standing, top)
 
 
 def _band(painter, s, inner, outer, color, label, light) -> None:
@@ -71,26 +70,34 @@ def _band(painter, s, inner, outer, color, label, light) -> None:
             continue
         outline = np.concatenate([a[keep], b[keep][::-1]])
         tone = painter.weather.shade(color, light, float(np.percentile(a[keep, 2], 25)))
-        painter.canvas.polygon(painter.view.camera.project(outline), tone, label)
+        painter.canvas.fill(painter.fixed(outline), tone, label, convex=False)
 
 
-def _patch(painter, s, d, color, label, light) -> None:
-    points = painter.view.place(np.asarray(s, float), np.asarray(d, float))
-    painter.face(points, color, label, light, convex=False)
+def _patches(painter, patches: np.ndarray, color, label, light) -> None:
+    """Four-cornered pieces of one colour: (n, 4, 2) of s and d."""
+    points = painter.view.place(patches[..., 0], patches[..., 1])
+    near = points[..., 2].min(1)
+    fixed = painter.fixed(points)
+    for low, high in ((NEAR, 15), (15, 40), (40, FARTHEST)):
+        inside = (near >= low) & (near < high)
+        tone = painter.weather.shade(color, light, (low + high) / 2)
+        painter.canvas.fill_all(fixed[inside], tone, label)
+    for i in np.flatnonzero((near < NEAR) & (points[..., 2].max(1) > NEAR)):
+        painter.face(points[i], color, label, light, convex=False)
 
 
 def _slabs(painter, section, light) -> None:
     """Joints across the pavement near by."""
     view = painter.view
     first = np.ceil((view.s + 2) / section.slab) * section.slab
-    tone = section.pavement_color * .8
-    for s in np.arange(first, view.s + 26, section.slab):
-        for side in (-1, 1):
-            d = side * np.array([section.half_road + .2, section.half_road + section.pavement])
-            _patch(painter, [s, s + .04, s + .04, s], d[[0, 0, 1, 1]], tone, PAVEMENT, light)
+    s = np.arange(first, view.s + 26, section.slab)[:, None] + [0, .04, .04, 0]
+    inner, outer = section.half_road + .2, section.half_road + section.pavement
+    for side in (-1, 1):
+        d = np.broadcast_to(side * np.array([inner, inner, outer, outer]), s.shape)
+        _patches(painter, np.stack([s, d], -1), section.pavement_color * .8, PAVEMENT, light)
 
 
-def _shade(painter: Painter, layout: Layout, standing: list, top: int) -> None:
+def _grain(painter: Painter, layout: Layout, standing: list, top: int) -> None:
     """Lay the grain and the shadows over the ground."""
     view, canvas = painter.view, painter.canvas
     ground = canvas.samples[top:]
@@ -112,62 +119,9 @@ def _shade(painter: Painter, layout: Layout, standing: list, top: int) -> None:
         scale = level.shape[0] / 20.0
         factor[cut] = cv2.remap(level, across[cut] * scale, along[cut] * scale, cv2.INTER_LINEAR,
                                 borderMode=cv2.BORDER_WRAP)
-    shadow = _shadow_mask(painter, standing, top, rows, columns)
+    shadow = shadow_mask(painter, standing, top, (rows, columns))
     factor = cv2.multiply(factor, shadow, scale=1 / 255)
     colors = cv2.multiply(ground, cv2.merge([factor, factor, factor,
                                              np.full_like(factor, 128)]), scale=1 / 128)
     colors[..., 3] = ground[..., 3]
     canvas.samples[top:] = colors
-
-
-def _shadow_mask(painter, standing, top, rows, columns) -> np.ndarray:
-    """255 in the open, less under vehicles and, when the sun shines, behind things."""
-    mask = np.full((rows // 2 + 1, columns // 2 + 1), 255, np.uint8)
-    sun, strength = painter.sun(), painter.weather.sunshine
-    scale = 1 / 2
-
-    def cast(points: np.ndarray, value: int) -> None:
-        from .camera import clip_near
-        points = clip_near(points)
-        if len(points) < 3:
-            return
-        pixels = (painter.canvas.to_samples(painter.view.camera.project(points)) - (0, top)) * scale
-        hull = cv2.convexHull(np.clip(pixels, -9000, 9000).astype(np.float32))
-        cv2.fillConvexPoly(mask, np.round(hull * 8).astype(np.int32), value, shift=3)
-
-    slant = np.array([-sun[0], 0, -sun[2]]) / max(sun[1], .25)
-    dark = int(255 * (1 - .48 * strength))
-    for thing in standing if strength > .3 else ():
-        if isinstance(thing, House):
-            ends = painter.view.place(np.array([thing.start, thing.end]), np.full(2, thing.d))
-            cast(np.concatenate([ends, ends + slant * (thing.height + thing.pitch * .5)]), dark)
-        elif isinstance(thing, Tree):
-            base = painter.view.place(thing.s, thing.d)
-            outline = shadow_of(thing)
-            flat = base + slant * outline[:, 1:] + np.stack(
-                [outline[:, 0], np.zeros(12), outline[:, 0] * .4], -1)
-            cast(flat, dark)
-        elif isinstance(thing, Lamp):
-            base = painter.view.place(thing.s, thing.d)
-            foot = np.array([[-.08, 0, 0], [.08, 0, 0]]) + base
-            cast(np.concatenate([foot, foot + slant * thing.height]), dark)
-        elif isinstance(thing, Car):
-            cast(_car_shadow(painter, thing, slant * 1.2), dark)
-    for thing in standing:
-        if isinstance(thing, Car):
-            cast(_car_shadow(painter, thing, slant * 0), 92)
-        elif hasattr(thing, 'look'):
-            base = painter.view.place(thing.s, thing.d)
-            reach = slant * 1.6 * (strength > .3)
-            foot = base + np.array([[-.22, 0, -.2], [.22, 0, -.2], [.22, 0, .25], [-.22, 0, .25]])
-            cast(np.concatenate([foot, foot + reach]), min(dark, 170))
-    mask = cv2.GaussianBlur(mask, (5, 5), 0)
-    return cv2.resize(mask, (columns, rows), interpolation=cv2.INTER_LINEAR)
-
-
-def _car_shadow(painter, car: Car, reach: np.ndarray) -> np.ndarray:
-    outline = BODIES[car.body].outline
-    low, high, w = outline[:, 0].min() + .1, outline[:, 0].max() - .1, outline[:, 2].max() + .05
-    base = painter.view.pose(car.s, car.d, np.array(
-        [[-w, 0, low], [w, 0, low], [w, 0, high], [-w, 0, high]]), car.yaw)
-    return np.concatenate([base, base + reach])

@@ -19,10 +19,10 @@ from .labels import PAVEMENT, TREE
 from .people import Bicyclist, Pedestrian
 from .textures import FOLIAGE
 from .vegetation import Bush, Tree
-from .vehicles import BODIES, BUS_COLORS, COLORS, Car
+from .vehicles import BODIES, BUS, BUS_COLORS, COLORS, Car
 
 BLOCK = 48.0
-WHITE_PAINT = np.array([214, 214, 206], float)
+WHITE_PAINT, YELLOW_PAINT = (214, 214, 206), (206, 186, 90)
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,9 @@ class Layout:
         road = rng.uniform(78, 116) * np.array([1.0, 1.0, 1.03])
         pave = rng.uniform(118, 160) * np.array([1.0, .97, .93]) * rng.uniform(.95, 1.05, 3)
         grass = np.array([88, 106, 54]) * rng.uniform(.8, 1.15)
+        verge = rng.uniform(.8, 2.5) if green and rng.random() < .6 else 0.0
         self.section = Section(
-            half, rng.uniform(1.9, 3.6), rng.uniform(.8, 2.5) if green and rng.random() < .6 else 0,
+            half, rng.uniform(1.9, 3.6), verge,
             rng.uniform(2.5, 6) if green else rng.uniform(0, .5), drive, road, pave,
             np.clip(pave * 1.12, 0, 215), grass, grass if green else pave * .9,
             TREE if green else PAVEMENT, rng.uniform(.8, 1.6), int(rng.integers(3)))
@@ -238,36 +239,35 @@ class Layout:
                                       toward + rng.normal(0, .03)))
 
     def markings(self, low: float, high: float):
-        """Paint on the road between two s: (s corners, d corners, RGB)."""
+        """Paint on the road between two s: (RGB, (n, 4, 2) corners as s and d) of each colour."""
         section = self.section
         dash, pause = self._dash
         period = dash + pause
-        for s in np.arange(np.floor(low / period) * period, min(high, low + 90), period):
-            for d in ((-.14, .14) if self._double else (0.0,)):
-                yield ([s, s + dash, s + dash, s], [d - .07, d - .07, d + .07, d + .07],
-                       WHITE_PAINT)
+        starts = np.arange(low // period, high // period) * period
+        lines = [_stripes(starts, dash, d, .14)
+                 for d in ((-.14, .14) if self._double else (0.0,))]
         if self._edge_lines:
-            for side in (-1, 1):
-                d = side * (section.half_road - .5)
-                for s in np.arange(np.floor(low / 6) * 6, min(high, low + 60), 6):
-                    yield ([s, s + 6, s + 6, s], [d - .06, d - .06, d + .06, d + .06],
-                           np.array([206, 186, 90.]) if section.grain == 1 else WHITE_PAINT)
+            edges = np.concatenate([_stripes(np.arange(low // 6, high // 6) * 6, 6,
+                                             side * (section.half_road - .5), .12)
+                                    for side in (-1, 1)])
+            yield (YELLOW_PAINT if section.grain == 1 else WHITE_PAINT), edges
+        mended = []
         for block in range(int(low // BLOCK) - 1, int(high // BLOCK) + 1):
             rng = np.random.default_rng([self.seed, 14, block + 100000])
             mouth = self._crossroads(block)
             if mouth:  # give-way line across the mouth
-                d = mouth[2] * (section.half_road + .1)
-                yield ([mouth[0], mouth[1], mouth[1], mouth[0]], [d, d, d + .25, d + .25],
-                       WHITE_PAINT)
+                lines.append(_stripes(mouth[:1], mouth[1] - mouth[0],
+                                      mouth[2] * (section.half_road + .22), .25))
             if rng.random() < .3:  # zebra crossing
                 s = block * BLOCK + rng.uniform(4, BLOCK - 8)
-                for d in np.arange(-section.half_road + .4, section.half_road - .6, 1.1):
-                    yield [s, s + 3, s + 3, s], [d, d, d + .55, d + .55], WHITE_PAINT
-            if rng.random() < .5:  # a mended patch, darker
-                s, d = block * BLOCK + rng.uniform(0, BLOCK), rng.uniform(-2.5, 1.5)
-                length = rng.uniform(2, 8)
-                yield ([s, s + length, s + length, s], [d, d, d + 1.4, d + 1.4],
-                       section.road_color * .8)
+                lines += [_stripes([s], 3.0, d, .55)
+                          for d in np.arange(-section.half_road + .7, section.half_road - .4, 1.1)]
+            if rng.random() < .5:
+                mended.append(_stripes([block * BLOCK + rng.uniform(0, BLOCK)],
+                                       rng.uniform(2, 8), rng.uniform(-2, 2), 1.4))
+        if mended:
+            yield section.road_color * .82, np.concatenate(mended)
+        yield WHITE_PAINT, np.concatenate(lines)
 
     def standing(self, low: float, high: float) -> list:
         """What never moves, with something of it between two s."""
@@ -307,7 +307,7 @@ class Layout:
             yield Bicyclist(s, stream.d + rng.uniform(-.2, .2), stream.speed, look)
         else:
             body = int(rng.choice(5, p=[.34, .28, .2, .12, .06]))
-            colors = BUS_COLORS if body == len(BODIES) - 1 else COLORS
+            colors = BUS_COLORS if body == BUS else COLORS
             yield Car(s, stream.d, body, colors[rng.integers(len(colors))], np.pi, self._lights)
 
     def _companions(self, time: float, car_s: float):
@@ -315,9 +315,9 @@ class Layout:
         rng = np.random.default_rng([self.seed, 16])
         gap = rng.uniform(13, 26) + 4 * np.sin(time * .21 + rng.uniform(0, 6))
         body = int(rng.choice(5, p=[.36, .28, .2, .12, .04]))
-        colors = BUS_COLORS if body == len(BODIES) - 1 else COLORS
+        colors = BUS_COLORS if body == BUS else COLORS
         if rng.random() < .75:
-            yield Car(car_s + gap + BODIES[body].outline[:, 0].max(), self.lane, body,
+            yield Car(car_s + gap + BODIES[body].half_length, self.lane, body,
                       colors[rng.integers(len(colors))], 0.0, self._lights)
         ride = rng.uniform(7.5, 11) + 1.5 * np.sin(time * .33 + rng.uniform(0, 6))
         offset = self.section.drive * (self.section.half_road - .7)
@@ -325,3 +325,11 @@ class Layout:
             offset -= self.section.drive * 1.6
         yield Bicyclist(car_s + ride, offset, 4.0, int(rng.integers(1 << 30)),
                         rng.uniform(-.25, .25))
+
+
+def _stripes(starts, length: float, d: float, width: float) -> np.ndarray:
+    """(n, 4, 2) corners, s and d, of bars along the road."""
+    starts = np.asarray(starts, float)[:, None]
+    s = starts + [0, length, length, 0]
+    d = np.broadcast_to(d + np.array([-.5, -.5, .5, .5]) * width, s.shape)
+    return np.stack([s, d], -1)

@@ -7,7 +7,10 @@ import numpy as np
 from .camera import NEAR, clip_near
 from .canvas import Canvas, Texture
 from .course import View
+from .solid import Solid
 from .weather import Weather
+
+FINE = 45.0  # metres; small parts are left out beyond
 
 
 class Painter:
@@ -17,10 +20,25 @@ class Painter:
         canvas: what to draw on.
         view: where the camera is.
         weather: light and haze.
+
+    Attributes:
+        canvas: as given.
+        view: as given.
+        weather: as given.
+        sun: (3,) direction to the sun in the camera frame.
+        eye: (3,) the camera's optical centre in the camera frame, which lies on the road.
     """
 
     def __init__(self, canvas: Canvas, view: View, weather: Weather) -> None:
         self.canvas, self.view, self.weather = canvas, view, weather
+        sine, cosine = np.sin(view.yaw), np.cos(view.yaw)
+        x, y, z = weather.sun
+        self.sun = np.array([x * cosine - z * sine, y, x * sine + z * cosine])
+        self.eye = np.array([0.0, view.camera.mount, 0.0])
+
+    def fixed(self, points: np.ndarray) -> np.ndarray:
+        """(n, 2) corners for the canvas of (n, 3) points in front of the near plane."""
+        return self.canvas.fixed(self.view.camera.project(points))
 
     def face(self, points: np.ndarray, color, label: int, brightness: float = 1.0,
              convex: bool = True) -> None:
@@ -37,41 +55,75 @@ class Painter:
         if len(points) < 3:
             return
         tone = self.weather.shade(color, brightness, float(points[:, 2].mean()))
-        draw = self.canvas.convex if convex else self.canvas.polygon
-        draw(self.view.camera.project(points), tone, label)
+        self.canvas.fill(self.fixed(points), tone, label, convex)
 
-    def rod(self, start: np.ndarray, end: np.ndarray, width: float, color, label: int,
-            brightness: float = 1.0, least: float = 0.0) -> None:
-        """A round bar between two points of the camera frame.
+    def limbs(self, points: np.ndarray, limbs, label: int, brightness: float = 1.0,
+              least: float = 0.0) -> None:
+        """Round bars between points that are about equally far away.
 
         Args:
-            start: (3,) metres.
-            end: (3,) metres.
-            width: thickness in metres.
-            color: RGB.
+            points: (n, 3) in the camera frame.
+            limbs: (index, index, thickness in metres, RGB) of each, far ones first; a limb from a
+                point to itself is a ball.
             label: class id.
-            brightness: light that falls on it.
-            least: thickness in pixels that it never falls below.
+            brightness: light that falls on them.
+            least: thickness in pixels that they never fall below.
         """
-        if min(start[2], end[2]) < NEAR:
+        nearest = float(points[:, 2].min())
+        if nearest < NEAR:
             return
-        depth = (start[2] + end[2]) / 2
-        pixels = self.view.camera.project(np.stack([start, end]))
-        tone = self.weather.shade(color, brightness, float(depth))
-        self.canvas.capsule(pixels[0], pixels[1],
-                            max(width * self.view.camera.focal / depth, least), tone, label)
+        scale = self.view.camera.focal / float(points[0, 2])
+        fixed = self.fixed(points).tolist()
+        for start, end, width, color in limbs:
+            self.canvas.capsule(fixed[start], fixed[end], max(width * scale, least),
+                                self.weather.shade(color, brightness, nearest), label)
 
     def ball(self, centre: np.ndarray, radius: float, color, label: int,
              brightness: float = 1.0) -> None:
         """A sphere of a radius in metres."""
-        if centre[2] < NEAR:
+        depth = float(centre[2])
+        if depth < NEAR:
             return
-        tone = self.weather.shade(color, brightness, float(centre[2]))
-        self.canvas.disc(self.view.camera.project(centre),
-                         radius * self.view.camera.focal / centre[2], tone, label)
+        tone = self.weather.shade(color, brightness, depth)
+        self.canvas.disc(self.fixed(centre).tolist(), radius * self.view.camera.focal / depth,
+                         tone, label)
+
+    def solid(self, solid: Solid, s: float, d: float, yaw: float, palette, label: int) -> None:
+        """Draw a body with flat faces that stands on the road.
+
+        Args:
+            solid: its shape.
+            s: place of its origin along the road.
+            d: place across it.
+            yaw: its turn against the road's direction in radians.
+            palette: RGB for each of the solid's slots.
+            label: class id.
+        """
+        turn, origin = self.view.turn(s, yaw), self.view.point(s, d)
+        points = solid.vertices @ turn + origin
+        depth = float(origin[2])
+        if points[:, 2].max() < 1.0:
+            return
+        eye = (self.eye - origin) @ turn.T
+        facing = ((eye - solid.centres) * solid.normals).sum(1) > 0
+        light = self.weather.light(solid.normals @ (turn @ self.sun))
+        near_by = points[:, 2].min() < NEAR
+        fixed = None if near_by else self.fixed(points)
+        away = np.linalg.norm(solid.group_centres - eye, axis=1)
+        for group in sorted(range(len(solid.groups)), key=lambda g: (solid.ranks[g], -away[g])):
+            for face in solid.groups[group]:
+                if not facing[face] or (depth > FINE and solid.fine[face]):
+                    continue
+                corners = solid.faces[face]
+                color, gain = palette[solid.slots[face]], float(light[face]) * solid.gains[face]
+                if near_by:
+                    self.face(points[corners], color, label, gain, solid.convex[face])
+                else:
+                    self.canvas.fill(fixed[corners], self.weather.shade(color, gain, depth),
+                                     label, solid.convex[face])
 
     def wall(self, foot: np.ndarray, low: float, high: float, texture: Texture, label: int,
-             brightness: float = 1.0, repeat: int = 1) -> None:
+             brightness: float = 1.0) -> None:
         """An upright face with a texture.
 
         Args:
@@ -81,26 +133,22 @@ class Painter:
             texture: what it shows.
             label: class id.
             brightness: light that falls on it.
-            repeat: how many times the texture goes across it.
         """
-        for part in range(repeat):
-            a = foot[0] + (foot[1] - foot[0]) * part / repeat
-            b = foot[0] + (foot[1] - foot[0]) * (part + 1) / repeat
-            left, right = 0.0, 1.0
-            if max(a[2], b[2]) <= NEAR:
-                continue
-            if a[2] < NEAR:
-                left = (NEAR - a[2]) / (b[2] - a[2])
-                a = a + left * (b - a)
-            elif b[2] < NEAR:
-                right = (NEAR - a[2]) / (b[2] - a[2])
-                b = a + right * (b - a)
-            points = np.array([[a[0], high, a[2]], [b[0], high, b[2]],
-                               [b[0], low, b[2]], [a[0], low, a[2]]])
-            corners = np.array([[left, 0], [right, 0], [right, 1], [left, 1]])
-            gain, add = self._air(brightness, float((a[2] + b[2]) / 2))
-            self.canvas.textured(self.view.camera.project(points), texture, corners, label,
-                                 gain, add)
+        a, b = foot
+        left, right = 0.0, 1.0
+        if max(a[2], b[2]) <= NEAR:
+            return
+        if a[2] < NEAR:
+            left = (NEAR - a[2]) / (b[2] - a[2])
+            a = a + left * (b - a)
+        elif b[2] < NEAR:
+            right = (NEAR - a[2]) / (b[2] - a[2])
+            b = a + right * (b - a)
+        points = np.array([[a[0], high, a[2]], [b[0], high, b[2]],
+                           [b[0], low, b[2]], [a[0], low, a[2]]])
+        corners = np.array([[left, 0], [right, 0], [right, 1], [left, 1]])
+        gain, add = self._air(brightness, float(a[2] + b[2]) / 2)
+        self.canvas.textured(self.view.camera.project(points), texture, corners, label, gain, add)
 
     def billboard(self, base: np.ndarray, width: float, low: float, high: float,
                   texture: Texture, label: int, brightness: float = 1.0) -> None:
@@ -118,23 +166,10 @@ class Painter:
         if base[2] < 4 * NEAR:
             return
         corners = self.view.camera.project(base + np.array(
-            [[-width / 2, high, 0.0], [width / 2, low, 0.0]]))
+            ((-width / 2, high, 0.0), (width / 2, low, 0.0))))
         gain, add = self._air(brightness, float(base[2]))
         self.canvas.sprite(corners[0], corners[1], texture, label, gain, add)
 
-    def _air(self, brightness: float, distance: float) -> tuple[float, np.ndarray]:
+    def _air(self, brightness: float, distance: float) -> tuple[float, tuple]:
         share = self.weather.fade(distance)
-        return brightness * (1 - share), self.weather.haze * share
-
-    def light(self, normal: np.ndarray) -> float:
-        """Light on a face whose normal is given in the camera frame."""
-        sine, cosine = np.sin(self.view.yaw), np.cos(self.view.yaw)
-        absolute = np.array([normal[0] * cosine + normal[2] * sine, normal[1],
-                             -normal[0] * sine + normal[2] * cosine])
-        return self.weather.light(absolute)
-
-    def sun(self) -> np.ndarray:
-        """Direction to the sun in the camera frame."""
-        sine, cosine = np.sin(self.view.yaw), np.cos(self.view.yaw)
-        x, y, z = self.weather.sun
-        return np.array([x * cosine - z * sine, y, x * sine + z * cosine])
+        return brightness * (1 - share), tuple(c * share for c in self.weather.haze)

@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from math import pi, sin
 
 import numpy as np
 
 from .labels import BICYCLIST, PEDESTRIAN
-from .painter import Painter
+from .painter import FINE, Painter
 
 COATS = ((40, 44, 60), (120, 40, 44), (56, 60, 56), (150, 140, 120), (60, 84, 120), (30, 30, 34),
-         (170, 60, 50), (84, 74, 60), (200, 196, 186), (50, 92, 80), (226, 210, 60))
+         (170, 60, 50), (84, 74, 60), (200, 196, 186), (50, 92, 80), (206, 190, 60))
 TROUSERS = ((34, 36, 44), (50, 58, 80), (70, 66, 60), (28, 28, 30), (96, 90, 78))
 SKIN = ((206, 164, 140), (176, 130, 104), (120, 84, 64))
 HAIR = ((40, 32, 28), (92, 70, 48), (150, 130, 100), (30, 30, 32), (120, 118, 116))
+HELMETS = ((220, 220, 216), (30, 30, 34), (180, 40, 40), HAIR[0])
+FRAMES = ((160, 30, 34), (40, 60, 110), (30, 32, 34), (60, 100, 70))
+SHOES, RUBBER, SPOKES = (30, 28, 28), (30, 30, 32), (112, 112, 110)
+
+
+@lru_cache(maxsize=256)
+def _wardrobe(look: int) -> dict:
+    rng = np.random.default_rng([7201, look])
+
+    def one(of):
+        return of[int(rng.integers(len(of)))]
+
+    coat = one(COATS)
+    return {'coat': coat, 'sleeve': tuple(c * .85 for c in coat), 'trousers': one(TROUSERS),
+            'skin': one(SKIN), 'hair': one(HAIR), 'helmet': one(HELMETS), 'frame': one(FRAMES),
+            'tall': rng.uniform(.9, 1.06), 'phase': rng.random(), 'bag': rng.random() < .3}
 
 
 @dataclass(frozen=True)
@@ -39,42 +57,41 @@ class Pedestrian:
 
     def paint(self, painter: Painter, time: float) -> None:
         """Draw the figure in its stride at a time in seconds."""
-        rng = np.random.default_rng([7201, self.look])
-        coat, trousers = COATS[rng.integers(len(COATS))], TROUSERS[rng.integers(len(TROUSERS))]
-        skin, hair = SKIN[rng.integers(len(SKIN))], HAIR[rng.integers(len(HAIR))]
-        tall = rng.uniform(0.9, 1.06)
-        swing = np.sin(2 * np.pi * (time * 0.9 * min(abs(self.speed), 1.6) + rng.random()))
-        stride = 0.32 * swing * (1 if abs(self.speed) > 0.1 else 0.15)
-        ground = 0.12
-        points = np.array([
-            [-.1, .86, 0], [-.11, .46, stride * .55 + .04], [-.11, .05, stride],
-            [.1, .86, 0], [.11, .46, -stride * .55 + .04], [.11, .05, -stride],
-            [-.21, 1.38, 0], [-.28, 1.08, -stride * .5], [-.27, .84, -stride * .8 + .08],
-            [.21, 1.38, 0], [.28, 1.08, stride * .5], [.27, .84, stride * .8 + .08],
-            [0, 1.36, 0], [0, .92, 0], [0, 1.63, 0], [0, 1.50, 0]]) * tall + (0, ground, 0)
-        p = painter.view.pose(self.s, self.d, points, 0.0 if self.speed >= 0 else np.pi)
-        if p[0, 2] < 1.5:
+        wear = _wardrobe(self.look)
+        base = painter.view.point(self.s, self.d)
+        if base[2] < 1.5:
             return
-        light = painter.weather.ambient + 0.2 * painter.weather.sunshine
-        rod = painter.rod
-        for a, b in ((0, 1), (1, 2), (3, 4), (4, 5)):
-            rod(p[a], p[b], .17 * tall, trousers, PEDESTRIAN, light)
-        for foot in (2, 5):
-            rod(p[foot], p[foot], .14, (30, 28, 28), PEDESTRIAN, light)
-        far, close = ((6, 7, 8), (9, 10, 11)) if p[6, 2] > p[9, 2] else ((9, 10, 11), (6, 7, 8))
-        sleeve = tuple(c * 0.85 for c in coat)
-        rod(p[far[0]], p[far[1]], .12, sleeve, PEDESTRIAN, light * .85)
-        rod(p[far[1]], p[far[2]], .1, sleeve, PEDESTRIAN, light * .85)
-        shoulders = np.stack([p[6], p[9], p[3] * .92 + p[0] * .08, p[0] * .92 + p[3] * .08])
-        painter.face(shoulders, coat, PEDESTRIAN, light)
-        rod(p[12], p[13], .34 * tall, coat, PEDESTRIAN, light)
-        rod(p[6], p[9], .16, coat, PEDESTRIAN, light * 1.06)
-        rod(p[close[0]], p[close[1]], .12, sleeve, PEDESTRIAN, light)
-        rod(p[close[1]], p[close[2]], .1, sleeve, PEDESTRIAN, light)
-        rod(p[15], p[15], .12, skin, PEDESTRIAN, light)
-        painter.ball(p[14], .125 * tall, hair if self.speed >= 0 else skin, PEDESTRIAN, light)
-        if self.speed < 0:
-            rod(p[14] + (0, .08, 0), p[14] + (0, .08, 0), .2, hair, PEDESTRIAN, light)
+        tall, coat, skin, hair = wear['tall'], wear['coat'], wear['skin'], wear['hair']
+        stride = .32 * sin(2 * pi * (time * .95 + wear['phase']))
+        points = np.array((
+            (-.1, .86, 0), (-.11, .46, stride * .55 + .04), (-.11, .05, stride),
+            (.1, .86, 0), (.11, .46, -stride * .55 + .04), (.11, .05, -stride),
+            (-.2, 1.38, 0), (-.27, 1.08, -stride * .5), (-.26, .84, -stride * .8 + .08),
+            (.2, 1.38, 0), (.27, 1.08, stride * .5), (.26, .84, stride * .8 + .08),
+            (0, 1.34, 0), (0, .96, 0), (0, 1.64, 0), (0, 1.50, 0), (0, 1.70, -.03),
+            (.02, 1.2, -.16))) * tall + (0, .1, 0)
+        away = self.speed >= 0
+        p = painter.view.pose(self.s, self.d, points, 0.0 if away else pi)
+        legs, sleeve = wear['trousers'], wear['sleeve']
+        light = painter.weather.diffuse
+        if base[2] > FINE:
+            painter.limbs(p, ((0, 2, .2, legs), (3, 5, .2, legs), (12, 13, .46, coat),
+                              (14, 14, .26, hair)), PEDESTRIAN, light)
+            return
+        far, near = ((6, 7, 8), (9, 10, 11)) if p[6, 2] > p[9, 2] else ((9, 10, 11), (6, 7, 8))
+        limbs = [(0, 1, .17, legs), (1, 2, .14, legs), (3, 4, .17, legs), (4, 5, .14, legs),
+                 (2, 2, .14, SHOES), (5, 5, .14, SHOES),
+                 (far[0], far[1], .12, sleeve), (far[1], far[2], .1, sleeve),
+                 (far[2], far[2], .1, skin),
+                 (12, 13, .34, coat), (6, 13, .16, coat), (9, 13, .16, coat), (6, 9, .16, coat)]
+        if wear['bag'] and away:
+            limbs.append((17, 17, .34, wear['hair']))
+        limbs += [(near[0], near[1], .12, sleeve), (near[1], near[2], .1, sleeve),
+                  (near[2], near[2], .1, skin), (15, 15, .12, skin),
+                  (14, 14, .25, skin), (16, 16, .22, hair)]
+        if away:
+            limbs.append((14, 14, .25, hair))
+        painter.limbs(p, limbs, PEDESTRIAN, light)
 
 
 @dataclass(frozen=True)
@@ -102,48 +119,43 @@ class Bicyclist:
 
     def paint(self, painter: Painter, time: float) -> None:
         """Draw rider and bicycle at a time in seconds."""
-        rng = np.random.default_rng([7202, self.look])
-        coat, trousers = COATS[rng.integers(len(COATS))], TROUSERS[rng.integers(len(TROUSERS))]
-        skin = SKIN[rng.integers(len(SKIN))]
-        helmet = ((220, 220, 216), (30, 30, 34), (180, 40, 40), HAIR[0])[rng.integers(4)]
-        frame = ((160, 30, 34), (40, 60, 110), (30, 32, 34), (60, 100, 70))[rng.integers(4)]
-        turn = 2 * np.pi * (time * 1.1 + rng.random())
-        pedal = np.array([np.sin(turn), np.cos(turn)]) * 0.17
-        yaw = (0.0 if self.speed >= 0 else np.pi) + self.lean
-        points = np.array([
-            [0, .34, -.52], [0, .34, .54], [0, .36, .02], [0, .82, -.22], [0, .86, .42],
-            [0, .94, -.2], [0, 1.04, .42], [-.26, 1.05, .36], [.26, 1.05, .36],
-            [-.12, .95, -.2], [-.12, .72, .16], [-.12, .36 + pedal[1], .02 + pedal[0]],
-            [.12, .95, -.2], [.12, .72, .16], [.12, .36 - pedal[1], .02 - pedal[0]],
-            [-.19, 1.42, .06], [.19, 1.42, .06], [0, 1.48, .06], [0, 1.66, .16],
-            [-.28, 1.2, .24], [.28, 1.2, .24]])
+        wear = _wardrobe(self.look)
+        turn = 2 * pi * (time * 1.1 + wear['phase'])
+        x, y = sin(turn) * .17, sin(turn + pi / 2) * .17
+        yaw = (0.0 if self.speed >= 0 else pi) + self.lean
+        points = np.array((
+            (0, .34, -.52), (0, .34, .54), (0, .36, .02), (0, .82, -.22), (0, .86, .42),
+            (0, .94, -.2), (0, 1.04, .42), (-.26, 1.05, .36), (.26, 1.05, .36),
+            (-.12, .95, -.2), (-.12, .72, .16), (-.12, .36 + y, .02 + x),
+            (.12, .95, -.2), (.12, .72, .16), (.12, .36 - y, .02 - x),
+            (-.19, 1.42, .06), (.19, 1.42, .06), (0, 1.46, .06), (0, 1.66, .16),
+            (-.28, 1.2, .24), (.28, 1.2, .24), (0, .95, -.2), (0, 1.71, .13)))
         p = painter.view.pose(self.s, self.d, points, yaw)
         if p[:, 2].min() < 1.2:
             return
-        light = painter.weather.ambient + 0.2 * painter.weather.sunshine
-        angle = np.linspace(0, 2 * np.pi, 18, endpoint=False)
-        rod = painter.rod
+        light = painter.weather.diffuse
+        self._wheels(painter, points, yaw, light)
+        coat, legs, skin, frame = wear['coat'], wear['trousers'], wear['skin'], wear['frame']
+        limbs = [(a, b, .07, frame) for a, b in ((0, 2), (2, 3), (3, 0), (2, 4), (3, 4), (4, 1),
+                                                 (4, 6), (3, 5))]
+        limbs.append((7, 8, .06, (40, 40, 42)))
+        for hip, knee, foot in ((9, 10, 11), (12, 13, 14)):
+            limbs += [(hip, knee, .18, legs), (knee, foot, .14, legs), (foot, foot, .13, SHOES)]
+        limbs += [(9, 12, .3, legs), (21, 17, .36, coat), (15, 16, .17, coat)]
+        for shoulder, elbow, hand in ((15, 19, 7), (16, 20, 8)):
+            limbs += [(shoulder, elbow, .12, wear['sleeve']), (elbow, hand, .1, wear['sleeve']),
+                      (hand, hand, .09, skin)]
+        limbs += [(18, 18, .25, skin), (22, 22, .27, wear['helmet'])]
+        painter.limbs(p, limbs, BICYCLIST, light)
+
+    def _wheels(self, painter: Painter, points: np.ndarray, yaw: float, light: float) -> None:
+        angle = np.linspace(0, 2 * pi, 18, endpoint=False)
         for hub in (0, 1):
             wheel = np.stack([np.zeros(18), .34 + .34 * np.sin(angle),
                               points[hub, 2] + .34 * np.cos(angle)], -1)
             rim = painter.view.pose(self.s, self.d, wheel, yaw)
-            inner = painter.view.pose(self.s, self.d, wheel * (1, .88, 1) + (0, .04, 0), yaw)
-            painter.face(rim, (30, 30, 32), BICYCLIST, light)
-            middle = inner.mean(0)
-            painter.face(middle + (inner - middle) * .86, (112, 112, 110), BICYCLIST, light)
-            rod(rim[4], rim[13], .09, (30, 30, 32), BICYCLIST, light)
-        for a, b in ((0, 2), (2, 3), (3, 0), (2, 4), (3, 4), (4, 1), (4, 6), (3, 5)):
-            rod(p[a], p[b], .07, frame, BICYCLIST, light)
-        rod(p[7], p[8], .06, (40, 40, 42), BICYCLIST, light)
-        for hip, knee, foot in ((9, 10, 11), (12, 13, 14)):
-            rod(p[hip], p[knee], .18, trousers, BICYCLIST, light)
-            rod(p[knee], p[foot], .14, trousers, BICYCLIST, light)
-            rod(p[foot], p[foot], .13, (30, 28, 28), BICYCLIST, light)
-        rod(p[9], p[12], .3, trousers, BICYCLIST, light)
-        rod((p[9] + p[12]) / 2, p[17], .36, coat, BICYCLIST, light)
-        rod(p[15], p[16], .17, coat, BICYCLIST, light * 1.05)
-        for shoulder, elbow, hand in ((15, 19, 7), (16, 20, 8)):
-            rod(p[shoulder], p[elbow], .12, coat, BICYCLIST, light * .9)
-            rod(p[elbow], p[hand], .1, coat, BICYCLIST, light * .9)
-        painter.ball(p[18], .125, skin, BICYCLIST, light)
-        painter.ball(p[18] + (0, .04, 0), .125, helmet, BICYCLIST, light)
+            painter.face(rim, RUBBER, BICYCLIST, light)
+            middle = rim.mean(0)
+            painter.face(middle + (rim - middle) * .82, SPOKES, BICYCLIST, light)
+            # Seen from behind a wheel is a line: the tyre's own breadth.
+            painter.limbs(rim[[4, 13]], ((0, 1, .07, RUBBER),), BICYCLIST, light)

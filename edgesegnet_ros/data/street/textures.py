@@ -6,7 +6,7 @@ street differs from another by which of them it takes, and by tints, light and p
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import cv2
 import numpy as np
@@ -48,7 +48,7 @@ def noise(rng: np.random.Generator, shape: tuple[int, int], cell: float, octaves
     return np.clip(total, 0, 1)
 
 
-@lru_cache(maxsize=None)
+@cache
 def ground_detail(kind: int) -> list[np.ndarray]:
     """Grain of the ground as a factor, 128 for 1: a wrapping square of 20 m.
 
@@ -70,7 +70,7 @@ def ground_detail(kind: int) -> list[np.ndarray]:
 FOLIAGE = 14
 
 
-@lru_cache(maxsize=None)
+@cache
 def foliage(kind: int) -> Texture:
     """The crown of a tree, 0 to `FOLIAGE` - 1: broad, tall, conical; green to autumn brown."""
     rng = np.random.default_rng([7002, kind])
@@ -99,7 +99,7 @@ def foliage(kind: int) -> Texture:
     return Texture(np.dstack([color, np.where(alpha, 255, 0).astype(np.uint8)]))
 
 
-@lru_cache(maxsize=None)
+@cache
 def bare_crown(kind: int) -> Texture:
     """A leafless crown: so dense a net of twigs that what it covers is tree."""
     rng = np.random.default_rng([7003, kind])
@@ -123,9 +123,9 @@ def bare_crown(kind: int) -> Texture:
                               np.where(alpha, 255, 0).astype(np.uint8)]))
 
 
-@lru_cache(maxsize=None)
-def fence(kind: int) -> Texture:
-    """Two metres of fence: boards, palings, mesh or iron railings.
+@cache
+def fence(kind: int, repeat: int) -> Texture:
+    """Pieces of fence, two metres each: boards, palings, mesh or iron railings.
 
     What shows between railings is drawn as a dark blur and belongs to the fence, as it does to
     those who annotate pictures by hand.
@@ -160,12 +160,12 @@ def fence(kind: int) -> Texture:
         picture[:, :4, :3] = iron
     grain = rng.normal(1, 0.05, (rows, columns, 1))
     picture[..., :3] = np.clip(picture[..., :3] * grain, 0, 255)
-    return Texture(picture)
+    return Texture(np.tile(picture, (1, repeat, 1)))
 
 
-@lru_cache(maxsize=None)
-def hedge(kind: int) -> Texture:
-    """Two metres of hedge with an uneven top."""
+@cache
+def hedge(kind: int, repeat: int) -> Texture:
+    """Pieces of hedge with an uneven top, two metres each."""
     rng = np.random.default_rng([7005, kind])
     rows, columns = 80, 128
     hue = np.array([[60, 80, 40], [48, 66, 38], [84, 90, 48]][kind % 3], np.float32)
@@ -173,10 +173,7 @@ def hedge(kind: int) -> Texture:
     light -= np.linspace(-0.15, 0.3, rows)[:, None]
     top = (noise(rng, (1, columns), 24, 3)[0] * 14).astype(int)
     alpha = np.arange(rows)[:, None] >= top[None]
-    return Texture(np.dstack([np.clip(hue * light[..., None], 0, 255).astype(np.uint8),
-                              np.where(alpha, 255, 0).astype(np.uint8)]))
+    picture = np.dstack([np.clip(hue * light[..., None], 0, 255).astype(np.uint8),
+                         np.where(alpha, 255, 0).astype(np.uint8)])
+    return Texture(np.tile(picture, (1, repeat, 1)))
 
-
-def tile(texture_width: float, span: float) -> int:
-    """How many times a texture that is so many metres wide goes into a span, at least once."""
-    return max(1, int(round(span / texture_width)))

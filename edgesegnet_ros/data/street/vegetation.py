@@ -10,6 +10,8 @@ from .labels import TREE
 from .painter import Painter
 from .textures import bare_crown, foliage
 
+BARK = (78, 64, 52)
+
 
 @dataclass(frozen=True)
 class Tree:
@@ -38,11 +40,11 @@ class Tree:
 
     def paint(self, painter: Painter, time: float) -> None:
         """Draw trunk and crown."""
-        base = painter.view.place(self.s, self.d)
+        base = painter.view.point(self.s, self.d)
         light = painter.weather.ambient + .3 * painter.weather.sunshine
         clear = self.height * (.12 if self.kind % 3 == 2 else .28)
-        painter.rod(base, base + (0, clear + self.height * .15, 0), .09 + self.height * .03,
-                    (78, 64, 52), TREE, light * .9, 1.0)
+        painter.limbs(np.stack([base, base + (0, clear + self.height * .15, 0)]),
+                      ((0, 1, .09 + self.height * .03, BARK),), TREE, light * .9, 1.0)
         if self.bare:
             painter.billboard(base, self.spread * 1.1, clear * .6, self.height,
                               bare_crown(self.kind % 4), TREE, light)
@@ -67,8 +69,8 @@ class Bush:
 
     def paint(self, painter: Painter, time: float) -> None:
         """Draw it."""
-        base = painter.view.place(self.s, self.d)
-        light = painter.weather.ambient + .25 * painter.weather.sunshine
+        base = painter.view.point(self.s, self.d)
+        light = painter.weather.diffuse
         painter.billboard(base, self.size * 1.5, -.1 * self.size, self.size,
                           foliage(self.kind - self.kind % 3), TREE, light)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import exp
 
 import cv2
 import numpy as np
@@ -36,8 +37,8 @@ class Weather:
     sun: np.ndarray
     sunshine: float
     ambient: float
-    tint: np.ndarray
-    haze: np.ndarray
+    tint: tuple[float, float, float]
+    haze: tuple[float, float, float]
     visibility: float
     wet: float
     dusk: bool
@@ -59,28 +60,36 @@ class Weather:
             'fog': (0.0, 0.9, (0.99, 1.0, 1.0), (206, 208, 208), 95, 0.05),
             'rain': (0.0, 0.76, (0.95, 0.98, 1.03), (170, 176, 184), 190, 0.38),
         }[kind]
-        return cls(kind, sun, sunshine, ambient, np.array(tint), np.array(haze, float),
+        return cls(kind, sun, sunshine, ambient, tint, haze,
                    visibility * rng.uniform(0.85, 1.3), wet, kind == 'dusk',
                    rng.uniform(1.05, 1.4) * (0.72 if kind == 'dusk' else 1.0))
 
-    def light(self, normal: np.ndarray) -> float:
-        """Brightness of a face in the open.
+    def light(self, toward_sun):
+        """Brightness of faces in the open.
 
         Args:
-            normal: (3,) unit vector in absolute directions, as `sun`.
+            toward_sun: cosine between a face's normal and the sun; a number or an array.
         """
-        return self.ambient + 0.5 * self.sunshine * max(0.0, float(normal @ self.sun))
+        return self.ambient + 0.5 * self.sunshine * np.maximum(0.0, toward_sun)
+
+    @property
+    def diffuse(self) -> float:
+        """Brightness of things that have no one face."""
+        return self.ambient + 0.22 * self.sunshine
 
     def fade(self, distance: float) -> float:
         """Share of haze, 0 to 1, at a distance in metres."""
-        return 1.0 - float(np.exp(-max(distance, 0.0) / self.visibility))
+        return 1.0 - exp(-max(distance, 0.0) / self.visibility)
 
     def shade(self, color, brightness: float, distance: float) -> tuple[float, float, float]:
         """What becomes of a surface colour under this light and at this distance."""
         share = self.fade(distance)
-        lit = np.minimum(np.asarray(color, float) * brightness * self.tint, 255) * (1 - share)
-        lit += self.haze * share
-        return float(lit[0]), float(lit[1]), float(lit[2])
+        gain = brightness * (1.0 - share)
+        red, green, blue = self.tint
+        haze = self.haze
+        return (float(color[0]) * gain * red + haze[0] * share,
+                float(color[1]) * gain * green + haze[1] * share,
+                float(color[2]) * gain * blue + haze[2] * share)
 
 
 class Sky:

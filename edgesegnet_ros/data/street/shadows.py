@@ -1,0 +1,83 @@
+"""Shadows on the ground: of the sun, and the dark under vehicles and feet."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from .buildings import House
+from .camera import clip_near
+from .furniture import Lamp
+from .painter import Painter
+from .people import Bicyclist, Pedestrian
+from .vegetation import Tree, shadow_of
+from .vehicles import Car
+
+REACH = 70.0  # metres; shadows farther off are not seen
+UNDER_CAR, UNDER_FEET = 92, 170  # of 255
+
+
+def shadow_mask(painter: Painter, things: list, top: int, shape: tuple[int, int]) -> np.ndarray:
+    """How much light reaches the ground.
+
+    Args:
+        painter: view and weather.
+        things: what may cast a shadow.
+        top: first sample row of the mask.
+        shape: rows and columns of samples.
+
+    Returns:
+        array of that shape, uint8, 255 in the open.
+    """
+    # A quarter of the samples: the edge of a shadow is soft.
+    mask = np.full((shape[0] // 2 + 1, shape[1] // 2 + 1), 255, np.uint8)
+    sun, view = painter.sun, painter.view
+    slant = np.array([-sun[0], 0, -sun[2]]) / max(sun[1], .25)
+    shining = painter.weather.sunshine > .3
+    dark = int(255 * (1 - .48 * painter.weather.sunshine))
+
+    def cast(points: np.ndarray, value: int) -> None:
+        points = clip_near(points)
+        if len(points) < 3:
+            return
+        samples = painter.canvas.to_samples(view.camera.project(points)) - (0, top)
+        hull = cv2.convexHull(np.clip(samples / 2, -9000, 9000).astype(np.float32))
+        cv2.fillConvexPoly(mask, np.rint(hull * 8).astype(np.int32), value, shift=3)
+
+    near = [thing for thing in things if thing.far_end - view.s < REACH]
+    for thing in near if shining else ():
+        outline = _reach(painter, thing, slant)
+        if outline is not None:
+            cast(outline, dark)
+    for thing in near:
+        if isinstance(thing, Car):
+            cast(view.pose(thing.s, thing.d, thing.footprint(), thing.yaw), UNDER_CAR)
+        elif isinstance(thing, (Pedestrian, Bicyclist)) and thing.s - view.s < 35:
+            cast(view.point(thing.s, thing.d) + _FEET, UNDER_FEET)
+    mask = cv2.GaussianBlur(mask, (5, 5), 0)
+    return cv2.resize(mask, shape[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+_FEET = np.array([[-.22, 0, -.2], [.22, 0, -.2], [.22, 0, .25], [-.22, 0, .25]])
+
+
+def _reach(painter: Painter, thing, slant: np.ndarray) -> np.ndarray | None:
+    """Ground points whose convex hull is the thing's shadow."""
+    view = painter.view
+    if isinstance(thing, House):
+        ends = np.stack([view.point(thing.start, thing.d), view.point(thing.end, thing.d)])
+        return np.concatenate([ends, ends + slant * (thing.height + thing.pitch * .5)])
+    if isinstance(thing, Tree):
+        crown = shadow_of(thing)
+        wide = np.stack([crown[:, 0], np.zeros(len(crown)), crown[:, 0] * .4], -1)
+        return view.point(thing.s, thing.d) + slant * crown[:, 1:] + wide
+    if isinstance(thing, Lamp):
+        foot = view.point(thing.s, thing.d) + np.array([[-.08, 0, 0], [.08, 0, 0]])
+        return np.concatenate([foot, foot + slant * thing.height])
+    if isinstance(thing, Car):
+        foot = view.pose(thing.s, thing.d, thing.footprint(), thing.yaw)
+        return np.concatenate([foot, foot + slant * 1.2])
+    if isinstance(thing, (Pedestrian, Bicyclist)) and thing.s - view.s < 35:
+        foot = view.point(thing.s, thing.d) + _FEET
+        return np.concatenate([foot, foot + slant * 1.7])
+    return None
