@@ -15,7 +15,7 @@ ENVIRONMENT_VARIABLE = 'EDGESEGNET_CAMVID'
 SPLITS = ('train', 'val', 'test')
 VOID = 255
 """Label of pixels that are neither trained nor scored."""
-_STORED_VOID = 11
+_CLASSES = 11
 
 
 class CamVidError(EdgeSegNetError):
@@ -82,8 +82,12 @@ def read_image(path: Path) -> np.ndarray:
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
-def read_labels(path: Path) -> np.ndarray:
-    """A label image as (H, W) uint8 ids of `config/classes/camvid11.yaml`, void as 255.
+def read_labels(path: Path, num_classes: int = _CLASSES) -> np.ndarray:
+    """A label image as (H, W) uint8 class ids, void as 255.
+
+    Args:
+        path: An 8-bit image with one channel.
+        num_classes: Of the class file; the file stores void as this number, or as 255.
 
     Raises:
         CamVidError: The file cannot be decoded, has colours, or holds an unknown value.
@@ -93,10 +97,11 @@ def read_labels(path: Path) -> np.ndarray:
         raise CamVidError(f'{path}: not an image that OpenCV can read')
     if labels.ndim != 2 or labels.dtype != np.uint8:
         raise CamVidError(f'{path}: labels are 8-bit PNG with one channel')
-    labels = np.where(labels == _STORED_VOID, VOID, labels).astype(np.uint8)
-    unknown = np.unique(labels[(labels > _STORED_VOID) & (labels != VOID)])
+    labels = np.where(labels == num_classes, VOID, labels).astype(np.uint8)
+    unknown = np.unique(labels[(labels > num_classes) & (labels != VOID)])
     if unknown.size:
-        raise CamVidError(f'{path}: unknown label values {unknown.tolist()}, 0 to 11 are known')
+        raise CamVidError(f'{path}: unknown label values {unknown.tolist()}, 0 to '
+                          f'{num_classes} are known')  # fmt: skip
     return labels
 
 

@@ -1,0 +1,309 @@
+"""Where pictures come from: a folder, a video, a ROS 2 bag or a camera, frame by frame.
+
+`open_source` tells them apart; nothing is read into memory beyond the frame at hand.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
+
+import cv2
+import numpy as np
+
+from edgesegnet_ros.data.camvid import labels_folder, read_labels
+from edgesegnet_ros.errors import EdgeSegNetError
+
+IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.pgm', '.png', '.ppm', '.tif', '.tiff', '.webp')
+BAG_SUFFIXES = ('.db3', '.mcap')
+START_NS = 1_700_000_000_000_000_000
+"""Stamp of the first frame where the input has no stamps of its own."""
+PERIOD_NS = 100_000_000
+"""Between the frames of a folder, and of a video that does not tell its rate."""
+
+
+class SourceError(EdgeSegNetError):
+    """An input that gives no pictures; the message names it and says what would."""
+
+
+class CameraModel(NamedTuple):
+    """What sensor_msgs/CameraInfo says of a camera; no calibration where k is zeros.
+
+    Attributes:
+        width: Of the calibrated image in pixels.
+        height: Of the calibrated image in pixels.
+        distortion_model: plumb_bob, rational_polynomial, …
+        d: Distortion parameters.
+        k: (9) intrinsic matrix, row by row, in pixels.
+        r: (9) rectification matrix.
+        p: (12) projection matrix, in pixels.
+    """
+
+    width: int
+    height: int
+    distortion_model: str
+    d: Tuple[float, ...]
+    k: Tuple[float, ...]
+    r: Tuple[float, ...]
+    p: Tuple[float, ...]
+
+
+class SourceFrame(NamedTuple):
+    """One picture.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB.
+        labels: (h, w) uint8 class ids, 255 for void; None where nothing is known.
+        stamp_ns: Nanoseconds since the epoch, greater than the frame before it.
+        name: Of the file, or the frame's number.
+        camera: The camera's calibration, where the input has one.
+    """
+
+    image: np.ndarray
+    labels: Optional[np.ndarray]
+    stamp_ns: int
+    name: str
+    camera: Optional[CameraModel] = None
+
+
+class Source(ABC):
+    """Gives frames, once from the beginning each time it is iterated.
+
+    Attributes:
+        name: What the user called it.
+        total: Number of frames; None where only the end will tell.
+        has_labels: Whether frames may carry ground truth.
+        live: Whether frames come by themselves and cannot wait.
+    """
+
+    def __init__(
+        self, name: str, total: Optional[int], has_labels: bool = False, live: bool = False
+    ) -> None:
+        self.name = name
+        self.total = total
+        self.has_labels = has_labels
+        self.live = live
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[SourceFrame]:
+        """Frames in the order of their stamps.
+
+        Raises:
+            SourceError: A frame that cannot be read.
+        """
+
+
+class FolderSource(Source):
+    """The image files of a folder, in name order, ten a second.
+
+    Labels are those of the same name in the sibling folder `<name>annot`, by CamVid's protocol:
+    8-bit ids, void is the number of classes or 255.
+    """
+
+    def __init__(self, folder: Path, num_classes: int, files: Optional[List[Path]] = None) -> None:
+        self._files = images_in(folder) if files is None else files
+        if not self._files:
+            raise SourceError(
+                f'{folder}: holds no picture ({", ".join(IMAGE_SUFFIXES)}) and is no ROS 2 bag'
+            )
+        annotated = labels_folder(folder.resolve())
+        self._labels = {path.stem: path for path in images_in(annotated)}
+        self._num_classes = num_classes
+        matched = any(path.stem in self._labels for path in self._files)
+        if self._labels and not matched:
+            raise SourceError(
+                f'{annotated}: no label image there has the name of an image in {folder} '
+                f'(as {self._files[0].stem}); rename them, or move that folder away'
+            )
+        super().__init__(str(folder), len(self._files), has_labels=matched)
+
+    def __iter__(self) -> Iterator[SourceFrame]:
+        """See Source."""
+        for number, path in enumerate(self._files):
+            image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+            if image is None:
+                raise SourceError(f'{path}: not a picture that OpenCV can read')
+            label_file = self._labels.get(path.stem)
+            labels = None if label_file is None else read_labels(label_file, self._num_classes)
+            yield SourceFrame(
+                cv2.cvtColor(image, cv2.COLOR_BGR2RGB), labels, START_NS + number * PERIOD_NS,
+                path.name,
+            )  # fmt: skip
+
+
+class VideoSource(Source):
+    """A video file that OpenCV decodes."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        capture = self._open()
+        frames = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        rate_hz = capture.get(cv2.CAP_PROP_FPS)
+        # Containers without an index tell nonsense, such as a negative count or 1e6 Hz.
+        self._period_ns = 1e9 / rate_hz if 0.1 <= rate_hz <= 1000 else PERIOD_NS
+        readable, _ = capture.read()
+        capture.release()
+        if not readable:
+            raise SourceError(f'{path}: a video without a frame that OpenCV can decode')
+        super().__init__(str(path), frames if frames > 0 else None)
+
+    def _open(self) -> cv2.VideoCapture:
+        # FFmpeg's own complaints would come before our sentence.
+        os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
+        capture = _captured(str(self._path))
+        if not capture.isOpened():
+            raise SourceError(
+                f'{self._path}: not a video that OpenCV can read. An input is a folder of '
+                'pictures, a video, a ROS 2 bag (.mcap, .db3 or its folder) or camera:0'
+            )
+        return capture
+
+    def __iter__(self) -> Iterator[SourceFrame]:
+        """See Source."""
+        capture = self._open()
+        try:
+            for number in range(10**12):
+                readable, image = capture.read()
+                if not readable:
+                    return
+                yield SourceFrame(
+                    cv2.cvtColor(image, cv2.COLOR_BGR2RGB), None,
+                    START_NS + int(round(number * self._period_ns)), str(number),
+                )  # fmt: skip
+        finally:
+            capture.release()
+
+
+class CameraSource(Source):
+    """A camera of this machine, live; frames bear the time of their arrival."""
+
+    def __init__(self, name: str) -> None:
+        device = name[len('camera:') :]
+        there = cameras()
+        number = int(device) if device.isdigit() else _number(device)
+        if number not in there:
+            known = ', '.join(f'camera:{i} ({text})' for i, text in sorted(there.items()))
+            raise SourceError(
+                f'{name}: no such camera; this machine has {known or "none (no /dev/video*)"}'
+            )
+        capture = _captured(number)
+        gives_pictures = capture.isOpened() and capture.read()[0]
+        # The player opens it again, as a process of its own.
+        capture.release()
+        if not gives_pictures:
+            raise SourceError(
+                f'{name}: /dev/video{number} ({there[number]}) gives no pictures; another '
+                'program may hold it, it may not be a capture device, or this user may lack the '
+                'group `video`'
+            )
+        self._number = number
+        super().__init__(name, None, live=True)
+
+    def __iter__(self) -> Iterator[SourceFrame]:
+        """See Source."""
+        capture = _captured(self._number)
+        try:
+            for number in range(10**12):
+                readable, image = capture.read()
+                if not readable:
+                    raise SourceError(f'{self.name}: stopped giving pictures after {number}')
+                yield SourceFrame(
+                    cv2.cvtColor(image, cv2.COLOR_BGR2RGB), None, time.time_ns(), str(number)
+                )
+        finally:
+            capture.release()
+
+
+class BagSource(Source):
+    """A ROS 2 bag, MCAP or SQLite: its first image topic, and ground truth where it has any."""
+
+    def __init__(self, path: Path, topic: Optional[str], labels_topic: Optional[str]) -> None:
+        raise NotImplementedError
+
+    def __iter__(self) -> Iterator[SourceFrame]:
+        """See Source."""
+        raise NotImplementedError
+
+
+def open_source(
+    text: str,
+    num_classes: int = 11,
+    topic: Optional[str] = None,
+    labels_topic: Optional[str] = None,
+) -> Source:
+    """Open what a user names.
+
+    Args:
+        text: A folder of pictures, one picture, a video, a ROS 2 bag (folder or file),
+            `camera:NUMBER` or `camera:/dev/videoN`.
+        num_classes: Of the labels in a sibling `…annot` folder, where that number is void.
+        topic: A bag's image topic; the first one where not given.
+        labels_topic: A bag's topic of ground truth; found by its name where not given.
+
+    Raises:
+        SourceError: There is nothing there, or nothing that can be read.
+    """
+    if text.startswith('camera:'):
+        return CameraSource(text)
+    path = Path(text).expanduser()
+    if not path.exists():
+        raise SourceError(
+            f'{text}: no such file or folder. An input is a folder of pictures, a video, a ROS 2 '
+            'bag (.mcap, .db3 or its folder) or camera:0'
+        )
+    suffix = path.suffix.lower()
+    if suffix in BAG_SUFFIXES or (path / 'metadata.yaml').is_file():
+        return BagSource(path, topic, labels_topic)
+    if path.is_dir():
+        bags = [file for file in sorted(path.iterdir()) if file.suffix in BAG_SUFFIXES]
+        if len(bags) == 1 and not images_in(path):
+            return BagSource(bags[0], topic, labels_topic)
+        if bags and not images_in(path):
+            raise SourceError(
+                f'{path}: holds {len(bags)} bags ({", ".join(bag.name for bag in bags)}): name one'
+            )
+        return FolderSource(path, num_classes)
+    if suffix == '.bag':
+        raise SourceError(
+            f'{path}: a bag of ROS 1; convert it first: rosbags-convert --src {path} --dst FOLDER'
+        )
+    if suffix in IMAGE_SUFFIXES:
+        return FolderSource(path.parent, num_classes, [path])
+    return VideoSource(path)
+
+
+def images_in(folder: Path) -> List[Path]:
+    """Image files right in a folder, in name order; none where there is no such folder."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+
+
+def cameras() -> Dict[int, str]:
+    """Video devices of this machine: number -> what the driver calls it (Linux)."""
+    found = {}
+    for device in Path('/dev').glob('video*'):
+        number = _number(str(device))
+        if number is not None:
+            name = Path('/sys/class/video4linux', device.name, 'name')
+            found[number] = name.read_text().strip() if name.is_file() else str(device)
+    return found
+
+
+def _number(device: str) -> Optional[int]:
+    digits = Path(device).name[len('video') :]
+    return int(digits) if Path(device).name.startswith('video') and digits.isdigit() else None
+
+
+def _captured(what: Union[int, str]) -> cv2.VideoCapture:
+    # OpenCV warns on its own of what cannot be opened; the sentence is ours.
+    log = cv2.utils.logging
+    level = log.getLogLevel()
+    log.setLogLevel(log.LOG_LEVEL_SILENT)
+    try:
+        return cv2.VideoCapture(what)
+    finally:
+        log.setLogLevel(level)
