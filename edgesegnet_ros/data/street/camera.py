@@ -55,8 +55,10 @@ class PinholeCamera:
             (..., 2) float array of (u, v).
         """
         scale = self.focal / np.maximum(points[..., 2], NEAR)
-        return np.stack([self.cx + points[..., 0] * scale,
-                         self.cy + (self.mount - points[..., 1]) * scale], axis=-1)
+        pixels = np.empty(points.shape[:-1] + (2,))
+        pixels[..., 0] = self.cx + points[..., 0] * scale
+        pixels[..., 1] = self.cy + (self.mount - points[..., 1]) * scale
+        return pixels
 
     def depth_of_row(self, v: np.ndarray) -> np.ndarray:
         """Distance along z, in metres, of the road under image rows below the horizon."""

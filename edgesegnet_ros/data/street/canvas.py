@@ -7,12 +7,14 @@ samples (anti-aliased), its label the class of most of them.
 
 from __future__ import annotations
 
+from math import ceil, floor, log2
+
 import cv2
 import numpy as np
 
 OVERSAMPLING = 2
-_FRACTION_BITS = 4
-_FAR_OFF = 16000.0
+FRACTION_BITS = 4  # of the coordinates in which shapes are filled
+FAR_OFF = 16000.0  # pixels; coordinates beyond are pulled in
 
 
 class Canvas:
@@ -39,63 +41,53 @@ class Canvas:
     @staticmethod
     def to_samples(pixels: np.ndarray) -> np.ndarray:
         """Sample coordinates of pixel coordinates, both with integers at centres."""
-        return (np.clip(pixels, -_FAR_OFF, _FAR_OFF) + 0.5) * OVERSAMPLING - 0.5
-
-    def fixed(self, pixels: np.ndarray) -> np.ndarray:
-        """Pixel coordinates in the form in which shapes are filled.
-
-        Args:
-            pixels: (..., 2) float.
-
-        Returns:
-            (..., 2) int32 sample coordinates with fraction bits.
-        """
-        return np.rint(self.to_samples(pixels) * (1 << _FRACTION_BITS)).astype(np.int32)
+        return (np.clip(pixels, -FAR_OFF, FAR_OFF) + 0.5) * OVERSAMPLING - 0.5
 
     def fill(self, points: np.ndarray, color, label: int, convex: bool = True) -> None:
         """Fill a polygon.
 
         Args:
-            points: (n, 2) corners from `fixed`.
+            points: (n, 2) corners from `Painter.fixed`.
             color: RGB, 0 to 255.
             label: class id.
             convex: whether the faster way for convex polygons may be taken.
         """
         if convex:
-            cv2.fillConvexPoly(self.samples, points, (*color, label), shift=_FRACTION_BITS)
+            cv2.fillConvexPoly(self.samples, points, (*color, label), shift=FRACTION_BITS)
         else:
-            cv2.fillPoly(self.samples, [points], (*color, label), shift=_FRACTION_BITS)
+            cv2.fillPoly(self.samples, [points], (*color, label), shift=FRACTION_BITS)
 
     def fill_all(self, polygons: np.ndarray, color, label: int) -> None:
-        """Fill polygons that do not overlap: (m, n, 2) corners from `fixed`."""
+        """Fill polygons that do not overlap: (m, n, 2) corners from `Painter.fixed`."""
         if len(polygons):
-            cv2.fillPoly(self.samples, list(polygons), (*color, label), shift=_FRACTION_BITS)
+            cv2.fillPoly(self.samples, list(polygons), (*color, label), shift=FRACTION_BITS)
 
     def capsule(self, start, end, width: float, color, label: int) -> None:
         """A thick line with round ends, at least one sample wide.
 
         Args:
-            start: two ints from `fixed`.
-            end: two ints from `fixed`.
+            start: two ints from `Painter.fixed`.
+            end: two ints from `Painter.fixed`.
             width: in pixels.
             color: RGB, 0 to 255.
             label: class id.
         """
         cv2.line(self.samples, start, end, (*color, label),
-                 min(max(1, round(width * OVERSAMPLING)), 2000), cv2.LINE_8, _FRACTION_BITS)
+                 min(max(1, round(width * OVERSAMPLING)), 2000), cv2.LINE_8, FRACTION_BITS)
 
     def disc(self, centre, radius: float, color, label: int) -> None:
-        """A filled circle: centre from `fixed`, radius in pixels."""
+        """A filled circle: centre from `Painter.fixed`, radius in pixels."""
         cv2.circle(self.samples, centre,
-                   max(1, round(radius * OVERSAMPLING * (1 << _FRACTION_BITS))),
-                   (*color, label), -1, cv2.LINE_8, _FRACTION_BITS)
+                   max(1, round(radius * OVERSAMPLING * (1 << FRACTION_BITS))),
+                   (*color, label), -1, cv2.LINE_8, FRACTION_BITS)
 
-    def _window(self, points: np.ndarray) -> tuple[int, int, int, int] | None:
-        rows, columns = self.samples.shape[:2]
-        left, top = np.floor(points.min(0)).astype(int)
-        right, bottom = np.ceil(points.max(0)).astype(int) + 1
-        left, top = max(left, 0), max(top, 0)
-        right, bottom = min(right, columns), min(bottom, rows)
+    def _window(self, low, high) -> tuple[int, int, int, int] | None:
+        """Left, top, right and bottom pixel of what lies between two samples."""
+        rows, columns = self.size
+        left = max(floor(low[0] / OVERSAMPLING), 0)
+        top = max(floor(low[1] / OVERSAMPLING), 0)
+        right = min(ceil((high[0] + 1) / OVERSAMPLING), columns)
+        bottom = min(ceil((high[1] + 1) / OVERSAMPLING), rows)
         return None if left >= right or top >= bottom else (left, top, right, bottom)
 
     def textured(self, pixels: np.ndarray, texture: Texture, corners: np.ndarray, label: int,
@@ -111,46 +103,58 @@ class Canvas:
             add: RGB added afterwards (haze).
         """
         points = self.to_samples(pixels)
-        window = self._window(points)
+        low, high = points.min(0).tolist(), points.max(0).tolist()
+        window = self._window(low, high)
         if window is None:
             return
         left, top, right, bottom = window
-        span = np.ptp(points, axis=0) / np.maximum(np.ptp(corners, axis=0), 1e-6)
-        picture = texture.level(span)
-        scale = np.array([picture.shape[1], picture.shape[0]], float)
-        warp = cv2.getPerspectiveTransform((corners * scale - 0.5).astype(np.float32),
-                                           (points - (left, top)).astype(np.float32))
+        share = corners[1, 0] - corners[0, 0]
+        picture = texture.level((high[0] - low[0]) / max(share, 1e-6), high[1] - low[1])
+        warp = cv2.getPerspectiveTransform(
+            (corners * picture.shape[1::-1] - 0.5).astype(np.float32),
+            (pixels - (left, top)).astype(np.float32))
         shape = (right - left, bottom - top)
         drawn = cv2.warpPerspective(picture, warp, shape, flags=cv2.INTER_LINEAR,
                                     borderMode=cv2.BORDER_REPLICATE)
-        mask = np.zeros((shape[1], shape[0]), np.uint8)
-        fixed = np.round((points - (left, top)) * (1 << _FRACTION_BITS)).astype(np.int32)
-        cv2.fillConvexPoly(mask, fixed, 255, shift=_FRACTION_BITS)
+        mask = np.zeros((shape[1] * OVERSAMPLING, shape[0] * OVERSAMPLING), np.uint8)
+        origin = (left * OVERSAMPLING, top * OVERSAMPLING)
+        fixed = np.rint((points - origin) * (1 << FRACTION_BITS)).astype(np.int32)
+        cv2.fillConvexPoly(mask, fixed, 255, shift=FRACTION_BITS)
         if texture.has_holes:
-            mask &= np.where(drawn[..., 3] > 127, np.uint8(255), np.uint8(0))
+            mask &= self._opaque(drawn)
         self._stamp(window, drawn, mask, label, gain, add)
 
     def sprite(self, low: np.ndarray, high: np.ndarray, texture: Texture, label: int,
                gain=1.0, add=(0.0, 0.0, 0.0)) -> None:
         """Draw an upright texture into the rectangle between two pixels; see `textured`."""
-        points = self.to_samples(np.stack([low, high]))
-        window = self._window(points)
+        (x0, y0), (x1, y1) = low.tolist(), high.tolist()
+        window = self._window((x0 * OVERSAMPLING, y0 * OVERSAMPLING),
+                              (x1 * OVERSAMPLING, y1 * OVERSAMPLING))
         if window is None:
             return
         left, top, right, bottom = window
-        picture = texture.level(points[1] - points[0])
-        scale = (points[1] - points[0]) / (picture.shape[1], picture.shape[0])
-        warp = np.array([[scale[0], 0, points[0, 0] - left], [0, scale[1], points[0, 1] - top]])
+        picture = texture.level((x1 - x0) * OVERSAMPLING, (y1 - y0) * OVERSAMPLING)
+        scale = (x1 - x0) / picture.shape[1], (y1 - y0) / picture.shape[0]
+        warp = np.array(((scale[0], 0, x0 - left + scale[0] / 2),
+                         (0, scale[1], y0 - top + scale[1] / 2)))
         drawn = cv2.warpAffine(picture, warp, (right - left, bottom - top),
                                flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-        mask = np.where(drawn[..., 3] > 127, np.uint8(255), np.uint8(0))
-        self._stamp(window, drawn, mask, label, gain, add)
+        self._stamp(window, drawn, self._opaque(drawn), label, gain, add)
+
+    @staticmethod
+    def _opaque(drawn: np.ndarray) -> np.ndarray:
+        """255 for the samples where an RGBA picture of the image's resolution is opaque."""
+        alpha = cv2.resize(drawn[..., 3], None, fx=OVERSAMPLING, fy=OVERSAMPLING,
+                           interpolation=cv2.INTER_LINEAR)
+        return cv2.threshold(alpha, 127, 255, cv2.THRESH_BINARY)[1]
 
     def _stamp(self, window, drawn, mask, label, gain, add) -> None:
-        left, top, right, bottom = window
+        """Colours come at the image's resolution, which the average over samples keeps."""
+        left, top, right, bottom = (edge * OVERSAMPLING for edge in window)
         drawn = cv2.convertScaleAbs(drawn, alpha=float(gain))
-        drawn = cv2.add(drawn, (*add, 0.0))
-        drawn[..., 3] = label
+        drawn[..., 3] = 0
+        drawn = cv2.add(drawn, (*add, label))
+        drawn = cv2.resize(drawn, mask.shape[::-1], interpolation=cv2.INTER_NEAREST)
         cv2.copyTo(drawn, mask, self.samples[top:bottom, left:right])
 
     def finish(self) -> tuple[np.ndarray, np.ndarray]:
@@ -185,15 +189,9 @@ class Texture:
             self._levels.append(cv2.resize(self._levels[-1], None, fx=0.5, fy=0.5,
                                            interpolation=cv2.INTER_AREA))
 
-    def level(self, span: np.ndarray) -> np.ndarray:
-        """The copy that suits a drawn size.
-
-        Args:
-            span: (2,) samples that the whole texture covers across and down.
-        """
+    def level(self, across: float, down: float) -> np.ndarray:
+        """The copy that suits the samples that the whole texture covers across and down."""
         height, width = self._levels[0].shape[:2]
-        shrink = max(width / max(span[0], 1.0), height / max(span[1], 1.0))
-        # Between the axes' needs: a face seen at a slant keeps some of its detail.
-        other = min(width / max(span[0], 1.0), height / max(span[1], 1.0))
-        wanted = np.log2(max(np.sqrt(shrink * max(other, 1.0)), 1.0))
-        return self._levels[int(min(round(wanted), len(self._levels) - 1))]
+        shrink = max(width / max(across, 1.0), 1.0) * max(height / max(down, 1.0), 1.0)
+        # The mean of both directions: a face seen at a slant keeps some of its detail.
+        return self._levels[min(round(log2(shrink) / 2), len(self._levels) - 1)]

@@ -22,6 +22,7 @@ SHOPS = [(34, 60, 92), (120, 34, 36), (30, 78, 58), (44, 44, 48), (160, 130, 60)
          (70, 40, 84)]
 
 
+@cache
 def wall_color(kind: int) -> np.ndarray:
     """RGB of a façade's wall as float32, for the sides of the house."""
     rng = np.random.default_rng([7101, kind])

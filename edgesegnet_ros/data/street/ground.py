@@ -30,11 +30,11 @@ def paint_ground(painter: Painter, layout: Layout, standing: list) -> None:
         standing: what casts shadows.
     """
     view, canvas = painter.view, painter.canvas
-    top = int(np.ceil((view.camera.cy + .5) * OVERSAMPLING))
+    horizon = int(np.floor(view.camera.cy)) + 1  # first row below it
     light = float(painter.weather.light(painter.weather.sun[1]))
     section = layout.section
     tone = painter.weather.shade(section.beyond_color, light, 60)
-    canvas.samples[top:] = (*(int(c) for c in tone), section.beyond_label)
+    canvas.samples[horizon * OVERSAMPLING:] = (*(int(c) for c in tone), section.beyond_label)
     s = _stations(view.s)
     half = section.half_road
     for side in (-1, 1):
@@ -57,7 +57,7 @@ def paint_ground(painter: Painter, layout: Layout, standing: list) -> None:
         painter.face(points, section.road_color, ROAD, light, convex=False)
     for color, patches in layout.markings(view.s + NEAREST, view.s + 110):
         _patches(painter, patches, color, ROAD, light)
-    _grain(painter, layout, standing, top)
+    _grain(painter, layout, standing, horizon)
 
 
 def _band(painter, s, inner, outer, color, label, light) -> None:
@@ -97,21 +97,20 @@ def _slabs(painter, section, light) -> None:
         _patches(painter, np.stack([s, d], -1), section.pavement_color * .8, PAVEMENT, light)
 
 
-def _grain(painter: Painter, layout: Layout, standing: list, top: int) -> None:
-    """Lay the grain and the shadows over the ground."""
+def _grain(painter: Painter, layout: Layout, standing: list, horizon: int) -> None:
+    """Lay the grain and the shadows over the ground, at the image's resolution."""
     view, canvas = painter.view, painter.canvas
-    ground = canvas.samples[top:]
-    rows, columns = ground.shape[:2]
-    v = (np.arange(top, top + rows) + .5) / OVERSAMPLING - .5
-    depth = view.camera.depth_of_row(v)
+    ground = canvas.samples[horizon * OVERSAMPLING:]
+    rows, columns = canvas.size[0] - horizon, canvas.size[1]
+    depth = view.camera.depth_of_row(np.arange(horizon, canvas.size[0]))
     row_s, row_x, row_turn = view.rows_of_road(depth)
-    x = ((np.arange(columns) + .5) / OVERSAMPLING - .5 - view.camera.cx) / view.camera.focal
+    x = (np.arange(columns) - view.camera.cx) / view.camera.focal
     across = (x[None] * depth[:, None] - row_x[:, None]).astype(np.float32)
     along = (row_s % 20.0).astype(np.float32)[:, None] + np.sin(row_turn).astype(
         np.float32)[:, None] * across
     factor = np.full((rows, columns), 128, np.uint8)
     levels = ground_detail(layout.section.grain)
-    for level, (low, high) in zip(levels, ((0, 9), (9, 24), (24, 70)), strict=True):
+    for level, (low, high) in zip(levels, ((0, 7), (7, 20), (20, 70)), strict=True):
         part = np.flatnonzero((depth >= low) & (depth < high))
         if not len(part):
             continue
@@ -119,9 +118,7 @@ def _grain(painter: Painter, layout: Layout, standing: list, top: int) -> None:
         scale = level.shape[0] / 20.0
         factor[cut] = cv2.remap(level, across[cut] * scale, along[cut] * scale, cv2.INTER_LINEAR,
                                 borderMode=cv2.BORDER_WRAP)
-    shadow = shadow_mask(painter, standing, top, (rows, columns))
-    factor = cv2.multiply(factor, shadow, scale=1 / 255)
-    colors = cv2.multiply(ground, cv2.merge([factor, factor, factor,
-                                             np.full_like(factor, 128)]), scale=1 / 128)
-    colors[..., 3] = ground[..., 3]
-    canvas.samples[top:] = colors
+    factor = cv2.multiply(factor, shadow_mask(painter, standing, horizon), scale=1 / 255)
+    factor = cv2.merge([factor, factor, factor, np.full_like(factor, 128)])
+    factor = cv2.resize(factor, ground.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+    cv2.multiply(ground, factor, ground, scale=1 / 128)

@@ -22,6 +22,7 @@ from .vegetation import Bush, Tree
 from .vehicles import BODIES, BUS, BUS_COLORS, COLORS, Car
 
 BLOCK = 48.0
+RAILINGS = (2, 3, 6, 7, 10, 11)  # kinds of `fence` that stand at a kerb
 WHITE_PAINT, YELLOW_PAINT = (214, 214, 206), (206, 186, 90)
 
 
@@ -79,14 +80,14 @@ class Layout:
         rng = np.random.default_rng([seed, 11])
         self.seed, self._lights = seed, lights
         self.urban = rng.uniform(0, 1)  # 0 garden suburb, 1 town centre
-        green = self.urban < .55
-        half, drive = rng.uniform(3.3, 5.4), int(rng.choice([-1, 1]))
+        green = self.urban < .42
+        half, drive = rng.uniform(2.9, 4.9), int(rng.choice([-1, 1]))
         road = rng.uniform(78, 116) * np.array([1.0, 1.0, 1.03])
         pave = rng.uniform(118, 160) * np.array([1.0, .97, .93]) * rng.uniform(.95, 1.05, 3)
         grass = np.array([88, 106, 54]) * rng.uniform(.8, 1.15)
         verge = rng.uniform(.8, 2.5) if green and rng.random() < .6 else 0.0
         self.section = Section(
-            half, rng.uniform(1.9, 3.6), verge,
+            half, rng.uniform(2.2, 4.2), verge,
             rng.uniform(2.5, 6) if green else rng.uniform(0, .5), drive, road, pave,
             np.clip(pave * 1.12, 0, 215), grass, grass if green else pave * .9,
             TREE if green else PAVEMENT, rng.uniform(.8, 1.6), int(rng.integers(3)))
@@ -94,7 +95,7 @@ class Layout:
         self._styles = rng.choice(FACADES, 12, replace=False)
         self._trees = rng.choice(FOLIAGE, 4, replace=False)
         self._bare = rng.random() < .25
-        self._parked = rng.uniform(.25, .75)
+        self._parked = rng.uniform(.15, .5)
         self._steel = int(rng.integers(5))
         self._fences = rng.integers(12, size=3)
         self._dash = rng.uniform(2, 4), rng.uniform(3, 6)
@@ -110,7 +111,7 @@ class Layout:
         for number, side in enumerate((-1, 1)):
             for lane, speed in ((.35, 1.3), (.7, -1.2)):
                 streams.append(Stream('pedestrian', side * (half + pavement * lane),
-                                      speed * rng.uniform(.8, 1.2), rng.uniform(11, 24),
+                                      speed * rng.uniform(.8, 1.2), rng.uniform(14, 30),
                                       10 + number * 2 + int(speed < 0)))
         streams.append(Stream('bicyclist', drive * (half - .9), rng.uniform(3.5, 5),
                               rng.uniform(24, 38), 20))
@@ -199,6 +200,7 @@ class Layout:
 
     def _kerbside(self, rng, things, start, side, gap) -> None:
         section = self.section
+        block_is_even = round(start / BLOCK) % 2 == 0
 
         def free(low, high):
             return gap is None or high < gap[0] - 1 or low > gap[1] + 1
@@ -216,19 +218,22 @@ class Layout:
             for s in start + 2 + np.arange(5) * 2.2 + rng.uniform(0, 25):
                 if free(s, s):
                     things.append(Bollard(s, kerb, self._steel))
-        if rng.random() < .3 + .3 * self.urban:
-            low = start + rng.uniform(0, BLOCK - 16)
-            high = low + rng.choice([8.0, 12.0, 14.0])
-            if free(low, high):
-                things.append(Run(low, high, kerb, 1.05, int(rng.choice([2, 3, 6, 7, 10, 11]))))
-        if rng.random() < .75:
+        # One length of railings a block, on one side or the other: no stretch goes without a fence.
+        if side == (1 if block_is_even else -1) or rng.random() < .25 * self.urban:
+            length = rng.uniform(12, 17)
+            low = start + rng.uniform(1, BLOCK - length - 1)
+            if not free(low, low + length):
+                low = start + 1.0 if gap[0] - start > length + 2 else gap[1] + 1.2
+            high = min(low + length, start + BLOCK)
+            things.append(Run(low, high, kerb, 1.1, int(rng.choice(RAILINGS))))
+        if rng.random() < .65 - .3 * self.urban:
             for s in start + np.arange(3, BLOCK, rng.uniform(9, 16)) + rng.uniform(0, 4):
                 if free(s - 2, s + 2):
                     height = rng.uniform(4.5, 8.5)
                     things.append(Tree(s, kerb + side * .5, height, height * rng.uniform(.5, .7),
                                        int(rng.choice(self._trees)),
                                        self._bare and rng.random() < .7))
-        if section.half_road > 3.9:
+        if section.half_road > 3.7:
             for s in np.arange(start + 3, start + BLOCK - 3, 6.2):
                 if rng.random() < self._parked and free(s - 4, s + 4):
                     body = int(rng.choice(4, p=[.35, .3, .22, .13]))
@@ -321,7 +326,7 @@ class Layout:
                       colors[rng.integers(len(colors))], 0.0, self._lights)
         ride = rng.uniform(7.5, 11) + 1.5 * np.sin(time * .33 + rng.uniform(0, 6))
         offset = self.section.drive * (self.section.half_road - .7)
-        if self.section.half_road > 3.9:  # beside the parked cars, not through them
+        if self.section.half_road > 3.7:  # beside the parked cars, not through them
             offset -= self.section.drive * 1.6
         yield Bicyclist(car_s + ride, offset, 4.0, int(rng.integers(1 << 30)),
                         rng.uniform(-.25, .25))

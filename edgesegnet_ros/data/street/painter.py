@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from .camera import NEAR, clip_near
-from .canvas import Canvas, Texture
+from .canvas import FAR_OFF, FRACTION_BITS, OVERSAMPLING, Canvas, Texture
 from .course import View
 from .solid import Solid
 from .weather import Weather
 
+_LIMIT = FAR_OFF * OVERSAMPLING * (1 << FRACTION_BITS)
 FINE = 45.0  # metres; small parts are left out beyond
 
 
@@ -34,11 +35,27 @@ class Painter:
         sine, cosine = np.sin(view.yaw), np.cos(view.yaw)
         x, y, z = weather.sun
         self.sun = np.array([x * cosine - z * sine, y, x * sine + z * cosine])
+        camera, scale = view.camera, OVERSAMPLING * (1 << FRACTION_BITS)
+        self._focal = camera.focal * scale
+        self._centre = canvas.to_samples(np.array((camera.cx, camera.cy))) * (1 << FRACTION_BITS)
         self.eye = np.array([0.0, view.camera.mount, 0.0])
 
     def fixed(self, points: np.ndarray) -> np.ndarray:
-        """(n, 2) corners for the canvas of (n, 3) points in front of the near plane."""
-        return self.canvas.fixed(self.view.camera.project(points))
+        """Corners for the canvas.
+
+        Args:
+            points: (..., 3) in the camera frame, metres.
+
+        Returns:
+            (..., 2) int32 sample coordinates with fraction bits.
+        """
+        scale = self._focal / np.maximum(points[..., 2], NEAR)
+        samples = np.empty(points.shape[:-1] + (2,))
+        np.multiply(points[..., 0], scale, samples[..., 0])
+        np.multiply(self.view.camera.mount - points[..., 1], scale, samples[..., 1])
+        samples += self._centre
+        np.minimum(np.maximum(samples, -_LIMIT, samples), _LIMIT, samples)
+        return np.rint(samples, samples).astype(np.int32)
 
     def face(self, points: np.ndarray, color, label: int, brightness: float = 1.0,
              convex: bool = True) -> None:

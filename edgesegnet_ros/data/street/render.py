@@ -85,7 +85,7 @@ class Street:
         canvas = Canvas((self.camera.height, self.camera.width))
         painter = Painter(canvas, view, self.weather)
         standing = self._layout.standing(s - 3, s + REACH)
-        moving = self._layout.moving(s + 2.5, s + REACH * .7, time, s)
+        moving = self._layout.moving(s + 2.5, s + REACH * .6, time, s)
         self._sky.paint(canvas.samples, view.yaw)
         paint_ground(painter, self._layout, standing + moving)
         for thing in sorted(standing + moving,

@@ -17,20 +17,19 @@ REACH = 70.0  # metres; shadows farther off are not seen
 UNDER_CAR, UNDER_FEET = 92, 170  # of 255
 
 
-def shadow_mask(painter: Painter, things: list, top: int, shape: tuple[int, int]) -> np.ndarray:
+def shadow_mask(painter: Painter, things: list, horizon: int) -> np.ndarray:
     """How much light reaches the ground.
 
     Args:
         painter: view and weather.
         things: what may cast a shadow.
-        top: first sample row of the mask.
-        shape: rows and columns of samples.
+        horizon: image row that the mask begins with.
 
     Returns:
-        array of that shape, uint8, 255 in the open.
+        (H - horizon, W) uint8, 255 in the open.
     """
-    # A quarter of the samples: the edge of a shadow is soft.
-    mask = np.full((shape[0] // 2 + 1, shape[1] // 2 + 1), 255, np.uint8)
+    rows, columns = painter.canvas.size
+    mask = np.full((rows - horizon, columns), 255, np.uint8)
     sun, view = painter.sun, painter.view
     slant = np.array([-sun[0], 0, -sun[2]]) / max(sun[1], .25)
     shining = painter.weather.sunshine > .3
@@ -40,8 +39,8 @@ def shadow_mask(painter: Painter, things: list, top: int, shape: tuple[int, int]
         points = clip_near(points)
         if len(points) < 3:
             return
-        samples = painter.canvas.to_samples(view.camera.project(points)) - (0, top)
-        hull = cv2.convexHull(np.clip(samples / 2, -9000, 9000).astype(np.float32))
+        pixels = view.camera.project(points) - (0, horizon)
+        hull = cv2.convexHull(np.clip(pixels, -9000, 9000).astype(np.float32))
         cv2.fillConvexPoly(mask, np.rint(hull * 8).astype(np.int32), value, shift=3)
 
     near = [thing for thing in things if thing.far_end - view.s < REACH]
@@ -54,8 +53,7 @@ def shadow_mask(painter: Painter, things: list, top: int, shape: tuple[int, int]
             cast(view.pose(thing.s, thing.d, thing.footprint(), thing.yaw), UNDER_CAR)
         elif isinstance(thing, (Pedestrian, Bicyclist)) and thing.s - view.s < 35:
             cast(view.point(thing.s, thing.d) + _FEET, UNDER_FEET)
-    mask = cv2.GaussianBlur(mask, (5, 5), 0)
-    return cv2.resize(mask, shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return cv2.GaussianBlur(mask, (5, 5), 0)
 
 
 _FEET = np.array([[-.22, 0, -.2], [.22, 0, -.2], [.22, 0, .25], [-.22, 0, .25]])
