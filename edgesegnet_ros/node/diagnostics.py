@@ -1,0 +1,97 @@
+"""The node's health as diagnostic_msgs/DiagnosticArray."""
+
+from __future__ import annotations
+
+from typing import Dict, NamedTuple, Optional, Tuple
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+
+from edgesegnet_ros.engines.base import EngineDescription
+from edgesegnet_ros.node.frame_statistics import STAGES, FrameStatistics
+
+SILENT_AFTER_S = 2.0
+"""A camera that sends nothing for so long is reported."""
+_COUNTS = ('in', 'out', 'replaced', 'too_old', 'over_rate', 'unseen', 'discarded', 'bad')
+
+
+class NodeHealth(NamedTuple):
+    """What the diagnostics need to know beside the frames.
+
+    Attributes:
+        state: The lifecycle state's label.
+        model: As the parameter says.
+        engine: What runs, or None while unconfigured.
+        failure: Why the engine was given up, or None.
+        image_topic: Resolved name of the input.
+        new_bad: Bad images since the last report.
+        active_for_s: Seconds since activation, or None.
+        fallback: Why another engine than the wanted one runs, or None.
+    """
+
+    state: str
+    model: str
+    engine: Optional[EngineDescription]
+    failure: Optional[str]
+    image_topic: str
+    new_bad: int
+    active_for_s: Optional[float]
+    fallback: Optional[str] = None
+
+
+def verdict(health: NodeHealth, statistics: FrameStatistics) -> Tuple[bytes, str]:
+    """Level and one sentence."""
+    if health.failure is not None:
+        return DiagnosticStatus.ERROR, health.failure
+    if health.active_for_s is None:
+        return DiagnosticStatus.OK, health.state
+    silent = statistics.silent_for_s()
+    silent = health.active_for_s if silent is None else min(silent, health.active_for_s)
+    if silent > SILENT_AFTER_S:
+        return DiagnosticStatus.WARN, f'no image on {health.image_topic} for {silent:.0f} s'
+    if health.new_bad:
+        return DiagnosticStatus.WARN, f'{health.new_bad} unusable images since the last report'
+    if health.fallback is not None:
+        return DiagnosticStatus.WARN, health.fallback
+    rates = statistics.rates_hz()
+    if rates['out'] == 0.0 and statistics.counts['unseen']:
+        return DiagnosticStatus.OK, 'idle: nobody subscribes to an output (lazy)'
+    return DiagnosticStatus.OK, f'segmenting at {rates["out"]:.1f} Hz'
+
+
+def report(name: str, health: NodeHealth, statistics: FrameStatistics) -> DiagnosticArray:
+    """The whole message but its stamp.
+
+    Args:
+        name: The node's fully qualified name.
+        health: See there.
+        statistics: Of the frames.
+    """
+    status = DiagnosticStatus()
+    status.level, status.message = verdict(health, statistics)
+    status.name = f'{name.lstrip("/")}: segmentation'
+    values: Dict[str, str] = {'state': health.state, 'model': health.model}
+    if health.engine is not None:
+        status.hardware_id = health.engine.device
+        values['engine'] = health.engine.engine
+        values['precision'] = health.engine.precision
+        values['engine_version'] = health.engine.version
+        values['threads'] = str(health.engine.threads)
+        values['engine_reason'] = health.engine.reason
+    rates = statistics.rates_hz()
+    values['rate_in_hz'] = f'{rates["in"]:.2f}'
+    values['rate_out_hz'] = f'{rates["out"]:.2f}'
+    age = statistics.median_age_ms()
+    if age is not None:
+        values['age_ms_p50'] = f'{age:.1f}'
+    counts = dict(statistics.counts)
+    for what in _COUNTS:
+        values[f'frames_{what}'] = str(counts.get(what, 0))
+    for what in sorted(key for key in counts if key.startswith('bad_')):
+        values[f'frames_{what}'] = str(counts[what])
+    for stage in STAGES:
+        percentiles = statistics.percentiles(stage)
+        if percentiles is not None:
+            for key, value in percentiles._asdict().items():
+                values[f'{stage}_ms_{key}'] = f'{value:.2f}'
+    status.values = [KeyValue(key=key, value=value) for key, value in values.items()]
+    return DiagnosticArray(status=[status])

@@ -1,0 +1,189 @@
+"""Everything the node publishes of a frame, each only where somebody listens."""
+
+from __future__ import annotations
+
+import threading
+from typing import Dict, List, NamedTuple, Optional, Tuple
+
+import cv2
+import numpy as np
+from rclpy.lifecycle import LifecycleNode
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CameraInfo, Image, RegionOfInterest
+from std_msgs.msg import Header
+from vision_msgs.msg import LabelInfo, VisionClass
+
+from edgesegnet_ros.data.classes import ClassSet
+from edgesegnet_ros.data.geometry import UNLABELED
+from edgesegnet_ros.data.picture import colorize, overlay
+from edgesegnet_ros.msg import ClassMask, ClassMasks
+from edgesegnet_ros.node.images import bounding_box, to_message
+
+OUTPUT_QOS = QoSProfile(
+    depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE
+)
+LATCHED_QOS = QoSProfile(
+    depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
+)
+_TYPES = {
+    'mask': Image, 'confidence': Image, 'overlay': Image, 'color': Image,
+    'class_masks': ClassMasks, 'camera_info': CameraInfo,
+}  # fmt: skip
+_GROUP = 'masks/'
+
+
+class SegmentedFrame(NamedTuple):
+    """One frame's result, at the resolution of the outputs.
+
+    Attributes:
+        header: The input's, unchanged.
+        labels: (H, W) uint8 class ids.
+        confidence: (H, W) uint8 or None where nobody asked.
+        picture: (H, W, 3) uint8 RGB or None where nobody asked.
+        camera_info: Matches `labels`, or None where the camera gave none.
+    """
+
+    header: Header
+    labels: np.ndarray
+    confidence: Optional[np.ndarray]
+    picture: Optional[np.ndarray]
+    camera_info: Optional[CameraInfo]
+
+
+def label_info(classes: ClassSet, header: Header, threshold: float) -> LabelInfo:
+    """The class names as vision_msgs/LabelInfo, ids that are never shown left out."""
+    message = LabelInfo()
+    message.header = header
+    message.threshold = float(threshold)
+    for entry in classes.classes:
+        if entry.id not in classes.ignored:
+            vision_class = VisionClass()
+            vision_class.class_id = entry.id
+            vision_class.class_name = entry.name
+            message.class_map.append(vision_class)
+    return message
+
+
+class Outputs:
+    """The node's publishers of results.
+
+    Args:
+        node: Owns the publishers.
+        classes: Gives colours.
+        groups: Name -> class ids; each gets a topic.
+    """
+
+    def __init__(
+        self, node: LifecycleNode, classes: ClassSet, groups: Dict[str, Tuple[int, ...]]
+    ) -> None:
+        self._node = node
+        self._classes = classes
+        self._rgb = classes.palette
+        self._bgr = np.ascontiguousarray(self._rgb[:, ::-1])
+        self._publishers = {name: self._create(type_, name) for name, type_ in _TYPES.items()}
+        self._groups: Dict[str, Tuple[int, ...]] = {}
+        # Groups change in the executor's thread while frames are published in another.
+        self._lock = threading.Lock()
+        self.set_groups(groups)
+        self._label_info = node.create_publisher(
+            LabelInfo, 'segmentation/label_info', LATCHED_QOS,
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )  # fmt: skip
+
+    def _create(self, type_: type, name: str):  # noqa: ANN202 - a lifecycle publisher
+        return self._node.create_lifecycle_publisher(
+            type_, f'segmentation/{name}', OUTPUT_QOS,
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )  # fmt: skip
+
+    def set_groups(self, groups: Dict[str, Tuple[int, ...]]) -> None:
+        """Open a topic for each new group, close those of groups that are gone."""
+        with self._lock:
+            for gone in set(self._groups) - set(groups):
+                self._node.destroy_lifecycle_publisher(self._publishers.pop(_GROUP + gone))
+            for new in [name for name in groups if name not in self._groups]:
+                publisher = self._create(Image, _GROUP + new)
+                if self._publishers['mask'].is_activated:
+                    publisher.on_activate(None)
+                self._publishers[_GROUP + new] = publisher
+            self._groups = dict(groups)
+
+    def publish_label_info(self, threshold: float) -> None:
+        """Latch the class names for whoever subscribes now or later."""
+        header = Header(stamp=self._node.get_clock().now().to_msg())
+        self._label_info.publish(label_info(self._classes, header, threshold))
+
+    def wanted(self) -> List[str]:
+        """Outputs that somebody listens to."""
+        return [
+            name for name, publisher in list(self._publishers.items())
+            if publisher.get_subscription_count() > 0
+        ]  # fmt: skip
+
+    def publish(self, frame: SegmentedFrame, wanted: List[str]) -> None:
+        """Publish the outputs named in `wanted`, the mask first."""
+        with self._lock:
+            self._publish(frame, wanted)
+
+    def _publish(self, frame: SegmentedFrame, wanted: List[str]) -> None:
+        if 'mask' in wanted:
+            self._send('mask', to_message(frame.labels, 'mono8', frame.header))
+        if 'confidence' in wanted and frame.confidence is not None:
+            self._send('confidence', to_message(frame.confidence, 'mono8', frame.header))
+        if 'camera_info' in wanted and frame.camera_info is not None:
+            self._send('camera_info', frame.camera_info)
+        self._publish_groups(frame, wanted)
+        if 'color' in wanted:
+            colors = colorize(frame.labels, self._rgb)
+            self._send('color', to_message(colors, 'rgb8', frame.header))
+        if 'overlay' in wanted and frame.picture is not None:
+            alpha = self._node.get_parameter('overlay_alpha').value
+            picture = cv2.cvtColor(frame.picture, cv2.COLOR_RGB2BGR)
+            picture = overlay(picture, frame.labels, self._bgr, alpha)
+            self._send('overlay', to_message(picture, 'bgr8', frame.header))
+
+    def _publish_groups(self, frame: SegmentedFrame, wanted: List[str]) -> None:
+        together = ClassMasks(header=frame.header) if 'class_masks' in wanted else None
+        for name, ids in list(self._groups.items()):
+            if together is None and _GROUP + name not in wanted:
+                continue
+            mask = group_mask(frame.labels, ids)
+            message = to_message(mask, 'mono8', frame.header)
+            if _GROUP + name in wanted:
+                self._send(_GROUP + name, message)
+            if together is not None:
+                together.masks.append(class_mask(name, ids, mask, message))
+        if together is not None:
+            self._send('class_masks', together)
+
+    def _send(self, name: str, message: object) -> None:
+        publisher = self._publishers.get(name)
+        if publisher is not None:
+            publisher.publish(message)
+
+    def destroy(self) -> None:
+        """Take all topics down."""
+        for publisher in self._publishers.values():
+            self._node.destroy_lifecycle_publisher(publisher)
+        self._publishers = {}
+        self._node.destroy_publisher(self._label_info)
+
+
+def group_mask(labels: np.ndarray, ids: Tuple[int, ...]) -> np.ndarray:
+    """(H, W) uint8: 255 where the class is one of `ids`, else 0."""
+    table = np.zeros(256, np.uint8)
+    table[list(ids)] = 255
+    table[UNLABELED] = 0
+    return cv2.LUT(labels, table)
+
+
+def class_mask(name: str, ids: Tuple[int, ...], mask: np.ndarray, message: Image) -> ClassMask:
+    """One group as edgesegnet_ros/ClassMask."""
+    x, y, width, height = bounding_box(mask)
+    return ClassMask(
+        name=name, class_ids=list(ids),
+        coverage=float(cv2.countNonZero(mask)) / mask.size,
+        bounding_box=RegionOfInterest(x_offset=x, y_offset=y, width=width, height=height),
+        mask=message,
+    )  # fmt: skip
