@@ -38,9 +38,11 @@ class BuildWithShippedFiles(build_py):
                     shutil.copy2(str(source), str(target))
 
 
+VERSION = re.search(r"__version__ = '(.+)'", (HERE / 'edgesegnet_ros/__init__.py').read_text())
+
 setup(
     name='edgesegnet_ros',
-    version=re.search(r"__version__ = '(.+)'", (HERE / 'edgesegnet_ros/__init__.py').read_text())[1],
+    version=VERSION[1],
     description='Semantic label images and class masks for robots, from an EdgeSegNet',
     license='Apache-2.0',
     python_requires='>=3.8',

@@ -54,21 +54,21 @@ def install(python: Path, arguments: list[str], progress: Progress, log: Path) -
     command = [str(python), '-m', 'pip', 'install', '--progress-bar', 'off', *arguments]
     command += ['--disable-pip-version-check']
     said: list[str] = []
-    with (
-        log.open('a') as everything,
-        subprocess.Popen(
+    with log.open('a') as everything:
+        print('+', *command, file=everything, flush=True)
+        pip = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        ) as pip,
-    ):
-        print('+', *command, file=everything)
-        assert pip.stdout is not None
-        for line in pip.stdout:
+        )
+        for line in pip.stdout or ():
             everything.write(line)
             said.append(line.rstrip())
             _report(line.strip(), progress)
+        pip.wait()
     if pip.returncode:
-        tail = '\n'.join(f'    {line}' for line in said if not line.startswith('WARNING'))[-2000:]
-        raise SetUpError(f'pip could not install this (everything it said: {log}):\n{tail}')
+        said = [f'    {line}' for line in said if not line.startswith('WARNING')]
+        raise SetUpError(
+            f'pip could not install this (everything it said: {log}):\n' + '\n'.join(said[-20:])
+        )
 
 
 def _report(line: str, progress: Progress) -> None:

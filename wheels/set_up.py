@@ -17,13 +17,14 @@ from pathlib import Path
 
 import pip_runs
 import sourced
+from colcon_build import colcon_build
 from pip_runs import Progress
 from prerequisites import (
-    Interpreter,
     SetUpError,
     check_tools,
     check_wheels_exist,
     find_python,
+    probe,
 )
 from workspace import ROOT, Workspace, digest
 
@@ -49,37 +50,57 @@ for file in pathlib.Path(sys.prefix, 'share').rglob('*.cmake'):
 """The wheels' CMake targets name two folders of the machine that built them."""
 
 
-def make_environment(workspace: Workspace, python: Interpreter) -> None:
-    """Create the virtual environment, unless there is one that fits."""
-    wanted = digest(workspace.kind, ROOT, python.version)
-    if workspace.stamp('environment') == wanted:
-        return
+def make_environment(workspace: Workspace, asked: str | None) -> None:
+    """Create the virtual environment, unless there is one that fits.
+
+    Args:
+        workspace: Where.
+        asked: The interpreter that the user named, or None; an environment that is there then
+            keeps its own, whatever is first on PATH by now.
+    """
+    wanted = digest(workspace.kind, ROOT)
+    there = workspace.stamp('environment')
+    version = workspace.stamp('python')
+    if there == wanted and workspace.python.exists():
+        named = probe(asked) if asked else None
+        if not asked or (named and str(named.version) == version):
+            return
+    if workspace.sourced:
+        python = sourced.find_ros_python(asked)
+    else:
+        check_wheels_exist()
+        python = find_python(asked)
     check_tools(python)
     progress = Progress(f'[1/4] {workspace.venv.name} from {python}')
-    if workspace.stamp('environment'):
-        progress.note(f'the one that is there is of another kind: making it and {workspace.build.name}/ '
-                      f'and {workspace.install.name}/ anew')
-        for folder in (workspace.venv, workspace.build, workspace.install):
-            shutil.rmtree(folder, ignore_errors=True)
+    if there:
+        progress.note(f'another kind is there: making {workspace.venv.name} anew')
+        shutil.rmtree(workspace.venv)
+    for folder in (workspace.build, workspace.install):
+        shutil.rmtree(folder, ignore_errors=True)
     # One that the user made is kept, with the torch that is in it.
-    if not workspace.runs('import pip, sys; sys.exit(sys.version_info[:2] != '
-                          f'{python.version!r})'):
+    if not workspace.runs(f'import pip, sys; sys.exit(sys.version_info[:2] != {python.version})'):
         options = ['--clear'] + (['--system-site-packages'] if workspace.sourced else [])
         made = subprocess.run(
             [str(python.executable), '-m', 'venv', *options, str(workspace.venv)],
-            capture_output=True, text=True,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+        )
         if made.returncode:
-            raise SetUpError(f'{python} could not make {workspace.venv}:\n{made.stdout}'
-                             f'{made.stderr}')
+            raise SetUpError(
+                f'{python} could not make {workspace.venv}:\n{made.stdout}{made.stderr}'
+            )
+    workspace.set_stamp('python', str(python.version))
     workspace.set_stamp('environment', wanted)
     progress.done()
 
 
 def install_wheels(workspace: Workspace) -> None:
     """Install ROS 2 and what builds messages, and mend the folders in the CMake files."""
-    files = [REQUIREMENTS / f'{workspace.distribution}.txt', REQUIREMENTS / 'build.txt',
-             REQUIREMENTS / 'constraints.txt']
+    files = [
+        REQUIREMENTS / f'{workspace.distribution}.txt',
+        REQUIREMENTS / 'build.txt',
+        REQUIREMENTS / 'constraints.txt',
+    ]
     wanted = digest(*files)
     if workspace.stamp('wheels') == wanted:
         return
@@ -130,27 +151,20 @@ def build_messages(workspace: Workspace) -> None:
     if workspace.stamp('messages') == wanted and workspace.install.is_dir():
         return
     progress = Progress(f'[4/4] colcon build into {workspace.install.name}/')
-    environment = dict(os.environ)
-    command = ['colcon', '--log-base', str(workspace.build / 'log'), 'build']
-    command += ['--paths', str(source_folder(workspace))]
-    options = ['-DBUILD_TESTING=OFF', '-DCMAKE_BUILD_TYPE=Release']
+    sources = [source_folder(workspace)]
     if not workspace.sourced:
-        command += [str(ROOT / 'wheels/vision_msgs')]
-        options += [f'-DPython3_EXECUTABLE={workspace.python}']
-        environment.pop('PYTHONPATH', None)
-        environment['PATH'] = f'{workspace.venv / "bin"}{os.pathsep}{environment["PATH"]}'
-        for name in ('AMENT_PREFIX_PATH', 'CMAKE_PREFIX_PATH'):
-            environment[name] = str(workspace.venv)
-    command += ['--merge-install', '--symlink-install', '--build-base', str(workspace.build),
-                '--install-base', str(workspace.install), '--cmake-args', *options]
+        sources.append(ROOT / 'wheels/vision_msgs')
+    built = colcon_build(
+        workspace, sources, workspace.build, workspace.install,
+        '--merge-install', '--symlink-install',
+    )  # fmt: skip
     with workspace.log.open('a') as log:
-        print('+', *command, file=log, flush=True)
-        built = subprocess.run(command, cwd=ROOT, env=environment, text=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         log.write(built.stdout)
     if built.returncode:
-        raise SetUpError(f'colcon could not build the messages (everything it said: '
-                         f'{workspace.log}):\n{built.stdout[-3000:]}')
+        raise SetUpError(
+            f'colcon could not build the messages (everything it said: '
+            f'{workspace.log}):\n{built.stdout[-3000:]}'
+        )
     if workspace.sourced:
         sourced.write_command(workspace)
     else:
@@ -192,8 +206,12 @@ def link_messages(workspace: Workspace) -> None:
 def main() -> int:
     """Set up what is missing, or say what the user has to do first."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--ros', default='kilted', choices=('kilted', 'jazzy'),
-                        help='which ROS 2 to take from wheels; where ROS is sourced, that one')
+    parser.add_argument(
+        '--ros',
+        default='kilted',
+        choices=('kilted', 'jazzy'),
+        help='which ROS 2 to take from wheels; where ROS is sourced, that one',
+    )
     parser.add_argument('--python', help='interpreter for the environment')
     arguments = parser.parse_args()
     workspace = Workspace.choose(arguments.ros)
@@ -201,12 +219,10 @@ def main() -> int:
     lock = os.open(ROOT / 'wheels', os.O_RDONLY)
     fcntl.flock(lock, fcntl.LOCK_EX)
     try:
+        make_environment(workspace, arguments.python)
         if workspace.sourced:
-            make_environment(workspace, sourced.find_ros_python(arguments.python))
             sourced.install_package(workspace)
         else:
-            check_wheels_exist()
-            make_environment(workspace, find_python(arguments.python))
             install_wheels(workspace)
             install_package(workspace)
         build_messages(workspace)

@@ -87,17 +87,13 @@ def install_package(workspace: Workspace) -> None:
         workspace.log,
     )  # fmt: skip
     listed = workspace.run_python(REQUIREMENTS, *EXTRAS).stdout.split('\n')
-    needed = [
-        line for line in listed if line and not line.lower().startswith(FROM_THE_SYSTEM)
-    ]
+    needed = [line for line in listed if line and not line.lower().startswith(FROM_THE_SYSTEM)]
     if not workspace.runs('import torch'):
         needed.append(workspace.torch_spec)
     numpy = workspace.run_python('import numpy; print(numpy.__version__)').stdout.strip()
     constraints = workspace.venv / 'constraints.txt'
     constraints.write_text(f'numpy=={numpy}\n')
-    pip_runs.install(
-        workspace.python, [*needed, '-c', str(constraints)], progress, workspace.log
-    )
+    pip_runs.install(workspace.python, [*needed, '-c', str(constraints)], progress, workspace.log)
     workspace.set_stamp('package', wanted)
     progress.done()
 

@@ -46,6 +46,11 @@ class Workspace(NamedTuple):
             os.environ.get('TORCH_SPEC') or TORCH_SPEC,
         )
 
+    @classmethod
+    def of_environment(cls, venv: Path) -> Workspace:
+        """The workspace whose environment this is."""
+        return cls.choose('jazzy' if venv.name == '.venv-jazzy' else 'kilted')
+
     @property
     def kind(self) -> str:
         """What another kind of workspace may not be mixed with."""
@@ -84,7 +89,7 @@ class Workspace(NamedTuple):
             for folder in ('edgesegnet_ros', 'scripts', 'config', 'launch', 'models', 'rviz')
             for path in files_in(folder)
         ]
-        return digest(self.stamp('environment'), self.stamp('wheels'), *content, *map(str, names))
+        return digest(self.stamp('python'), self.stamp('wheels'), *content, *map(str, names))
 
     def stamp(self, step: str) -> str | None:
         """The digest that a step was last done for."""

@@ -1,0 +1,72 @@
+# Every target sets itself up first; `make help` lists them.
+SHELL := /bin/bash
+ROS ?= kilted
+PYTHON ?=
+# The CPU build where pip's configuration offers one. A torch that is in .venv already is kept.
+TORCH_SPEC ?= torch==2.13.0
+export TORCH_SPEC
+
+ifdef ROS_DISTRO
+  # A sourced ROS goes first; its workspace is sourced on top, for the messages.
+  ENVIRONMENT := .venv
+  SOURCED := . install/setup.bash &&
+else
+  ENVIRONMENT := .venv$(if $(filter-out kilted,$(ROS)),-$(ROS))
+  SOURCED :=
+endif
+
+# Tests talk over loopback only, in a domain of their own, and see the field checks that robots
+# have on.
+TEST_SETTINGS := ROS_PYTHON_CHECK_FIELDS=1 ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST \
+  ROS_DOMAIN_ID=$${ROS_DOMAIN_ID:-$$((RANDOM % 100 + 1))}
+PYTEST := $(TEST_SETTINGS) $(ENVIRONMENT)/bin/python -m pytest $(PYTEST_ARGS)
+
+ON_ROBOT := edgesegnet_ros/__init__.py edgesegnet_ros/errors.py edgesegnet_ros/shipped.py \
+  edgesegnet_ros/network edgesegnet_ros/engines edgesegnet_ros/node \
+  edgesegnet_ros/data/__init__.py edgesegnet_ros/data/classes.py \
+  edgesegnet_ros/data/geometry.py edgesegnet_ros/data/picture.py
+# Before the set-up there is only the machine's python3.
+SET_UP := wheels setup.py
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-node lint clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@echo
+	@echo 'ROS=jazzy      Jazzy in place of Kilted, beside it (with no ROS sourced)'
+	@echo 'PYTHON=FILE    the interpreter that the environment is made from (3.10 to 3.13)'
+	@echo 'TORCH_SPEC=…   what pip is asked for where there is no torch yet ($(TORCH_SPEC))'
+	@echo 'INPUT=…        for demo: folder of images, video, bag, or camera:0'
+	@echo 'PYTEST_ARGS=…  for test: handed to pytest'
+
+setup:  ## environment, ROS 2 from wheels, messages (two to three minutes, then seconds)
+	@python=$$(command -v $(or $(PYTHON),python3)) || \
+	  { echo 'set-up: no $(or $(PYTHON),python3) on PATH; name a Python 3.10 to 3.13 with PYTHON=FILE' >&2; exit 2; }; \
+	$$python wheels/set_up.py --ros $(ROS) $(if $(PYTHON),--python $(PYTHON))
+
+demo: setup  ## watch the node segment a street, or INPUT=…
+	@$(ENVIRONMENT)/bin/edgesegnet demo $(if $(INPUT),--input '$(INPUT)')
+
+test: setup camvid-notice  ## everything, the node over DDS included
+	$(SOURCED) $(PYTEST)
+
+test-node: setup  ## the node's tests only
+	$(SOURCED) $(PYTEST) -m node
+
+lint: setup  ## ruff, mypy, and Python 3.8 for what runs on a robot
+	$(ENVIRONMENT)/bin/python -m ruff check .
+	$(SOURCED) $(ENVIRONMENT)/bin/python -m mypy
+	$(ENVIRONMENT)/bin/vermin --target=3.8- --no-tips --violations $(wildcard $(ON_ROBOT)) $(SET_UP)
+
+.PHONY: camvid-notice
+camvid-notice:
+	@if [ -z "$$EDGESEGNET_CAMVID" ]; then \
+	  echo '======================================================================'; \
+	  echo 'EDGESEGNET_CAMVID is not set: the tests that need CamVid are skipped.'; \
+	  echo 'Name its folder to run them: EDGESEGNET_CAMVID=/path/to/camvid make test'; \
+	  echo '======================================================================'; \
+	fi
+
+clean:  ## remove environments, builds and results
+	rm -rf .venv .venv-jazzy build build-jazzy install install-jazzy out *.egg-info
