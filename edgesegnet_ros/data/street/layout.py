@@ -218,7 +218,7 @@ class Layout:
             for s in start + 2 + np.arange(5) * 2.2 + rng.uniform(0, 25):
                 if free(s, s):
                     things.append(Bollard(s, kerb, self._steel))
-        # One length of railings a block, on one side or the other: no stretch goes without a fence.
+        # Railings in each block, on one side or the other: no stretch goes without a fence.
         if side == (1 if block_is_even else -1) or rng.random() < .25 * self.urban:
             length = rng.uniform(12, 17)
             low = start + rng.uniform(1, BLOCK - length - 1)

@@ -51,11 +51,11 @@ class Painter:
         """
         scale = self._focal / np.maximum(points[..., 2], NEAR)
         samples = np.empty(points.shape[:-1] + (2,))
-        np.multiply(points[..., 0], scale, samples[..., 0])
-        np.multiply(self.view.camera.mount - points[..., 1], scale, samples[..., 1])
+        np.multiply(points[..., 0], scale, out=samples[..., 0])
+        np.multiply(self.view.camera.mount - points[..., 1], scale, out=samples[..., 1])
         samples += self._centre
-        np.minimum(np.maximum(samples, -_LIMIT, samples), _LIMIT, samples)
-        return np.rint(samples, samples).astype(np.int32)
+        np.clip(samples, -_LIMIT, _LIMIT, out=samples)
+        return np.rint(samples, out=samples).astype(np.int32)
 
     def face(self, points: np.ndarray, color, label: int, brightness: float = 1.0,
              convex: bool = True) -> None:

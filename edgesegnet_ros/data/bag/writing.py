@@ -1,0 +1,212 @@
+"""Bags of images, camera calibration and labels, as rosbag2 records them."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Iterable, NamedTuple
+
+import numpy as np
+
+from .errors import BagError
+from .placing import placed
+
+if TYPE_CHECKING:
+    from edgesegnet_ros.data.street import Street
+    from edgesegnet_ros.data.street.camera import PinholeCamera
+
+IMAGE_TOPIC, INFO_TOPIC, LABEL_TOPIC = '/camera/image', '/camera/camera_info', '/camera/labels'
+FRAME_ID = 'camera'
+STORAGES = ('mcap', 'sqlite3')
+# rosbag2 8 keeps the QoS of a topic as text, which every rosbag2 since Foxy reads; 9 does not.
+BAG_VERSION = 8
+
+
+class ImageFrame(NamedTuple):
+    """One picture to be written.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB.
+        labels: (H, W) uint8 class ids, 255 for unlabelled; None for none.
+        stamp_ns: Nanoseconds since the epoch.
+    """
+
+    image: np.ndarray
+    labels: np.ndarray | None
+    stamp_ns: int
+
+
+class BagWriter:
+    """Writes frames to a bag; use it in a with block.
+
+    Topics are made when the first message of theirs comes, so a bag without labels has no label
+    topic. The definitions of the types are in the bag, and each message is recorded at its own
+    stamp.
+
+    Args:
+        path: Folder of the bag.
+        storage: `mcap` or `sqlite3`.
+        force: Whether a bag that is there is replaced, once this one is whole.
+        camera: Calibration that is written beside each image; None for none.
+        about: Notes for the bag's metadata.
+
+    Raises:
+        BagError: On entering, when the path is taken or cannot be written.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        storage: str = 'mcap',
+        force: bool = False,
+        camera: PinholeCamera | None = None,
+        about: dict[str, str] | None = None,
+    ) -> None:
+        if storage not in STORAGES:
+            raise BagError(f'{storage}: no storage of bags; there are {", ".join(STORAGES)}')
+        self._path, self._storage, self._force = Path(path), storage, force
+        self._camera, self._about = camera, about or {}
+
+    def __enter__(self) -> BagWriter:
+        """Open the bag under a temporary name."""
+        from rosbags.rosbag2 import StoragePlugin, Writer
+        from rosbags.typesys import Stores, get_typestore
+
+        self._types = get_typestore(Stores.ROS2_HUMBLE)
+        self._connections: dict = {}
+        with ExitStack() as stack:
+            folder = stack.enter_context(
+                placed(self._path, self._force, 'metadata.yaml', 'bag')
+            )
+            plugin = StoragePlugin[self._storage.upper()]
+            writer = Writer(folder, version=BAG_VERSION, storage_plugin=plugin)
+            writer.set_custom_data('generator', 'edgesegnet_ros')
+            for key, value in self._about.items():
+                writer.set_custom_data(key, value)
+            self._writer = stack.enter_context(writer)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *error) -> None:
+        """Finish the bag and put it in its place, or remove it after an error."""
+        self._stack.__exit__(*error)
+
+    def write(self, frame: ImageFrame) -> None:
+        """Write an image, its calibration and its labels under one stamp.
+
+        Args:
+            frame: What to write; a StreetFrame will do.
+
+        Raises:
+            BagError: Image and labels differ in size, or have another shape or dtype.
+        """
+        image, labels, stamp_ns = frame.image, frame.labels, frame.stamp_ns
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            raise BagError(f'an image is (H, W, 3) uint8, not {image.shape} {image.dtype}')
+        if labels is not None and (labels.dtype != np.uint8 or labels.shape != image.shape[:2]):
+            raise BagError(
+                f'labels of an image of {image.shape[:2]} are as large and uint8, '
+                f'not {labels.shape} {labels.dtype}'
+            )
+        self._send(IMAGE_TOPIC, 'Image', stamp_ns, **_image_fields(image, 'rgb8'))
+        if self._camera is not None:
+            self._send(INFO_TOPIC, 'CameraInfo', stamp_ns, **self._calibration())
+        if labels is not None:
+            self._send(LABEL_TOPIC, 'Image', stamp_ns, **_image_fields(labels, 'mono8'))
+
+    def _send(self, topic: str, kind: str, stamp_ns: int, **fields) -> None:
+        types, name = self._types, f'sensor_msgs/msg/{kind}'
+        if topic not in self._connections:
+            self._connections[topic] = self._writer.add_connection(topic, name, typestore=types)
+        time = types.types['builtin_interfaces/msg/Time']
+        header = types.types['std_msgs/msg/Header'](
+            stamp=time(sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9), frame_id=FRAME_ID
+        )
+        message = types.types[name](header=header, **fields)
+        self._writer.write(
+            self._connections[topic], stamp_ns, types.serialize_cdr(message, name)
+        )
+
+    def _calibration(self) -> dict:
+        camera = self._camera
+        assert camera is not None
+        f, cx, cy = camera.focal, camera.cx, camera.cy
+        region = self._types.types['sensor_msgs/msg/RegionOfInterest'](
+            x_offset=0, y_offset=0, height=0, width=0, do_rectify=False
+        )
+        return {
+            'height': camera.height, 'width': camera.width, 'distortion_model': 'plumb_bob',
+            'd': np.zeros(5), 'k': np.array([f, 0, cx, 0, f, cy, 0, 0, 1.0]),
+            'r': np.eye(3).ravel(), 'p': np.array([f, 0, cx, 0, 0, f, cy, 0, 0, 0, 1.0, 0]),
+            'binning_x': 0, 'binning_y': 0, 'roi': region,
+        }  # fmt: skip
+
+
+def _image_fields(pixels: np.ndarray, encoding: str) -> dict:
+    return {
+        'height': pixels.shape[0], 'width': pixels.shape[1], 'encoding': encoding,
+        'is_bigendian': 0, 'step': pixels.strides[0] if pixels.flags.c_contiguous else
+        int(np.prod(pixels.shape[1:])), 'data': np.ascontiguousarray(pixels).ravel(),
+    }  # fmt: skip
+
+
+def write_street_bag(
+    path: str | Path,
+    street: Street,
+    frames: int,
+    rate_hz: float = 10.0,
+    *,
+    storage: str = 'mcap',
+    force: bool = False,
+    progress=iter,
+) -> None:
+    """Render a street into a bag with images, camera_info and ground-truth labels.
+
+    Args:
+        path: Folder of the bag.
+        street: What to render.
+        frames: How many frames.
+        rate_hz: Frames a second.
+        storage: `mcap` or `sqlite3`.
+        force: Whether a bag that is there is replaced.
+        progress: Wraps the iteration over frame numbers, as tqdm does.
+
+    Raises:
+        BagError: The path is taken or cannot be written.
+    """
+    about = {'street_seed': str(street.seed), 'weather': street.weather.kind}
+    with BagWriter(path, storage=storage, force=force, camera=street.camera, about=about) as bag:
+        for index in progress(range(frames)):
+            bag.write(street.frame(index, rate_hz))
+
+
+def write_image_bag(
+    path: str | Path,
+    frames: Iterable[ImageFrame],
+    *,
+    storage: str = 'mcap',
+    force: bool = False,
+) -> int:
+    """Write pictures into a bag, which has no camera_info, since nothing is known of the camera.
+
+    Args:
+        path: Folder of the bag.
+        frames: The pictures in the order of their stamps.
+        storage: `mcap` or `sqlite3`.
+        force: Whether a bag that is there is replaced.
+
+    Returns:
+        How many frames were written.
+
+    Raises:
+        BagError: There are no frames, or the path is taken or cannot be written.
+    """
+    count = 0
+    with BagWriter(path, storage=storage, force=force) as bag:
+        for frame in frames:
+            bag.write(frame)
+            count += 1
+        if not count:
+            raise BagError(f'{path}: no frame to write, so there is no bag')
+    return count

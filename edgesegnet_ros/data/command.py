@@ -1,0 +1,198 @@
+"""`edgesegnet data`: render a street, or turn a folder of images into a bag."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import time
+from pathlib import Path
+
+from edgesegnet_ros.errors import EdgeSegNetError
+
+NUM_CLASSES = 11
+SECOND_NS = 10**9
+START_NS = 1_700_000_000 * SECOND_NS
+
+
+class DataError(EdgeSegNetError):
+    """Wrong use of `edgesegnet data`."""
+
+
+def size(text: str) -> tuple:
+    """`HxW` as (height, width).
+
+    Raises:
+        argparse.ArgumentTypeError: Anything else, or fewer than 16 or more than 8192 pixels.
+    """
+    match = re.fullmatch(r'(\d+)x(\d+)', text.strip().lower())
+    if not match:
+        raise argparse.ArgumentTypeError(f'{text!r} is not HEIGHTxWIDTH, such as 360x480')
+    height, width = int(match[1]), int(match[2])
+    if not (16 <= height <= 8192 and 16 <= width <= 8192):
+        raise argparse.ArgumentTypeError(f'{text}: height and width are 16 to 8192 pixels')
+    return height, width
+
+
+def count(text: str) -> int:
+    """A whole number of 1 or more."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'{text!r} is not a whole number of 1 or more')
+    return int(text)
+
+
+def seed(text: str) -> int:
+    """A whole number of 0 or more."""
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f'{text!r} is not a whole number of 0 or more')
+    return int(text)
+
+
+def rate(text: str) -> float:
+    """Frames a second, 0.01 to 1000."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.01 <= value <= 1000:
+        raise argparse.ArgumentTypeError(f'{text!r} is not a rate of 0.01 to 1000 frames a second')
+    return value
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare `render` and `to-bag`."""
+    actions = parser.add_subparsers(dest='action', metavar='ACTION', required=True)
+    layout = argparse.ArgumentDefaultsHelpFormatter
+
+    render = actions.add_parser(
+        'render', formatter_class=layout, help='render a street with exact labels',
+        description='Render a street seen from a moving car, with exact labels of the eleven '
+        'classes of camvid11. The same seed gives the same pictures.',
+    )  # fmt: skip
+    render.add_argument('--seed', type=seed, default=0, help='which street')
+    render.add_argument('--frames', type=count, default=60, help='how many frames')
+    render.add_argument('--size', type=size, default='360x480', metavar='HxW',
+                        help='height and width in pixels')  # fmt: skip
+    render.add_argument('--rate', type=rate, default=10.0, metavar='HZ', help='frames a second')
+    render.add_argument('--out', type=Path, required=True, metavar='DIR',
+                        help='bag to write; with --format images the folder of images, and '
+                        'DIRannot for the labels')  # fmt: skip
+    render.add_argument('--format', choices=('bag', 'images'), default='bag',
+                        help='a ROS 2 bag, or PNG files in the layout of a CamVid split')
+    _common(render)
+
+    to_bag = actions.add_parser(
+        'to-bag', formatter_class=layout, help='turn a folder of images into a bag',
+        description='Write the images of a folder into a ROS 2 bag, in the order of their names. '
+        'The labels of a CamVid split X are found in Xannot.',
+    )  # fmt: skip
+    to_bag.add_argument('images', type=Path, metavar='DIR', help='folder of images')
+    to_bag.add_argument('--labels', type=Path, metavar='DIR',
+                        help='folder of label images of the same names (default: DIRannot, '
+                        'where it exists)')  # fmt: skip
+    to_bag.add_argument('--rate', type=rate, default=1.0, metavar='HZ', help='frames a second')
+    to_bag.add_argument('--out', type=Path, required=True, metavar='DIR', help='bag to write')
+    _common(to_bag)
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--storage', choices=('mcap', 'sqlite3'), default='mcap',
+                        help='storage of the bag')  # fmt: skip
+    parser.add_argument('--force', action='store_true', help='replace an output that exists')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write the results as JSON')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what was asked for.
+
+    Raises:
+        EdgeSegNetError: Wrong input, or an output that exists.
+    """
+    began = time.perf_counter()
+    result = _render(args) if args.action == 'render' else _to_bag(args)
+    seconds = time.perf_counter() - began
+    result = {'action': args.action, 'out': str(args.out), 'seconds': round(seconds, 3), **result}
+    print(f'{args.out}: {result["frames"]} frames in {seconds:.1f} s')
+    if args.json:
+        args.json.parent.mkdir(parents=True, exist_ok=True)
+        args.json.write_text(json.dumps(result, indent=2) + '\n', encoding='utf-8')
+    return 0
+
+
+def _render(args: argparse.Namespace) -> dict:
+    from tqdm import tqdm
+
+    from edgesegnet_ros.data.bag import write_street_bag
+    from edgesegnet_ros.data.street import Street
+
+    street = Street(args.seed, args.size)
+
+    def progress(numbers):
+        return tqdm(numbers, desc='rendering', unit='frame')
+
+    if args.format == 'bag':
+        write_street_bag(args.out, street, args.frames, args.rate, storage=args.storage,
+                         force=args.force, progress=progress)  # fmt: skip
+    else:
+        _write_pictures(args, street, progress)
+    return {'frames': args.frames, 'seed': args.seed, 'size': list(args.size),
+            'rate_hz': args.rate, 'format': args.format, 'weather': street.weather.kind}
+
+
+def _write_pictures(args: argparse.Namespace, street, progress) -> None:
+    import cv2
+
+    from edgesegnet_ros.data.bag.placing import placed
+    from edgesegnet_ros.data.camvid import labels_folder
+
+    labels_out = labels_folder(args.out.absolute())
+    with placed(labels_out, args.force, '*.png', 'folder of labels') as labels_in, placed(
+        args.out, args.force, '*.png', 'folder of images'
+    ) as images_in:
+        labels_in.mkdir()
+        images_in.mkdir()
+        for index in progress(range(args.frames)):
+            frame = street.frame(index, args.rate)
+            name = f'{index:06d}.png'
+            for folder, pixels in ((images_in, frame.image[..., ::-1]), (labels_in, frame.labels)):
+                if not cv2.imwrite(str(folder / name), pixels):
+                    raise DataError(f'{folder / name}: cannot be written')
+
+
+def _to_bag(args: argparse.Namespace) -> dict:
+    import cv2
+    from tqdm import tqdm
+
+    from edgesegnet_ros.data.bag import ImageFrame, write_image_bag
+    from edgesegnet_ros.data.camvid import labels_folder, read_labels
+    from edgesegnet_ros.data.sources import images_in
+
+    files = images_in(args.images)
+    if not files:
+        raise DataError(f'{args.images}: no folder with images in it')
+    folder = args.labels or labels_folder(args.images.resolve())
+    labels = {path.stem: path for path in images_in(folder)}
+    if args.labels and not labels:
+        raise DataError(f'{args.labels}: no folder with label images in it')
+    missing = [path.name for path in files if path.stem not in labels] if labels else []
+    if missing:
+        raise DataError(f'{folder}: no labels for {len(missing)} of {len(files)} images, '
+                        f'the first is {missing[0]}')  # fmt: skip
+
+    def frames():
+        for number, path in enumerate(tqdm(files, desc='writing', unit='frame')):
+            image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+            if image is None:
+                raise DataError(f'{path}: not a picture that OpenCV can read')
+            ids = read_labels(labels[path.stem], NUM_CLASSES) if labels else None
+            if ids is not None and ids.shape != image.shape[:2]:
+                raise DataError(
+                    f'{labels[path.stem]}: {ids.shape[1]}x{ids.shape[0]} labels for an image of '
+                    f'{image.shape[1]}x{image.shape[0]}'
+                )
+            stamp_ns = START_NS + round(number * SECOND_NS / args.rate)
+            yield ImageFrame(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), ids, stamp_ns)
+
+    written = write_image_bag(args.out, frames(), storage=args.storage, force=args.force)
+    return {'frames': written, 'rate_hz': args.rate, 'storage': args.storage,
+            'labels': str(folder) if labels else None}
