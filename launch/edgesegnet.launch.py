@@ -1,0 +1,109 @@
+"""Bring the node up. The other launch files of this folder include this one.
+
+A parameter given on the command line wins over params_file, and that over the node's defaults; an
+argument that is not given stays out of the way, so that params_file decides.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import LifecycleNode
+from launch_ros.parameter_descriptions import ParameterValue
+
+from edgesegnet_ros.node.parameter_table import PARAMETERS, NodeParameter
+from edgesegnet_ros.shipped import find
+
+NOT_GIVEN = ''
+USE_SIM_TIME = NodeParameter(
+    'use_sim_time', False, 'Take time from /clock, as bags and simulators publish it.'
+)
+ARGUMENTS = (
+    ('namespace', '', 'Namespace of the node and of all its topics; one a camera.'),
+    ('name', 'edgesegnet', 'Name of the node.'),
+    ('image', 'image', 'Camera image topic; <image>/compressed with image_transport:=compressed.'),
+    ('camera_info', NOT_GIVEN, 'CameraInfo topic. Not given: the one beside the image.'),
+    ('params_file', str(find('config', 'edgesegnet')), 'Parameter file (YAML).'),
+    ('use_sim_time', 'false', USE_SIM_TIME.description),
+    ('log_level', 'info', 'debug, info, warn, error or fatal; <logger>:=<level> for one logger.'),
+)
+KINDS = {bool: 'true or false', int: 'a whole number', float: 'a number', list: 'a list: [a, b]'}
+
+
+def parameter_argument(parameter):
+    """Declare a parameter of the node as an argument."""
+    choices = (NOT_GIVEN, *parameter.choices) if parameter.choices else None
+    if parameter.name == 'autostart':
+        return DeclareLaunchArgument('autostart', default_value='true', description=(
+            parameter.description + ' Whatever params_file says: a lifecycle manager wants false.'
+        ))  # fmt: skip
+    default = yaml.safe_dump(parameter.default, default_flow_style=True).split('\n')[0]
+    return DeclareLaunchArgument(
+        parameter.name, default_value=NOT_GIVEN, choices=choices,
+        description=f'{parameter.description} Not given: as in params_file, or else {default}.',
+    )  # fmt: skip
+
+
+def parameter_value(parameter, text):
+    """The value that was typed, of the parameter's type.
+
+    Raises:
+        ValueError: It has another type or is out of range; says what is allowed.
+    """
+    if isinstance(parameter.default, str):
+        value = text
+    else:
+        kind = type(parameter.default)
+        value = yaml.safe_load(text)
+        if kind is float and type(value) is int:
+            value = float(value)
+        if value == []:
+            value = ['']  # An empty list has no type that a parameter file could tell.
+        if type(value) is not kind:
+            raise ValueError(f'{parameter.name}:={text} is refused: it takes {KINDS[kind]}')
+    objection = parameter.objection(value)
+    if objection:
+        raise ValueError(objection)
+    # Without its type, a text such as 11 or on would reach the node as a number or a bool.
+    return ParameterValue(value, value_type=str) if isinstance(value, str) else value
+
+
+def bring_up(context):
+    """The node, with the parameters that were given."""
+    argument = {name: LaunchConfiguration(name).perform(context) for name, _, _ in ARGUMENTS}
+    params_file = Path(argument['params_file']).expanduser()
+    if not params_file.is_file():
+        raise FileNotFoundError(f'params_file:={params_file}: there is no such file')
+    given = {}
+    for parameter in (USE_SIM_TIME, *PARAMETERS):
+        text = LaunchConfiguration(parameter.name).perform(context)
+        if text != NOT_GIVEN:
+            given[parameter.name] = parameter_value(parameter, text)
+    remappings = [('image', argument['image'])]
+    if argument['camera_info'] != NOT_GIVEN:
+        remappings.append(('camera_info', argument['camera_info']))
+    return [
+        LifecycleNode(
+            package='edgesegnet_ros', executable='segmentation_node',
+            namespace=argument['namespace'], name=argument['name'],
+            parameters=[str(params_file), given], remappings=remappings,
+            ros_arguments=['--log-level', argument['log_level']],
+            output='both', emulate_tty=True,
+        )
+    ]  # fmt: skip
+
+
+def generate_launch_description():
+    """Every parameter of the node is an argument."""
+    return LaunchDescription([
+        *(
+            DeclareLaunchArgument(name, default_value=default, description=description)
+            for name, default, description in ARGUMENTS
+        ),
+        *map(parameter_argument, PARAMETERS),
+        OpaqueFunction(function=bring_up),
+    ])  # fmt: skip

@@ -1,0 +1,81 @@
+"""Play a bag into the node, which takes its time from the bag; with rviz:=true, watch it.
+
+Nothing is segmented that nobody subscribes to: watch it in RViz or with a subscriber of your own,
+or give lazy:=false.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from launch import LaunchDescription
+from launch.actions import (
+    DeclareLaunchArgument,
+    EmitEvent,
+    IncludeLaunchDescription,
+    OpaqueFunction,
+    RegisterEventHandler,
+    TimerAction,
+)
+from launch.conditions import IfCondition
+from launch.event_handlers import OnProcessExit
+from launch.events import Shutdown
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+BRING_UP = Path(__file__).resolve().parent / 'edgesegnet_rviz.launch.py'
+SECONDS_FOR_LAST_FRAMES = 2.0
+"""What the node may take for the frames that it holds when the bag ends."""
+ARGUMENTS = (
+    ('bag', None, 'A ROS 2 bag (.mcap, .db3 or its folder), a folder of images, or a video.'),
+    ('topic', '', 'Image topic in the bag. Not given: the first one.'),
+    ('rate', '1.0', 'Speed, times real time; 0 for as fast as it goes.'),
+    ('loop', 'false', 'Begin again when the bag ends.'),
+    ('shutdown_at_end', 'true', 'Stop everything when the bag has ended.'),
+    ('rviz', 'false', 'Start RViz.'),
+    ('use_sim_time', 'true', 'Take time from /clock, which the player publishes.'),
+)
+
+
+def yes(context, name):
+    """Whether an argument says true, in the spelling of any launch file."""
+    return IfCondition(LaunchConfiguration(name)).evaluate(context)
+
+
+def end(event, context):
+    """Stop everything: at once when the player failed, else when the last frames are through."""
+    if event.returncode:
+        return EmitEvent(event=Shutdown(reason='the player failed; it says why above'))
+    shutdown = EmitEvent(event=Shutdown(reason='the bag has ended'))
+    return TimerAction(period=SECONDS_FOR_LAST_FRAMES, actions=[shutdown])
+
+
+def play(context):
+    """The player, in the node's namespace and on its image topic."""
+    argument = {name: LaunchConfiguration(name).perform(context) for name, _, _ in ARGUMENTS}
+    arguments = [argument['bag'], '--rate', argument['rate'], '--wait-for', 'image']
+    if argument['topic']:
+        arguments += ['--topic', argument['topic']]
+    if yes(context, 'loop'):
+        arguments.append('--loop')
+    player = Node(
+        package='edgesegnet_ros', executable='bag_player',
+        namespace=LaunchConfiguration('namespace'), arguments=arguments,
+        remappings=[('image', LaunchConfiguration('image'))], output='both',
+    )  # fmt: skip
+    if not yes(context, 'shutdown_at_end'):
+        return [player]
+    return [player, RegisterEventHandler(OnProcessExit(target_action=player, on_exit=end))]
+
+
+def generate_launch_description():
+    """Everything that the bring-up takes is an argument here, too."""
+    return LaunchDescription([
+        *(
+            DeclareLaunchArgument(name, default_value=default, description=description)
+            for name, default, description in ARGUMENTS
+        ),
+        IncludeLaunchDescription(PythonLaunchDescriptionSource(str(BRING_UP))),
+        OpaqueFunction(function=play),
+    ])  # fmt: skip
