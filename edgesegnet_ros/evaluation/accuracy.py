@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from edgesegnet_ros.data.camvid import VOID
+from edgesegnet_ros.engines.segmenter import Segmenter
 
 
 @dataclass
@@ -66,3 +68,16 @@ class Scores:
     def miou(self) -> float:
         """Mean of the classes' IoU that occur, 0-1."""
         return float(np.nanmean(self.iou)) if self.images else float('nan')
+
+
+def score(segmenter: Segmenter, pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> Scores:
+    """Segment each picture once, as a robot would, and count at the labels' own resolution.
+
+    Args:
+        segmenter: With `output_resolution` `input`.
+        pairs: (H, W, 3) uint8 RGB and (H, W) uint8 labels, 255 for void.
+    """
+    scores = Scores.empty(segmenter.engine.num_classes)
+    for image, labels in pairs:
+        scores.add(segmenter.segment(image).labels, labels)
+    return scores

@@ -16,6 +16,10 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from edgesegnet_ros.data.camvid import VOID, read_split
+from edgesegnet_ros.engines.base import EngineRequest
+from edgesegnet_ros.engines.pytorch import TorchEngine
+from edgesegnet_ros.engines.segmenter import Segmenter
+from edgesegnet_ros.evaluation.accuracy import score
 from edgesegnet_ros.network.edgesegnet import HEAD_STRIDE, EdgeSegNet, upsample
 from edgesegnet_ros.network.weights import (
     IMAGENET_MEAN,
@@ -26,7 +30,6 @@ from edgesegnet_ros.network.weights import (
 from edgesegnet_ros.training.checkpoint import load_checkpoint, save_checkpoint
 from edgesegnet_ros.training.config import TrainConfig
 from edgesegnet_ros.training.dataset import EpochViews, LabelledPair
-from edgesegnet_ros.training.validation import validate
 
 CHECKPOINT = 'checkpoint.safetensors'
 WEIGHTS = 'weights.safetensors'
@@ -127,7 +130,8 @@ def train(config: TrainConfig, data: Path, out: Path, num_classes: int, classes:
         last = epoch + 1 == config.epochs
         accuracy = miou = None
         if last or (epoch + 1) % config.validate_every == 0:
-            scores = validate(average, info, val)
+            engine = TorchEngine(average, info, EngineRequest(input_size=config.input_size))
+            scores = score(Segmenter(engine), val)
             accuracy, miou = scores.pixel_accuracy, scores.miou
             log.info('epoch %d: val pixel accuracy %.4f, mIoU %.4f', epoch + 1, accuracy, miou)
         save_weights(out / WEIGHTS, average, info)

@@ -1,0 +1,43 @@
+"""The node's tests: real processes, real DDS."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgesegnet_ros.data.street import Street
+
+import harness  # noqa: E402 - beside this file, which pytest puts on the path
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if Path(__file__).parent in Path(item.path).parents:
+            item.add_marker(pytest.mark.node)
+
+
+@pytest.fixture(scope='session')
+def street_frame():
+    """One labelled picture of a street that was never trained on."""
+    return Street(7, (360, 480)).frame(20)
+
+
+@pytest.fixture
+def launch(tmp_path):
+    """Start nodes; ends them and checks that each ended with status 0."""
+    started = []
+
+    def start(parameters=None, remaps=None):
+        number = len(started)
+        node = harness.NodeProcess(parameters or {}, remaps or {}, tmp_path / f'node{number}.log')
+        client = harness.Client(node)
+        started.append(client)
+        return client
+
+    yield start
+    statuses = []
+    for client in started:
+        client.close()
+        statuses.append(client.target.stop())
+    assert statuses == [0] * len(started), started[0].target.log

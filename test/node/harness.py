@@ -1,0 +1,239 @@
+"""The node as a real process, and a client that talks to it over DDS."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from array import array
+from pathlib import Path
+
+import numpy as np
+import rclpy
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.srv import GetParameters, SetParameters
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Image
+
+RELIABLE = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
+LATCHED = QoSProfile(
+    depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
+)
+TIMEOUT_S = 60.0
+CONFIGURE, CLEANUP = Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_CLEANUP
+ACTIVATE, DEACTIVATE = Transition.TRANSITION_ACTIVATE, Transition.TRANSITION_DEACTIVATE
+SHUTDOWN = {
+    'unconfigured': Transition.TRANSITION_UNCONFIGURED_SHUTDOWN,
+    'inactive': Transition.TRANSITION_INACTIVE_SHUTDOWN,
+    'active': Transition.TRANSITION_ACTIVE_SHUTDOWN,
+}
+_numbers = itertools.count()
+
+
+class NodeProcess:
+    """`segmentation_node` in a process of its own, in a namespace of its own.
+
+    Args:
+        parameters: ROS parameters by name, as YAML texts.
+        remaps: Topic remaps.
+    """
+
+    def __init__(self, parameters: dict[str, str], remaps: dict[str, str], log: Path) -> None:
+        self.namespace = f'/test_{os.getpid()}_{next(_numbers)}'
+        words = ['-r', f'__ns:={self.namespace}']
+        for name, value in parameters.items():
+            words += ['-p', f'{name}:={value}']
+        for name, target in remaps.items():
+            words += ['-r', f'{name}:={target}']
+        self._log = log
+        with log.open('w') as file:
+            self.process = subprocess.Popen(
+                [sys.executable, '-m', 'edgesegnet_ros.node.segmentation_node', '--ros-args',
+                 *words],
+                stdout=file, stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def rss_kb(self) -> int:
+        status = Path(f'/proc/{self.process.pid}/status').read_text()
+        line = next(line for line in status.splitlines() if line.startswith('VmRSS'))
+        return int(line.split()[1])
+
+    def stop(self) -> int:
+        """Interrupt it and return its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        try:
+            return self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+
+
+class Client:
+    """Calls the node's services, feeds it images and keeps what it publishes."""
+
+    def __init__(self, node: NodeProcess) -> None:
+        self.target = node
+        self.context = Context()
+        rclpy.init(context=self.context)
+        self.node = Node('client', namespace=node.namespace, context=self.context)
+        self._executor = SingleThreadedExecutor(context=self.context)
+        self._executor.add_node(self.node)
+        self.received: dict[str, list] = {}
+        self._changed = threading.Condition()
+        self._services = {}
+        self._thread = threading.Thread(target=self._spin, daemon=True)
+        self._thread.start()
+
+    def _spin(self) -> None:
+        try:
+            self._executor.spin()
+        except Exception:  # the context was shut down under it
+            if self.context.ok():
+                raise
+
+    def close(self) -> None:
+        self._executor.shutdown()
+        rclpy.try_shutdown(context=self.context)
+        self._thread.join(10)
+
+    def wait(self, condition, what: str, timeout_s: float = TIMEOUT_S):
+        """Wait until `condition()` is true and return it."""
+        deadline = time.monotonic() + timeout_s
+        with self._changed:
+            while True:
+                result = condition()
+                if result:
+                    return result
+                if time.monotonic() > deadline:
+                    raise AssertionError(f'waited {timeout_s:g} s for {what}\n{self.target.log}')
+                status = self.target.process.poll()
+                assert status is None, f'the node ended with {status}\n{self.target.log}'
+                # Messages notify; the graph does not, so it is looked at from time to time.
+                self._changed.wait(0.05)
+
+    # Services.
+
+    def call(self, type_, name: str, request):
+        full = f'{self.target.namespace}/edgesegnet/{name}'
+        if full not in self._services:
+            self._services[full] = self.node.create_client(type_, full)
+        service = self._services[full]
+        self.wait(service.service_is_ready, f'service {full}')
+        future = service.call_async(request)
+        return self.wait(lambda: future.done() and future.result(), f'an answer of {full}')
+
+    def change_state(self, transition: int) -> bool:
+        request = ChangeState.Request(transition=Transition(id=transition))
+        return self.call(ChangeState, 'change_state', request).success
+
+    def state(self) -> str:
+        return self.call(GetState, 'get_state', GetState.Request()).current_state.label
+
+    def set_parameter(self, name: str, value) -> str:
+        """Set one parameter; the reason of a refusal, or ''."""
+        message = Parameter(name, value=value).to_parameter_msg()
+        request = SetParameters.Request(parameters=[message])
+        result = self.call(SetParameters, 'set_parameters', request).results[0]
+        assert result.successful == (not result.reason)
+        return result.reason
+
+    def parameter(self, name: str):
+        request = GetParameters.Request(names=[name])
+        message = self.call(GetParameters, 'get_parameters', request).values[0]
+        from rclpy.parameter import parameter_value_to_python
+
+        return parameter_value_to_python(message)
+
+    # Topics, relative to the node's namespace.
+
+    def subscribe(self, type_, topic: str, qos: QoSProfile = RELIABLE, matched: bool = True):
+        """Keep all messages of a topic in `received[topic]`."""
+        messages = self.received.setdefault(topic, [])
+
+        def keep(message) -> None:
+            with self._changed:
+                messages.append(message)
+                self._changed.notify_all()
+
+        subscription = self.node.create_subscription(type_, topic, keep, qos)
+        if matched:
+            name = subscription.topic_name
+            self.wait(lambda: self.node.count_publishers(name), f'a publisher of {name}')
+        return subscription
+
+    def publisher(self, type_, topic: str, qos: QoSProfile = RELIABLE, matched: bool = True):
+        publisher = self.node.create_publisher(type_, topic, qos)
+        if matched:
+            self.wait(publisher.get_subscription_count, f'the node to subscribe to {topic}')
+        return publisher
+
+    def messages(self, topic: str, count: int = 1) -> list:
+        """At least so many messages of a subscribed topic."""
+        self.wait(lambda: len(self.received[topic]) >= count, f'{count} messages on {topic}')
+        return self.received[topic]
+
+    def diagnostics(self, condition, what: str) -> dict[str, str]:
+        """The node's first status from now on that fulfils `condition`, as a dictionary."""
+        if '/diagnostics' not in self.received:
+            from diagnostic_msgs.msg import DiagnosticArray
+
+            self.subscribe(DiagnosticArray, '/diagnostics')
+        name = f'{self.target.namespace.lstrip("/")}/edgesegnet: segmentation'
+        start = len(self.received['/diagnostics'])
+
+        def look():
+            for message in self.received['/diagnostics'][start:]:
+                for status in message.status:
+                    values = {pair.key: pair.value for pair in status.values}
+                    values['level'], values['message'] = status.level, status.message
+                    values['hardware_id'] = status.hardware_id
+                    if status.name == name and condition(values):
+                        return values
+            return None
+
+        return self.wait(look, f'diagnostics: {what}')
+
+
+def image_message(
+    pixels: np.ndarray, encoding: str = 'rgb8', stamp: int = 1, frame_id: str = 'camera',
+    padding: int = 0,
+) -> Image:  # fmt: skip
+    """An image message with `padding` bytes at the end of each row.
+
+    Args:
+        stamp: In seconds; tests tell frames apart by it.
+    """
+    rows = pixels.reshape(pixels.shape[0], -1)
+    rows = np.pad(rows, ((0, 0), (0, padding)), constant_values=77)
+    message = Image()
+    message.header.stamp.sec = stamp
+    message.header.stamp.nanosec = 5
+    message.header.frame_id = frame_id
+    message.height, message.width = pixels.shape[:2]
+    message.encoding = encoding
+    message.step = rows.shape[1]
+    message.data = array('B', np.ascontiguousarray(rows).tobytes())
+    return message
+
+
+def pixels_of(message: Image) -> np.ndarray:
+    """(H, W) or (H, W, 3) uint8 of a message without padding."""
+    channels = message.step // message.width
+    assert len(message.data) == message.height * message.step
+    array_ = np.frombuffer(bytes(message.data), np.uint8)
+    shape = (message.height, message.width) + ((channels,) if channels > 1 else ())
+    return array_.reshape(shape)
