@@ -1,16 +1,20 @@
-"""Houses: a textured front on the street, gables, a roof and chimneys."""
+"""Houses: a textured front on the street, a gable, a roof and chimneys."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
+from .camera import NEAR
 from .facades import facade, storeys, wall_color
 from .labels import BUILDING
-from .painter import Painter
+from .painter import FINE, Painter
 
 ROOFS = ((98, 66, 56), (84, 80, 80), (72, 70, 74), (118, 78, 60), (92, 88, 84))
+DEPTH = 9.0  # metres from front to back
+GABLE, SLOPE, CHIMNEYS = slice(0, 5), slice(5, 9), (slice(9, 13), slice(13, 17))
 
 
 @dataclass(frozen=True)
@@ -45,32 +49,41 @@ class House:
         """Height of the eaves in metres."""
         return 3.0 * storeys(self.kind)
 
+    @cached_property
+    def _corners(self) -> np.ndarray:
+        """(17, 3) corners: share of the front's length, metres backwards, height."""
+        h, ridge, middle = self.height, self.height + self.pitch, DEPTH / 2
+        corners = [(0, 0, 0), (0, 0, h), (0, middle, ridge), (0, DEPTH, h), (0, DEPTH, 0),
+                   (0, -.3, h), (1, -.3, h), (1, middle, ridge), (0, middle, ridge)]
+        wide = 1.0 / (self.end - self.start)
+        for at in (.2, .75):
+            corners += [(at, 4, ridge - .6), (at + wide, 4, ridge - .6),
+                        (at + wide, 4, ridge + 1.1), (at, 4, ridge + 1.1)]
+        return np.array(corners)
+
     def paint(self, painter: Painter, time: float) -> None:
         """Draw it; time in seconds is not used, for houses stay."""
-        view, side, h = painter.view, np.sign(self.d), self.height
-        depth = 9.0
-        ends = view.place(np.array([self.start, self.end]), np.array([self.d, self.d]))
-        if ends[:, 2].max() < 1.0:
+        view, weather, side = painter.view, painter.weather, 1.0 if self.d > 0 else -1.0
+        near, far = view.point(self.start, self.d), view.point(self.end, self.d)
+        if max(near[2], far[2]) < 1.0:
             return
-        d = self.d + side * np.array([0, 0, depth / 2, depth, depth])
-        top = np.array([0, h, h + self.pitch, h, 0])
-        along = ends[1] - ends[0]
-        along = along / max(np.hypot(along[0], along[2]), 1e-6)
-        light_gable = float(painter.weather.light(-along @ painter.sun)) * self.tint
-        out = np.array([-side * along[2], 0.0, side * along[0]])
-        light_front = float(painter.weather.light(out @ painter.sun)) * self.tint
+        front = far - near
+        along = front / max(float(np.hypot(front[0], front[2])), 1e-6)
+        back = np.array((along[2] * side, 0.0, -along[0] * side))
+        light = float(weather.light(-back @ painter.sun)) * self.tint
+        corners = self._corners @ np.stack([front, back, (0.0, 1.0, 0.0)]) + near
+        if corners[:, 2].min() > NEAR:
+            self._body(painter, corners, light, float(weather.light(-along @ painter.sun)))
+        painter.wall(np.stack([near, far] if side > 0 else [far, near]), 0.0, self.height,
+                     facade(self.kind, weather.dusk), BUILDING, light)
+
+    def _body(self, painter: Painter, corners: np.ndarray, light: float, gable: float) -> None:
+        weather, canvas = painter.weather, painter.canvas
+        fixed, depth = painter.fixed(corners), float(corners[0, 2])
         wall = wall_color(self.kind)
-        gable = view.place(np.full(5, self.start), d, top)
-        painter.face(gable, wall * 0.9, BUILDING, light_gable)
+        canvas.fill(fixed[GABLE], weather.shade(wall, gable * self.tint * .9, depth), BUILDING)
         if self.pitch > 0:
-            s = np.array([self.start, self.end, self.end, self.start])
-            slope = view.place(s, self.d + side * np.array([-0.3, -0.3, depth / 2, depth / 2]),
-                               np.array([h, h, h + self.pitch, h + self.pitch]))
-            painter.face(slope, ROOFS[self.roof], BUILDING, (light_front + 0.15))
-            for share in (0.2, 0.75) if ends[0, 2] < 70 else ():
-                at = self.start + share * (self.end - self.start)
-                stack = view.place(np.array([at, at + 1.0, at + 1.0, at]), self.d + side * 4.0,
-                                   h + self.pitch + np.array([-0.6, -0.6, 1.1, 1.1]))
-                painter.face(stack, wall * 0.7, BUILDING, light_front)
-        foot = ends if side > 0 else ends[::-1]
-        painter.wall(foot, 0.0, h, facade(self.kind, painter.weather.dusk), BUILDING, light_front)
+            canvas.fill(fixed[SLOPE], weather.shade(ROOFS[self.roof], light + .15, depth),
+                        BUILDING)
+            for chimney in CHIMNEYS if depth < 1.5 * FINE else ():
+                canvas.fill(fixed[chimney], weather.shade(wall, light * .7, depth), BUILDING)

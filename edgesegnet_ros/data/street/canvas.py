@@ -28,16 +28,6 @@ class Canvas:
         self.size = size
         self.samples = np.zeros((size[0] * OVERSAMPLING, size[1] * OVERSAMPLING, 4), np.uint8)
 
-    @property
-    def colors(self) -> np.ndarray:
-        """(H*k, W*k, 3) uint8 view of the colours."""
-        return self.samples[..., :3]
-
-    @property
-    def classes(self) -> np.ndarray:
-        """(H*k, W*k) uint8 view of the class ids."""
-        return self.samples[..., 3]
-
     @staticmethod
     def to_samples(pixels: np.ndarray) -> np.ndarray:
         """Sample coordinates of pixel coordinates, both with integers at centres."""
@@ -165,11 +155,14 @@ class Canvas:
         """
         height, width = self.size
         image = cv2.resize(self.samples, (width, height), interpolation=cv2.INTER_AREA)[..., :3]
-        a, b = self.classes[0::2, 0::2], self.classes[0::2, 1::2]
-        c, d = self.classes[1::2, 0::2], self.classes[1::2, 1::2]
+        classes = cv2.extractChannel(self.samples, 3)
+        a, b = classes[0::2, 0::2], classes[0::2, 1::2]
+        c, d = classes[1::2, 0::2], classes[1::2, 1::2]
+        labels = a.copy()
         # Of four samples the first holds the majority unless two others agree without it.
-        labels = np.where((a != b) & (a != c) & (a != d),
-                          np.where((b == c) | (b == d), b, np.where(c == d, c, a)), a)
+        alone = np.nonzero((a != b) & (a != c) & (a != d))
+        b, c, d = b[alone], c[alone], d[alone]
+        labels[alone] = np.where((b == c) | (b == d), b, np.where(c == d, c, labels[alone]))
         return np.ascontiguousarray(image), labels
 
 

@@ -34,13 +34,12 @@ def paint_ground(painter: Painter, layout: Layout, standing: list) -> None:
     light = float(painter.weather.light(painter.weather.sun[1]))
     section = layout.section
     tone = painter.weather.shade(section.beyond_color, light, 60)
-    canvas.samples[horizon * OVERSAMPLING:] = (*(int(c) for c in tone), section.beyond_label)
+    cv2.rectangle(canvas.samples, (0, horizon * OVERSAMPLING), canvas.samples.shape[1::-1],
+                  (*tone, section.beyond_label), -1)
     s = _stations(view.s)
     half = section.half_road
     for side in (-1, 1):
         outer = half + section.pavement
-        _band(painter, s, side * (outer - .05), side * (outer + 14), section.beyond_color,
-              section.beyond_label, light)
         if section.verge > 0:
             _band(painter, s, side * outer, side * (outer + section.verge), section.grass, TREE,
                   light)

@@ -200,17 +200,21 @@ class Layout:
 
     def _kerbside(self, rng, things, start, side, gap) -> None:
         section = self.section
-        block_is_even = round(start / BLOCK) % 2 == 0
+        taken = [gap] if gap else []
 
         def free(low, high):
-            return gap is None or high < gap[0] - 1 or low > gap[1] + 1
+            return all(high < start - 1 or low > end + 1 for start, end in taken)
 
+        rails = self._railings(rng, start, side, gap)
+        if rails:
+            things.append(rails)
+            taken.append((rails.start, rails.end))
         kerb = side * (section.half_road + .45)
         for s in start + np.array([9.0, 33.0]) + rng.uniform(-3, 3, 2) + (side > 0) * 10:
-            if free(s, s):
+            if gap is None or not gap[0] - 1 < s < gap[1] + 1:
                 things.append(Lamp(s, kerb, rng.uniform(5.5, 8), self._steel))
         for s in start + np.array([4.0, 20.0, 38.0]) + rng.uniform(-3, 3, 3):
-            if free(s, s) and rng.random() < .8:
+            if (gap is None or not gap[0] - 1 < s < gap[1] + 1) and rng.random() < .8:
                 facing = side == section.drive or rng.random() < .5
                 things.append(SignPost(s, kerb + side * rng.uniform(0, .3),
                                        int(rng.integers(7)), not facing, int(rng.integers(5))))
@@ -218,14 +222,6 @@ class Layout:
             for s in start + 2 + np.arange(5) * 2.2 + rng.uniform(0, 25):
                 if free(s, s):
                     things.append(Bollard(s, kerb, self._steel))
-        # Railings in each block, on one side or the other: no stretch goes without a fence.
-        if side == (1 if block_is_even else -1) or rng.random() < .25 * self.urban:
-            length = rng.uniform(12, 17)
-            low = start + rng.uniform(1, BLOCK - length - 1)
-            if not free(low, low + length):
-                low = start + 1.0 if gap[0] - start > length + 2 else gap[1] + 1.2
-            high = min(low + length, start + BLOCK)
-            things.append(Run(low, high, kerb, 1.1, int(rng.choice(RAILINGS))))
         if rng.random() < .65 - .3 * self.urban:
             for s in start + np.arange(3, BLOCK, rng.uniform(9, 16)) + rng.uniform(0, 4):
                 if free(s - 2, s + 2):
@@ -242,6 +238,17 @@ class Layout:
                                       side * (section.half_road - 1.05 + rng.uniform(-.1, .1)),
                                       body, COLORS[rng.integers(len(COLORS))],
                                       toward + rng.normal(0, .03)))
+
+    def _railings(self, rng, start, side, gap) -> Run | None:
+        """Railings at the kerb: in each block on one side or the other, so none goes without."""
+        if (side > 0) != (round(start / BLOCK) % 2 == 0) and rng.random() > .25 * self.urban:
+            return None
+        length = rng.uniform(13, 18)
+        low = start + rng.uniform(1, BLOCK - length - 1)
+        if gap and low < gap[1] + 1 and low + length > gap[0] - 1:
+            low = start + 1.0 if gap[0] - start > length + 2 else gap[1] + 1.2
+        d = side * (self.section.half_road + .25)
+        return Run(low, min(low + length, start + BLOCK), d, 1.1, int(rng.choice(RAILINGS)))
 
     def markings(self, low: float, high: float):
         """Paint on the road between two s: (RGB, (n, 4, 2) corners as s and d) of each colour."""
