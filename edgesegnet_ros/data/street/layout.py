@@ -1,8 +1,7 @@
-"""Where things stand: the street's cross-section, its blocks, and the traffic that moves on it.
+"""Where things stand: the street's cross-section, its blocks and its road markings.
 
 The road is cut into blocks of `BLOCK` metres; what stands in a block depends on the street's seed
-and the block's number alone. What moves comes in streams: slot k of a stream is at
-`k * spacing + jitter + speed * time`, so that any frame can be drawn without those before it.
+and the block's number alone, so that any place can be drawn without those before it.
 """
 
 from __future__ import annotations
@@ -16,12 +15,12 @@ from .buildings import House
 from .facades import FACADES, bays
 from .furniture import Bollard, Lamp, Run, SignPost, TrafficLight
 from .labels import PAVEMENT, TREE
-from .people import Bicyclist, Pedestrian
 from .textures import FOLIAGE
 from .vegetation import Bush, Tree
-from .vehicles import BODIES, BUS, BUS_COLORS, COLORS, Car
+from .vehicles import COLORS, Car
 
 BLOCK = 48.0
+PARKING_WIDTH = 2.1
 RAILINGS = (2, 3, 6, 7, 10, 11)  # kinds of `fence` that stand at a kerb
 WHITE_PAINT, YELLOW_PAINT = (214, 214, 206), (206, 186, 90)
 
@@ -32,6 +31,7 @@ class Section:
 
     Attributes:
         half_road: half the width of the carriageway in metres.
+        travel: width of one lane; what is left of half_road is for parked cars.
         pavement: width of each pavement.
         verge: width of the grass behind it, 0 for none.
         setback: distance of the fronts from the pavement.
@@ -43,6 +43,7 @@ class Section:
     """
 
     half_road: float
+    travel: float
     pavement: float
     verge: float
     setback: float
@@ -57,67 +58,46 @@ class Section:
     grain: int
 
 
-@dataclass(frozen=True)
-class Stream:
-    """Things that follow one another at one speed."""
-
-    kind: str
-    d: float
-    speed: float
-    spacing: float
-    seed: int
-
-
 class Layout:
-    """All that a street holds.
+    """All of a street that stays where it is.
 
     Args:
         seed: the street's seed.
-        lights: whether vehicles drive with lamps on.
+
+    Attributes:
+        seed: as given.
+        section: the cross-section.
+        urban: 0 for a garden suburb, 1 for the middle of a town.
+        lane: middle of the lane that the camera's car keeps to, as d in metres.
     """
 
-    def __init__(self, seed: int, lights: bool) -> None:
+    def __init__(self, seed: int) -> None:
         rng = np.random.default_rng([seed, 11])
-        self.seed, self._lights = seed, lights
-        self.urban = rng.uniform(0, 1)  # 0 garden suburb, 1 town centre
+        self.seed = seed
+        self.urban = rng.uniform(0, 1)
         green = self.urban < .42
-        half, drive = rng.uniform(2.9, 4.9), int(rng.choice([-1, 1]))
+        travel, drive = rng.uniform(2.55, 3.4), int(rng.choice([-1, 1]))
+        half = travel + (PARKING_WIDTH if rng.random() < .4 else 0.0)
         road = rng.uniform(78, 116) * np.array([1.0, 1.0, 1.03])
         pave = rng.uniform(118, 160) * np.array([1.0, .97, .93]) * rng.uniform(.95, 1.05, 3)
         grass = np.array([88, 106, 54]) * rng.uniform(.8, 1.15)
         verge = rng.uniform(.8, 2.5) if green and rng.random() < .6 else 0.0
         self.section = Section(
-            half, rng.uniform(2.2, 4.2), verge,
+            half, travel, rng.uniform(2.3, 4.2), verge,
             rng.uniform(2.5, 6) if green else rng.uniform(0, .5), drive, road, pave,
             np.clip(pave * 1.12, 0, 215), grass, grass if green else pave * .9,
             TREE if green else PAVEMENT, rng.uniform(.8, 1.6), int(rng.integers(3)))
-        self.lane = drive * half * .5
+        self.lane = drive * travel * .5
         self._styles = rng.choice(FACADES, 12, replace=False)
         self._trees = rng.choice(FOLIAGE, 4, replace=False)
         self._bare = rng.random() < .25
-        self._parked = rng.uniform(.15, .5)
+        self._parked = rng.uniform(.45, .85)
         self._steel = int(rng.integers(5))
         self._fences = rng.integers(12, size=3)
         self._dash = rng.uniform(2, 4), rng.uniform(3, 6)
         self._edge_lines = rng.random() < .5
         self._double = rng.random() < .25
         self.standing_in = lru_cache(maxsize=12)(self._standing_in)
-        self._streams = self._draw_streams(rng)
-
-    def _draw_streams(self, rng: np.random.Generator) -> list[Stream]:
-        half, pavement, drive = (self.section.half_road, self.section.pavement,
-                                 self.section.drive)
-        streams = [Stream('car', -self.lane, -rng.uniform(8, 12), rng.uniform(28, 60), 1)]
-        for number, side in enumerate((-1, 1)):
-            for lane, speed in ((.35, 1.3), (.7, -1.2)):
-                streams.append(Stream('pedestrian', side * (half + pavement * lane),
-                                      speed * rng.uniform(.8, 1.2), rng.uniform(14, 30),
-                                      10 + number * 2 + int(speed < 0)))
-        streams.append(Stream('bicyclist', drive * (half - .9), rng.uniform(3.5, 5),
-                              rng.uniform(24, 38), 20))
-        streams.append(Stream('bicyclist', -drive * (half - .8), -rng.uniform(3.5, 5),
-                              rng.uniform(26, 44), 21))
-        return streams
 
     def _crossroads(self, block: int) -> tuple[float, float, int] | None:
         rng = np.random.default_rng([self.seed, 12, block + 100000])
@@ -229,7 +209,7 @@ class Layout:
                     things.append(Tree(s, kerb + side * .5, height, height * rng.uniform(.5, .7),
                                        int(rng.choice(self._trees)),
                                        self._bare and rng.random() < .7))
-        if section.half_road > 3.7:
+        if section.half_road > section.travel:
             for s in np.arange(start + 3, start + BLOCK - 3, 6.2):
                 if rng.random() < self._parked and free(s - 4, s + 4):
                     body = int(rng.choice(4, p=[.35, .3, .22, .13]))
@@ -260,7 +240,7 @@ class Layout:
                  for d in ((-.14, .14) if self._double else (0.0,))]
         if self._edge_lines:
             edges = np.concatenate([_stripes(np.arange(low // 6, high // 6) * 6, 6,
-                                             side * (section.half_road - .5), .12)
+                                             side * (section.travel - .15), .12)
                                     for side in (-1, 1)])
             yield (YELLOW_PAINT if section.grain == 1 else WHITE_PAINT), edges
         mended = []
@@ -285,58 +265,6 @@ class Layout:
         """What never moves, with something of it between two s."""
         return [thing for block in range(int(low // BLOCK), int(high // BLOCK) + 1)
                 for thing in self.standing_in(block) if low <= thing.far_end <= high]
-
-    def moving(self, low: float, high: float, time: float, car_s: float) -> list:
-        """What moves, where it is at a time.
-
-        Args:
-            low: from this s.
-            high: to this s.
-            time: in seconds.
-            car_s: place of the camera's car.
-        """
-        things = []
-        for stream in self._streams:
-            shift = stream.speed * time
-            for slot in range(int((low - shift) // stream.spacing) - 1,
-                              int((high - shift) // stream.spacing) + 1):
-                rng = np.random.default_rng([self.seed, 15, stream.seed, slot + 1000000])
-                s = (slot + rng.uniform(0, .6)) * stream.spacing + shift
-                if not low <= s <= high or rng.random() < .12:
-                    continue
-                things.extend(self._slot(stream, rng, s))
-        things.extend(self._companions(time, car_s))
-        return things
-
-    def _slot(self, stream: Stream, rng, s: float):
-        look = int(rng.integers(1 << 30))
-        if stream.kind == 'pedestrian':
-            d = stream.d + rng.uniform(-.3, .3)
-            yield Pedestrian(s, d, stream.speed, look)
-            if rng.random() < .3:
-                yield Pedestrian(s + .1, d + .6, stream.speed, look + 1)
-        elif stream.kind == 'bicyclist':
-            yield Bicyclist(s, stream.d + rng.uniform(-.2, .2), stream.speed, look)
-        else:
-            body = int(rng.choice(5, p=[.34, .28, .2, .12, .06]))
-            colors = BUS_COLORS if body == BUS else COLORS
-            yield Car(s, stream.d, body, colors[rng.integers(len(colors))], np.pi, self._lights)
-
-    def _companions(self, time: float, car_s: float):
-        """A car ahead in the lane and a bicyclist beside it, at distances that swing slowly."""
-        rng = np.random.default_rng([self.seed, 16])
-        gap = rng.uniform(13, 26) + 4 * np.sin(time * .21 + rng.uniform(0, 6))
-        body = int(rng.choice(5, p=[.36, .28, .2, .12, .04]))
-        colors = BUS_COLORS if body == BUS else COLORS
-        if rng.random() < .75:
-            yield Car(car_s + gap + BODIES[body].half_length, self.lane, body,
-                      colors[rng.integers(len(colors))], 0.0, self._lights)
-        ride = rng.uniform(7.5, 11) + 1.5 * np.sin(time * .33 + rng.uniform(0, 6))
-        offset = self.section.drive * (self.section.half_road - .7)
-        if self.section.half_road > 3.7:  # beside the parked cars, not through them
-            offset -= self.section.drive * 1.6
-        yield Bicyclist(car_s + ride, offset, 4.0, int(rng.integers(1 << 30)),
-                        rng.uniform(-.25, .25))
 
 
 def _stripes(starts, length: float, d: float, width: float) -> np.ndarray:

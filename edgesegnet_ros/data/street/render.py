@@ -14,6 +14,7 @@ from .ground import paint_ground
 from .layout import Layout
 from .lens import Lens
 from .painter import Painter
+from .traffic import Traffic
 from .weather import Sky, Weather
 
 REACH = 150.0  # metres; farther things are left to the skyline
@@ -69,7 +70,8 @@ class Street:
         self._sky = Sky(rng, self.weather, self.camera)
         self._lens = Lens(rng, self.weather, self.camera)
         lamps_on = self.weather.kind in ('dusk', 'fog', 'rain')
-        self._layout = Layout(seed, lamps_on)
+        self._layout = Layout(seed)
+        self._traffic = Traffic(self._layout, lamps_on)
 
     def frame(self, index: int, rate_hz: float = 10.0) -> StreetFrame:
         """The picture number `index` of a camera that takes `rate_hz` of them a second.
@@ -85,7 +87,7 @@ class Street:
         canvas = Canvas((self.camera.height, self.camera.width))
         painter = Painter(canvas, view, self.weather)
         standing = self._layout.standing(s - 3, s + REACH)
-        moving = self._layout.moving(s + 2.5, s + REACH * .6, time, s)
+        moving = self._traffic.moving(s + 2.5, s + REACH * .6, time, s)
         self._sky.paint(canvas.samples, view.yaw)
         paint_ground(painter, self._layout, standing + moving)
         for thing in sorted(standing + moving,
