@@ -22,7 +22,8 @@ def colcon_build(
         options: Further options of `colcon build`.
     """
     cmake = ['-DBUILD_TESTING=OFF', '-DCMAKE_BUILD_TYPE=Release']
-    environment = dict(os.environ)
+    # colcon's own flags would wait for the machine's load to fall.
+    environment = {**os.environ, 'MAKEFLAGS': f'-j{os.cpu_count() or 1}'}
     if not workspace.sourced:
         cmake.append(f'-DPython3_EXECUTABLE={workspace.python}')
         environment.pop('PYTHONPATH', None)
