@@ -11,7 +11,7 @@ from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).resolve().parent
-SHIPPED = {'config': '**/*.yaml', 'models': '**/*'}
+SHIPPED = {'config': '**/*.*', 'models': '**/*'}
 EXTRAS = {
     'train': ['torchmetrics>=1.4', 'tqdm>=4.60'],
     'report': ['matplotlib>=3.7', 'tqdm>=4.60'],

@@ -12,6 +12,7 @@ PACKAGE = 'edgesegnet_ros'
 FOLDERS = {
     'classes': ('config/classes', '.yaml'),
     'config': ('config', '.yaml'),
+    'fastdds': ('config', '.xml'),
     'models': ('models', '.safetensors'),
 }
 """Kinds of shipped files: their folder, and the suffix that a bare name stands without."""

@@ -218,14 +218,28 @@ class CameraSource(Source):
 
 
 class BagSource(Source):
-    """A ROS 2 bag, MCAP or SQLite: its first image topic, and ground truth where it has any."""
+    """A ROS 2 bag, MCAP or SQLite: one image topic, and ground truth where it has any."""
 
     def __init__(self, path: Path, topic: Optional[str], labels_topic: Optional[str]) -> None:
-        raise NotImplementedError
+        from edgesegnet_ros.data.bag import BagFrames
+
+        self._frames = BagFrames(path, topic, labels_topic)
+        if not self._frames.total:
+            raise SourceError(f'{path}: {self._frames.image_topic} holds no image')
+        info = self._frames.camera_info
+        self._camera = None if info is None else CameraModel(
+            info.width, info.height, info.distortion_model,
+            *(tuple(map(float, values)) for values in (info.d, info.k, info.r, info.p)),
+        )  # fmt: skip
+        has_labels = self._frames.label_topic is not None
+        super().__init__(str(path), self._frames.total, has_labels=has_labels)
 
     def __iter__(self) -> Iterator[SourceFrame]:
-        """See Source."""
-        raise NotImplementedError
+        """See Source; stamps that do not rise are moved behind the frame before."""
+        last_ns = -1
+        for number, frame in enumerate(self._frames):
+            last_ns = max(frame.stamp_ns, last_ns + 1)
+            yield SourceFrame(frame.image, frame.labels, last_ns, str(number), self._camera)
 
 
 def open_source(
@@ -245,6 +259,7 @@ def open_source(
 
     Raises:
         SourceError: There is nothing there, or nothing that can be read.
+        BagError: A bag is damaged, or has no such topic.
     """
     if text.startswith('camera:'):
         return CameraSource(text)
@@ -255,7 +270,8 @@ def open_source(
             'bag (.mcap, .db3 or its folder) or camera:0'
         )
     suffix = path.suffix.lower()
-    if suffix in BAG_SUFFIXES or (path / 'metadata.yaml').is_file():
+    # A bag of ROS 1 is a bag, too: that room says what to do with it.
+    if suffix in (*BAG_SUFFIXES, '.bag') or (path / 'metadata.yaml').is_file():
         return BagSource(path, topic, labels_topic)
     if path.is_dir():
         bags = [file for file in sorted(path.iterdir()) if file.suffix in BAG_SUFFIXES]
@@ -266,10 +282,6 @@ def open_source(
                 f'{path}: holds {len(bags)} bags ({", ".join(bag.name for bag in bags)}): name one'
             )
         return FolderSource(path, num_classes)
-    if suffix == '.bag':
-        raise SourceError(
-            f'{path}: a bag of ROS 1; convert it first: rosbags-convert --src {path} --dst FOLDER'
-        )
     if suffix in IMAGE_SUFFIXES:
         return FolderSource(path.parent, num_classes, [path])
     return VideoSource(path)

@@ -1,0 +1,261 @@
+"""`edgesegnet demo`: a source is played into the node over DDS, a collector watches."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import Dict, List, Optional
+
+from edgesegnet_ros.engines.base import ENGINES, PRECISIONS
+from edgesegnet_ros.errors import EdgeSegNetError
+
+NODE = '/edgesegnet'
+STREET_SEED = 7
+"""Training draws its streets from seeds of 1,000,000 and more."""
+STREET_FRAMES = 50
+CAMERA_FRAMES = 100
+BRING_UP_S = 120.0
+"""A slow machine loads torch for long; an error is noticed at once all the same."""
+
+
+class DemoError(EdgeSegNetError):
+    """The demo was asked for something that it cannot do."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What is played, which model looks at it, where the results go."""
+    from edgesegnet_ros.training.command import size
+
+    add = parser.add_argument
+    add('input', nargs='?', metavar='INPUT', help='folder of images (labels in its sibling '
+        '…annot), video, ROS 2 bag, or camera:0; without one a rendered street')  # fmt: skip
+    add('--input', dest='named_input', metavar='INPUT', help='the same')
+    add('--topic', help="a bag's image topic; not given: the first one")
+    add('--labels', help="a bag's topic of ground truth; not given: found by its name")
+    add('--seed', type=int, default=STREET_SEED, help='of the rendered street')
+    add('--frames', type=int, help=f'play so many; not given: all, of a street {STREET_FRAMES}, '
+        f'of a camera {CAMERA_FRAMES}')  # fmt: skip
+    add('--rate', type=float, default=0.0, help="at most so many times the recording's own pace; "
+        '0: as fast as the node is')  # fmt: skip
+    add('--model', default='edgesegnet-camvid11', help='shipped name or file')
+    add('--classes', default='camvid11', help='shipped name or file')
+    add('--engine', default='auto', choices=ENGINES, help='back end')
+    add('--precision', default='auto', choices=PRECISIONS, help='number format')
+    add('--device', default='auto', help='auto, cpu, cuda or cuda:N')
+    add('--input-size', default='256x256', type=size, help='network input, HxW')
+    add('--domain', type=int, help='ROS_DOMAIN_ID; not given: one that nobody uses')
+    add('--out', type=Path, default=Path('out/demo'), help='folder of the results')
+    add('--json', type=Path, help='write the figures to this file, too')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the demo; 0, 1 when a process failed or frames are missing, 2 for wrong use."""
+    from edgesegnet_ros.demo.processes import ProcessFailed
+
+    # Whoever is asked to end must get to end its children.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        return _run(args)
+    except ProcessFailed as failure:
+        print(f'edgesegnet demo: {failure}', file=sys.stderr)
+        return 1
+
+
+def _run(args: argparse.Namespace) -> int:
+    import cv2
+
+    from edgesegnet_ros.data.classes import load_classes
+    from edgesegnet_ros.data.sources import open_source
+    from edgesegnet_ros.demo import summary
+    from edgesegnet_ros.demo.sheet import compose
+
+    _check(args)
+    classes = load_classes(args.classes)
+    out = args.out.resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    for name in ('summary.json', 'overlay.png', 'collected.json', 'pictures.npz'):
+        (out / name).unlink(missing_ok=True)
+    source_name, title = _input(args, out)
+    source = open_source(source_name, len(classes.classes), args.topic, args.labels)
+    if args.frames is None and source.live:
+        args.frames = CAMERA_FRAMES
+    played = _play(args, source_name, source, out)
+    collected = json.loads((out / 'collected.json').read_text())
+    figures = summary.figures(args, source, played, collected, out)
+    line = summary.line(figures)
+    pictures = _pictures(out)
+    if pictures:
+        sheet = compose(pictures, classes, f'EdgeSegNet on ROS 2: {title}', line)
+        if not cv2.imwrite(figures['overlay'], cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR)):
+            raise DemoError(f'{figures["overlay"]}: cannot be written')
+    else:
+        figures['overlay'] = None
+    text = json.dumps(figures, indent=2) + '\n'
+    (out / 'summary.json').write_text(text)
+    if args.json:
+        args.json.parent.mkdir(parents=True, exist_ok=True)
+        args.json.write_text(text)
+    print(line)
+    print(f'picture: {_short(figures["overlay"])}   figures: {_short(out / "summary.json")}')
+    return summary.verdict(figures, out)
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse what can be seen to be wrong before anything is started."""
+    from edgesegnet_ros import shipped
+    from edgesegnet_ros.node.parameter_table import BY_NAME
+
+    if args.input and args.named_input:
+        raise DemoError('two inputs: give INPUT or --input INPUT, not both')
+    args.input = args.input or args.named_input
+    if args.frames is not None and args.frames < 1:
+        raise DemoError(f'--frames {args.frames}: at least 1')
+    if args.rate < 0:
+        raise DemoError(f'--rate {args.rate:g}: 0 or more')
+    if args.seed < 0:
+        raise DemoError(f'--seed {args.seed}: 0 or more')
+    if args.domain is not None and not 0 <= args.domain <= 232:
+        raise DemoError(f'--domain {args.domain}: 0 to 232')
+    objection = BY_NAME['input_size'].objection(args.input_size)
+    if objection:
+        raise DemoError(objection)
+    model = shipped.find('models', args.model)
+    if not model.is_file():
+        raise DemoError(f'{model}: no such weights file; train one with `edgesegnet train`')
+    for module in ('rclpy', 'edgesegnet_ros.msg'):
+        if importlib.util.find_spec(module) is None:
+            raise DemoError(
+                f'the Python module {module} is not there, and the node needs it: in a checkout '
+                'run `make setup` and then .venv/bin/edgesegnet; with ROS 2 installed, source it '
+                'and the workspace (. install/setup.bash)'
+            )
+
+
+def _input(args: argparse.Namespace, out: Path) -> tuple:
+    """What the player plays, and the picture's title."""
+    if args.input:
+        name = args.input if args.input.startswith('camera:') else str(Path(args.input).resolve())
+        return name, Path(args.input).name or name
+    from edgesegnet_ros.demo.clip import street_clip
+
+    clip = street_clip(out, args.seed, args.frames or STREET_FRAMES)
+    return str(clip), f'rendered street, seed {args.seed}'
+
+
+def _play(args: argparse.Namespace, source_name: str, source: object, out: Path) -> Dict:
+    """Start the three processes, play the source to its end; returns what the player did."""
+    from edgesegnet_ros.demo.domain import free_domain, ros_environment
+    from edgesegnet_ros.demo.processes import Processes
+
+    domain = free_domain() if args.domain is None else args.domain
+    ros = ['--ros-args', '--disable-external-lib-logs']
+    environment = ros_environment(domain)
+    print(f'starting node, collector and player (ROS_DOMAIN_ID={domain}, logs in {_short(out)})')
+    with Processes(out, environment) as processes:
+        processes.start(
+            'segmentation_node', [*ros, '--params-file', str(_parameters(args, source.live, out))]
+        )
+        collector = processes.start('collector', [
+            '--out', str(out), '--classes', args.classes,
+            *(['--labels'] if source.has_labels else []), *ros,
+        ])  # fmt: skip
+        processes.follow(processes.start('graph_probe', [
+            '--bring-up', NODE, '--node', '/collector', '--lifecycle', f'{NODE}=active',
+            '--publishers', '/segmentation/mask=1', '--subscribers', '/segmentation/mask=1',
+            '--timeout', str(BRING_UP_S), *ros,
+        ]))  # fmt: skip
+        played = _follow_player(processes, args, source, _player(args, source_name, source, ros))
+        processes.end(collector)
+    return played
+
+
+def _player(
+    args: argparse.Namespace, source_name: str, source: object, ros: List[str]
+) -> List[str]:
+    arguments = [
+        source_name, '--progress', '--num-classes', str(_num_classes(args)),
+        '--rate', str(args.rate), '--wait-for', 'image=2',
+    ]  # fmt: skip
+    if not source.live:
+        arguments += ['--lock-step', 'collected']
+    if source.has_labels:
+        arguments += ['--wait-for', 'labels']
+    for option in ('frames', 'topic', 'labels'):
+        value = getattr(args, option)
+        if value is not None:
+            arguments += [f'--{option}', str(value)]
+    return arguments + ros
+
+
+def _num_classes(args: argparse.Namespace) -> int:
+    from edgesegnet_ros.data.classes import load_classes
+
+    return len(load_classes(args.classes).classes)
+
+
+def _follow_player(
+    processes: object, args: argparse.Namespace, source: object, arguments: List[str]
+) -> Dict:
+    from tqdm import tqdm
+
+    totals = [number for number in (source.total, args.frames) if number is not None]
+    player = processes.start('bag_player', arguments, piped=True)
+    played: Dict = {'published': 0, 'republished': 0, 'unanswered': 0, 'round_trip_ms': []}
+    with tqdm(total=min(totals, default=None), desc='segmenting', unit='frame',
+              disable=None) as bar:  # fmt: skip
+
+        def on_line(line: str) -> None:
+            event = json.loads(line)
+            if event.pop('event') != 'matched':
+                played.update(event)
+                bar.update(played['published'] - bar.n)
+
+        try:
+            processes.follow(player, on_line)
+        except KeyboardInterrupt:
+            # A camera has no end: this is how one ends it.
+            if not source.live:
+                raise
+            processes.end(player)
+    return played
+
+
+def _parameters(args: argparse.Namespace, live: bool, out: Path) -> Path:
+    """The node's parameter file: unlike the command line, YAML keeps a text a text."""
+    import yaml
+
+    path = out / 'parameters.yaml'
+    path.write_text(yaml.safe_dump({'/**': {'ros__parameters': {
+        'model': _absolute(args.model), 'classes': _absolute(args.classes),
+        'engine': args.engine, 'precision': args.precision, 'device': args.device,
+        'input_size': list(args.input_size), 'use_sim_time': not live,
+        # A recording waits for the node, so no image needs to be lost on its way to it.
+        **({} if live else {'qos_overrides./image.subscription.reliability': 'reliable'}),
+    }}}))  # fmt: skip
+    return path
+
+
+def _absolute(name: str) -> str:
+    path = Path(name)
+    return str(path.resolve()) if path.is_file() else name
+
+
+def _pictures(out: Path) -> Dict:
+    import numpy as np
+
+    with np.load(str(out / 'pictures.npz')) as pictures:
+        return {name: pictures[name] for name in pictures.files}
+
+
+def _short(path: Optional[Path]) -> str:
+    """A path as one would type it here."""
+    if path is None:
+        return 'none'
+    try:
+        return str(Path(path).relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

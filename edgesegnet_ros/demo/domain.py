@@ -1,0 +1,53 @@
+"""An environment in which processes find each other over DDS, and nobody else."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+from typing import Dict
+
+from edgesegnet_ros import shipped
+
+DOMAINS = range(1, 102)
+"""Those whose ports lie below Linux's ephemeral ones (32768)."""
+
+
+def free_domain() -> int:
+    """A ROS_DOMAIN_ID that no participant of this machine uses at the moment.
+
+    The first participant of a domain takes the UDP port 7400 + 250 * domain + 10 for its
+    discovery (DDSI-RTPS 2.3, section 9.6.1.1): where that can be bound, there is none.
+    """
+    candidates = list(DOMAINS)
+    random.shuffle(candidates)
+    for domain in candidates:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind(('', 7400 + 250 * domain + 10))
+            except OSError:
+                continue
+            return domain
+    return candidates[0]
+
+
+def ros_environment(domain: int) -> Dict[str, str]:
+    """This process's environment, with discovery kept on this machine and in `domain`.
+
+    Fast DDS gets shared memory that images fit into (config/fastdds.xml).
+    """
+    environment = dict(os.environ)
+    environment['ROS_DOMAIN_ID'] = str(domain)
+    # Humble knows only the second; later ones would let it win over the first.
+    if environment.get('ROS_DISTRO') == 'humble':
+        environment['ROS_LOCALHOST_ONLY'] = '1'
+    else:
+        environment['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+        environment.pop('ROS_LOCALHOST_ONLY', None)
+    # The user's own profiles stay.
+    profiles = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
+    if not any(name in environment for name in profiles):
+        environment.update(dict.fromkeys(profiles, str(shipped.find('fastdds', 'fastdds'))))
+    environment['RCUTILS_COLORIZED_OUTPUT'] = '0'
+    environment['PYTHONUNBUFFERED'] = '1'
+    return environment

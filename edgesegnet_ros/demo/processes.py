@@ -1,0 +1,188 @@
+"""The node's executables as processes of their own, none of which outlives the command."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Callable, Dict, List, Optional, Type
+
+GRACE_S = 5.0
+"""How long a process may take to end after SIGINT, and again after SIGTERM."""
+LAST_LINES = 12
+_PR_SET_PDEATHSIG = 1
+
+
+class ProcessFailed(Exception):
+    """A process ended that should not have; the message has its last log lines."""
+
+
+class Child:
+    """One process in a group of its own.
+
+    Attributes:
+        name: For people, and of its log.
+        log: File that takes what it says (standard error, and output unless that is piped).
+        process: The process.
+    """
+
+    def __init__(
+        self, name: str, command: List[str], log: Path, environment: Dict[str, str], piped: bool
+    ) -> None:
+        self.name = name
+        self.log = log
+        with log.open('wb') as file:
+            self.process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE if piped else file,
+                stderr=file,
+                env=environment,
+                # A group of its own: the terminal's Ctrl-C is ours to hand on.
+                start_new_session=True,
+                preexec_fn=_die_with_parent if sys.platform == 'linux' else None,
+            )
+
+    def failed(self, what: str) -> ProcessFailed:
+        """The error for an end that was not expected."""
+        said = [line for line in self.log.read_text(errors='replace').splitlines() if line.strip()]
+        tail = '\n'.join(f'    {line}' for line in said[-LAST_LINES:]) or '    (nothing)'
+        return ProcessFailed(f'{self.name} {what}. The last it said ({self.log}):\n{tail}')
+
+    def end(self) -> int:
+        """Stop the group: SIGINT, then SIGTERM, then SIGKILL; returns the exit status."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if self.process.poll() is None:
+                self._signal(number)
+                try:
+                    self.process.wait(GRACE_S)
+                except subprocess.TimeoutExpired:
+                    continue
+        # Also where the process itself has ended: it may have left others in its group.
+        self._signal(signal.SIGKILL)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        return self.process.wait()
+
+    def _signal(self, number: int) -> None:
+        try:
+            os.killpg(self.process.pid, number)
+        except ProcessLookupError:
+            pass
+
+
+class Processes:
+    """A context that starts children and ends all of them when it is left, however it is left.
+
+    Args:
+        logs: Folder of the log files.
+        environment: Of the children.
+    """
+
+    def __init__(self, logs: Path, environment: Dict[str, str]) -> None:
+        self._logs = logs
+        self._environment = environment
+        self._children: List[Child] = []
+
+    def __enter__(self) -> Processes:
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        # A second Ctrl-C must not cut the reaping short.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            for child in self._children:
+                child.end()
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def start(
+        self, executable: str, arguments: List[str], name: str = '', piped: bool = False
+    ) -> Child:
+        """Start one of the node's executables.
+
+        Args:
+            executable: A module of edgesegnet_ros.node.
+            arguments: Of its command line.
+            name: For people and the log; the executable's if not given.
+            piped: Whether its standard output is read by `follow`.
+        """
+        name = name or executable
+        command = [sys.executable, '-m', f'edgesegnet_ros.node.{executable}', *arguments]
+        child = Child(name, command, self._logs / f'{name}.log', self._environment, piped)
+        self._children.append(child)
+        return child
+
+    def follow(self, child: Child, on_line: Callable[[str], None] = lambda line: None) -> None:
+        """Wait until a child has ended well, while all others go on.
+
+        Args:
+            child: The one that ends.
+            on_line: Called with each line of its standard output, where that is piped.
+
+        Raises:
+            ProcessFailed: It ended badly, or another one ended.
+        """
+        output = child.process.stdout
+        rest = b''
+        with selectors.DefaultSelector() as selector:
+            if output is not None:
+                selector.register(output, selectors.EVENT_READ)
+            while True:
+                ended = child.process.poll() is not None
+                if output is None:
+                    time.sleep(0 if ended else 0.05)
+                elif selector.select(0.1):
+                    read = os.read(output.fileno(), 65536)
+                    *lines, rest = (rest + read).split(b'\n')
+                    for line in lines:
+                        on_line(line.decode())
+                    # What is left in the pipe is read before the end counts.
+                    ended = not read and child.process.poll() is not None
+                    if not read and not ended:
+                        time.sleep(0.05)
+                if ended:
+                    break
+                self._check_others(child)
+        self._children.remove(child)
+        status = child.end()
+        if status != 0:
+            # The one that it waited for says more than the one that waited.
+            self._check_others(child)
+            raise child.failed(f'ended with status {status}')
+
+    def end(self, child: Child) -> None:
+        """Stop one child with SIGINT.
+
+        Raises:
+            ProcessFailed: It ended with another status than 0.
+        """
+        self._children.remove(child)
+        status = child.end()
+        if status != 0:
+            raise child.failed(f'ended with status {status}')
+
+    def _check_others(self, child: Child) -> None:
+        for other in self._children:
+            status = other.process.poll()
+            if other is not child and status is not None:
+                raise other.failed(
+                    f'was killed by signal {-status}' if status < 0
+                    else f'ended early, with status {status}'
+                )  # fmt: skip
+
+
+def _die_with_parent() -> None:
+    # Whoever is killed with SIGKILL cannot end its children; Linux does.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,0 +1,127 @@
+"""The demo's figures: what goes into summary.json, and the one line of them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Dict, List, Optional
+
+from edgesegnet_ros.data.sources import Source
+
+
+def figures(
+    args: argparse.Namespace, source: Source, played: Dict, collected: Dict, out: Path
+) -> Dict:
+    """Everything that summary.json holds.
+
+    Args:
+        args: Of the command.
+        source: What was played.
+        played: Of the player: published, republished, unanswered, round_trip_ms.
+        collected: The collector's figures.
+        out: Folder of the results.
+
+    Returns:
+        Shares are 0-1 (null without labels), times in ms. `latency_ms` is the node's own, from
+        the image callback's entry to the last output's publication; `round_trip_ms` is from the
+        player's publication to the collector's answer; `dropped` are frames that went in and
+        did not come out.
+    """
+    values = (collected['diagnostics'] or {}).get('values', {})
+    return {
+        'input': source.name,
+        'frames_in': played['published'],
+        'frames_out': collected['frames_out'],
+        'dropped': played['published'] - collected['frames_out'],
+        'republished': played['republished'],
+        'frames_scored': collected['frames_scored'],
+        'latency_ms': _percentiles(values, 'latency'),
+        'stages_ms': {
+            stage: _percentiles(values, stage)
+            for stage in ('wait', 'convert', 'resize', 'infer', 'publish')
+        },
+        'round_trip_ms': _of(played['round_trip_ms']),
+        'rate_hz': collected['rate_hz'],
+        'pixel_accuracy': collected['pixel_accuracy'],
+        'miou': collected['miou'],
+        'iou': collected['iou'],
+        'engine': values.get('engine'),
+        'precision': values.get('precision'),
+        'engine_version': values.get('engine_version'),
+        'model': args.model,
+        'classes': args.classes,
+        'input_size': list(args.input_size),
+        'live': source.live,
+        'overlay': str(out / 'overlay.png'),
+        'machine': machine(),
+    }  # fmt: skip
+
+
+def line(figures: Dict) -> str:
+    """One line for people."""
+    parts = [f'{figures["frames_in"]} frames in, {figures["frames_out"]} out']
+    if figures['dropped']:
+        parts[0] += f' ({figures["dropped"]} dropped)'
+    latency = figures['latency_ms']
+    if latency:
+        values = ', '.join(f'{key} {value:.1f}' for key, value in latency.items())
+        parts.append(f'latency {values} ms')
+    if figures['pixel_accuracy'] is not None:
+        parts.append(
+            f'pixel accuracy {100 * figures["pixel_accuracy"]:.1f} %, '
+            f'mIoU {100 * figures["miou"]:.1f} % on {figures["frames_scored"]} frames'
+        )
+    height, width = figures['input_size']
+    parts.append(f'{figures["engine"]} {figures["precision"]}, {height}x{width}')
+    return '; '.join(parts)
+
+
+def verdict(figures: Dict, out: Path) -> int:
+    """Exit status: 1, with a sentence, where frames that had to come out did not."""
+    problem = ''
+    if figures['frames_in'] == 0:
+        problem = 'no frame was played'
+    elif figures['frames_out'] == 0:
+        problem = 'the node gave no mask'
+    # A camera does not wait, and what the node then drops it drops by right.
+    elif figures['dropped'] and not figures['live']:
+        problem = f'{figures["dropped"]} of {figures["frames_in"]} frames never came out'
+    if problem:
+        print(f'edgesegnet demo: {problem}; see the logs in {out}', file=sys.stderr)
+    return 1 if problem else 0
+
+
+def machine() -> Dict[str, object]:
+    """What the figures were measured on."""
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path('/proc/cpuinfo')
+    if cpuinfo.is_file():
+        for entry in cpuinfo.read_text().splitlines():
+            if entry.startswith('model name'):
+                model = entry.partition(':')[2].strip()
+                break
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
+    return {
+        'cpu': model, 'cpus': cpus, 'system': platform.platform(),
+        'python': platform.python_version(),
+        'ros_distro': os.environ.get('ROS_DISTRO') or 'from wheels',
+        'rmw': os.environ.get('RMW_IMPLEMENTATION') or 'default',
+    }  # fmt: skip
+
+
+def _percentiles(values: Dict[str, str], stage: str) -> Optional[Dict[str, float]]:
+    keys = ('p50', 'p95', 'p99')
+    if any(f'{stage}_ms_{key}' not in values for key in keys):
+        return None
+    return {key: float(values[f'{stage}_ms_{key}']) for key in keys}
+
+
+def _of(times_ms: List[float]) -> Optional[Dict[str, float]]:
+    import numpy as np
+
+    if not times_ms:
+        return None
+    return dict(zip(('p50', 'p95', 'p99'), map(float, np.percentile(times_ms, (50, 95, 99)))))

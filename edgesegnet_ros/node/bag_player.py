@@ -1,0 +1,338 @@
+"""Plays a bag, a folder of images, a video or a camera into ROS 2 topics.
+
+Publishes `image` (rgb8), `camera_info`, `labels` (mono8 class ids, 255 = void) where the source
+has ground truth, and for recorded sources `/clock`, so that nodes with `use_sim_time` live in the
+recording's time. Image, camera_info and labels of one frame bear one stamp.
+
+In lock step (`--lock-step TOPIC`) the next frame waits until the stamp of this one comes back on
+TOPIC as a std_msgs/Header, and a frame that got no answer is published again: the image
+subscription of the node is best effort, which loses frames by right.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
+
+import numpy as np
+import rclpy
+from builtin_interfaces.msg import Time
+from rclpy.duration import Duration
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.utilities import remove_ros_args
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
+
+from edgesegnet_ros.data.sources import (
+    PERIOD_NS,
+    CameraModel,
+    Source,
+    SourceFrame,
+    open_source,
+)
+from edgesegnet_ros.errors import EdgeSegNetError
+from edgesegnet_ros.node.images import to_message
+
+RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+"""A reliable offer serves best effort subscribers too."""
+CLOCK_PERIOD_S = 0.01
+ATTEMPTS = 3
+"""How often a frame is published in lock step before it counts as unanswered."""
+
+
+class PlaybackError(EdgeSegNetError):
+    """Nobody listens, or nobody answers."""
+
+
+class PlaybackFigures(NamedTuple):
+    """What was played.
+
+    Attributes:
+        published: Frames, each counted once.
+        republished: Frames that had to be published again, in lock step.
+        unanswered: Frames whose answer never came, in lock step.
+        round_trip_ms: From publication to answer, frames answered at once, in lock step.
+    """
+
+    published: int
+    republished: int
+    unanswered: int
+    round_trip_ms: List[float]
+
+
+class BagPlayer(Node):
+    """The publishers of one source.
+
+    Args:
+        source: What is played.
+        frame_id: Of the camera.
+        lock_step: Topic of the answers, or None to play by the recording's time alone.
+        answer_timeout_s: How long a frame's answer may take before it is published again.
+        **kwargs: Of rclpy.node.Node.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        frame_id: str = 'camera',
+        lock_step: Optional[str] = None,
+        answer_timeout_s: float = 5.0,
+        **kwargs: object,
+    ) -> None:
+        super().__init__('bag_player', **kwargs)
+        self._source = source
+        self._frame_id = frame_id
+        self._answer_timeout_s = answer_timeout_s
+        self._images = self.create_publisher(Image, 'image', RELIABLE)
+        self._camera_infos = self.create_publisher(CameraInfo, 'camera_info', RELIABLE)
+        self._labels = (
+            self.create_publisher(Image, 'labels', RELIABLE) if source.has_labels else None
+        )
+        self._clock_publisher = (
+            None if source.live else self.create_publisher(Clock, '/clock', RELIABLE)
+        )
+        self._answered_ns = -1
+        self._lock_step = lock_step is not None
+        if lock_step is not None:
+            self.create_subscription(Header, lock_step, self._on_answer, RELIABLE)
+
+    def wait_for_subscribers(self, counts: Dict[str, int], timeout_s: float) -> None:
+        """Spin until each topic has that many matched subscriptions.
+
+        Args:
+            counts: image, camera_info or labels -> number of subscriptions.
+            timeout_s: For all of them together.
+
+        Raises:
+            PlaybackError: They did not come.
+        """
+        publishers = {
+            'image': self._images, 'camera_info': self._camera_infos, 'labels': self._labels,
+        }  # fmt: skip
+        wanted = [(name, publishers[name], count) for name, count in counts.items()]
+
+        def missing() -> List[str]:
+            return [
+                f'{publisher.topic_name} has {publisher.get_subscription_count()} of {count}'
+                for _, publisher, count in wanted
+                if publisher is not None and publisher.get_subscription_count() < count
+            ]
+
+        if not self._spin_until(lambda: not missing(), timeout_s):
+            raise PlaybackError(
+                f'no subscribers within {timeout_s:g} s: {", ".join(missing())}. Start what '
+                'listens, in the same ROS_DOMAIN_ID, or remap the topic'
+            )
+
+    def play(
+        self,
+        frames: Iterator[SourceFrame],
+        rate: float,
+        progress: Callable[[int], None] = lambda published: None,
+    ) -> PlaybackFigures:
+        """Publish frames until there are no more.
+
+        Args:
+            frames: With rising stamps.
+            rate: Times the recording's own pace; 0 for no pace at all.
+            progress: Called after each frame with the number of frames so far.
+
+        Raises:
+            PlaybackError: Three frames in a row got no answer, in lock step.
+            SourceError: A frame cannot be read.
+        """
+        published = republished = unanswered = silent = 0
+        round_trips: List[float] = []
+        first: Optional[Tuple[int, float]] = None
+        for frame in frames:
+            first = first or (frame.stamp_ns, time.monotonic())
+            if rate > 0 and not self._source.live:
+                self._wait_until(first[1] + (frame.stamp_ns - first[0]) * 1e-9 / rate, frame, rate)
+            started = time.monotonic()
+            self._publish(frame)
+            published += 1
+            if self._lock_step:
+                attempt = 1
+                while not self._answer_comes(frame.stamp_ns) and attempt < ATTEMPTS:
+                    republished += attempt == 1
+                    attempt += 1
+                    self._publish(frame)
+                answered = self._answered_ns >= frame.stamp_ns
+                unanswered += not answered
+                silent = 0 if answered else silent + 1
+                if answered and attempt == 1:
+                    round_trips.append((time.monotonic() - started) * 1e3)
+                if silent == ATTEMPTS:
+                    raise PlaybackError(
+                        f'{ATTEMPTS} frames in a row got no answer, each published {ATTEMPTS} '
+                        f'times, {self._answer_timeout_s:g} s apart (frame {frame.name} is the '
+                        'last); what should answer has stopped or lost its input'
+                    )
+            else:
+                rclpy.spin_once(self, timeout_sec=0)
+            progress(published)
+        # What was published last is on its way only while this process lives.
+        for publisher in (self._images, self._labels):
+            if publisher is not None:
+                publisher.wait_for_all_acked(Duration(seconds=5))
+        return PlaybackFigures(published, republished, unanswered, round_trips)
+
+    def _publish(self, frame: SourceFrame) -> None:
+        header = Header(stamp=_time(frame.stamp_ns), frame_id=self._frame_id)
+        self._publish_clock(frame.stamp_ns)
+        if self._labels is not None:
+            # Frames without ground truth are void all over, so that each image has its labels.
+            labels = frame.labels
+            if labels is None:
+                labels = np.full(frame.image.shape[:2], 255, np.uint8)
+            self._labels.publish(to_message(labels, 'mono8', header))
+        self._camera_infos.publish(camera_info(frame, header))
+        self._images.publish(to_message(frame.image, 'rgb8', header))
+
+    def _publish_clock(self, stamp_ns: int) -> None:
+        if self._clock_publisher is not None:
+            self._clock_publisher.publish(Clock(clock=_time(stamp_ns)))
+
+    def _wait_until(self, due: float, frame: SourceFrame, rate: float) -> None:
+        while True:
+            left = due - time.monotonic()
+            if left <= 0:
+                return
+            rclpy.spin_once(self, timeout_sec=min(left, CLOCK_PERIOD_S))
+            left_ns = int(max(0.0, due - time.monotonic()) * rate * 1e9)
+            self._publish_clock(frame.stamp_ns - left_ns)
+
+    def _answer_comes(self, stamp_ns: int) -> bool:
+        return self._spin_until(lambda: self._answered_ns >= stamp_ns, self._answer_timeout_s)
+
+    def _on_answer(self, header: Header) -> None:
+        self._answered_ns = max(self._answered_ns, stamp_ns_of(header))
+
+    def _spin_until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
+        end = time.monotonic() + timeout_s
+        while not condition():
+            if time.monotonic() > end:
+                return False
+            rclpy.spin_once(self, timeout_sec=0.1)
+        return True
+
+
+def stamp_ns_of(header: Header) -> int:
+    """A header's stamp in nanoseconds."""
+    return header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
+
+
+def _time(stamp_ns: int) -> Time:
+    return Time(sec=stamp_ns // 1_000_000_000, nanosec=stamp_ns % 1_000_000_000)
+
+
+def camera_info(frame: SourceFrame, header: Header) -> CameraInfo:
+    """The calibration that the source has, else width and height alone (uncalibrated)."""
+    height, width = frame.image.shape[:2]
+    model: CameraModel = frame.camera or CameraModel(
+        width, height, '', (), (0.0,) * 9, (0.0,) * 9, (0.0,) * 12
+    )
+    return CameraInfo(header=header, **{
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in model._asdict().items()
+    })  # fmt: skip
+
+
+def repeated(source: Source, frames: Optional[int], loop: bool) -> Iterator[SourceFrame]:
+    """Frames of a source, cut after `frames`, with stamps that go on rising when it loops."""
+    count, offset, period = 0, 0, PERIOD_NS
+    first: Optional[int] = None
+    last: Optional[int] = None
+    while True:
+        for frame in source:
+            if frames is not None and count >= frames:
+                return
+            first = frame.stamp_ns if first is None else first
+            stamp = frame.stamp_ns + offset
+            period = period if last is None else stamp - last
+            last = stamp
+            yield frame._replace(stamp_ns=stamp)
+            count += 1
+        if not loop or first is None or last is None:
+            return
+        offset = last + period - first
+
+
+def parse(arguments: List[str]) -> argparse.Namespace:
+    """The command line without what belongs to ROS."""
+    parser = argparse.ArgumentParser(
+        prog='bag_player', description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument('source', help='bag, folder of images, video, or camera:NUMBER')
+    parser.add_argument('--topic', help="the bag's image topic; the first one if not given")
+    parser.add_argument('--labels', help="the bag's topic of ground truth; found by its name")
+    parser.add_argument('--num-classes', type=int, default=11,
+                        help="of a folder's labels, where that number is void (11)")  # fmt: skip
+    parser.add_argument('--rate', type=float, default=1.0,
+                        help="times the recording's pace; 0: no pace (1.0)")  # fmt: skip
+    parser.add_argument('--loop', action='store_true', help='begin again at the end')
+    parser.add_argument('--frames', type=int, help='stop after so many')
+    parser.add_argument('--frame-id', default='camera')
+    parser.add_argument('--wait-for', action='append', default=[], metavar='TOPIC[=COUNT]',
+                        help='first wait for subscribers of image, camera_info or labels')
+    parser.add_argument('--wait-timeout', type=float, default=60.0, help='s (60)')
+    parser.add_argument('--lock-step', metavar='TOPIC', help='of the answers, std_msgs/Header')
+    parser.add_argument('--answer-timeout', type=float, default=5.0, help='s (5)')
+    parser.add_argument('--progress', action='store_true',
+                        help='one line of JSON a frame on standard output')  # fmt: skip
+    args = parser.parse_args(arguments)
+    if args.rate < 0:
+        parser.error('--rate: 0 or more')
+    try:
+        args.wait_for = {
+            name: int(count or 1)
+            for name, _, count in (text.partition('=') for text in args.wait_for)
+        }
+    except ValueError:
+        parser.error('--wait-for: TOPIC or TOPIC=COUNT')
+    for name in args.wait_for:
+        if name not in ('image', 'camera_info', 'labels'):
+            parser.error(f'--wait-for {name}: image, camera_info or labels')
+    return args
+
+
+def main() -> int:
+    """Play to the end; 0, 1 when nobody listens or answers, 2 for a source that is none."""
+    args = parse(remove_ros_args(sys.argv)[1:])
+
+    def say(**event: object) -> None:
+        if args.progress:
+            print(json.dumps(event), flush=True)
+
+    try:
+        source = open_source(args.source, args.num_classes, args.topic, args.labels)
+        rclpy.init()
+        player = BagPlayer(source, args.frame_id, args.lock_step, args.answer_timeout)
+        player.wait_for_subscribers(args.wait_for, args.wait_timeout)
+        say(event='matched', total=source.total)
+        figures = player.play(
+            repeated(source, args.frames, args.loop), args.rate,
+            lambda published: say(event='frame', published=published),
+        )  # fmt: skip
+        say(event='done', **figures._asdict())
+    except PlaybackError as error:
+        print(f'bag_player: {error}', file=sys.stderr)
+        return 1
+    except EdgeSegNetError as error:
+        print(f'bag_player: {error}', file=sys.stderr)
+        return 2
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

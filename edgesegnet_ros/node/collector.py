@@ -1,0 +1,241 @@
+"""Watches a segmentation node: matches what it publishes by stamp, scores and keeps a picture.
+
+Subscribes to the node's mask, overlay, class masks and label info, to the images and ground truth
+that went in, and to /diagnostics. When all that belongs to one stamp has come, its header goes out
+on `collected`, which a player in lock step waits for. SIGINT or SIGTERM ends it: then it writes
+its figures and the best frame's pictures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+from collections import OrderedDict
+from pathlib import Path
+from typing import Dict, List, Optional, Set
+
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
+from rclpy.utilities import remove_ros_args
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+from vision_msgs.msg import LabelInfo
+
+from edgesegnet_ros.data.classes import ClassSet, load_classes
+from edgesegnet_ros.data.geometry import UNLABELED, place, to_source
+from edgesegnet_ros.errors import EdgeSegNetError
+from edgesegnet_ros.msg import ClassMasks
+from edgesegnet_ros.node.images import to_rgb
+
+RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+LATCHED = QoSProfile(
+    depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
+)
+PENDING = 32
+"""Stamps that may be incomplete at one time; beyond, the oldest is given up."""
+NOTICEABLE = 0.001
+"""Share of the pixels from which on a class makes a picture worth showing."""
+LAST_DIAGNOSTICS_S = 3.0
+
+
+class Collector(Node):
+    """Subscriptions, counts and scores.
+
+    Args:
+        classes: Of the labels.
+        expect_labels: Whether ground truth comes with every image.
+        **kwargs: Of rclpy.node.Node.
+
+    Attributes:
+        frames_out: Masks received, each stamp once.
+        frames_scored: Masks compared with ground truth.
+        label_info: Class id -> name, as the node said; None before it did.
+        diagnostics: Of the node: level, message and values by key; None before the first.
+    """
+
+    def __init__(self, classes: ClassSet, expect_labels: bool, **kwargs: object) -> None:
+        super().__init__('collector', **kwargs)
+        self._parts: Set[str] = {'image', 'mask', 'overlay', 'class_masks'}
+        self.scores = None
+        if expect_labels:
+            # Costs the import of torch, which is only worth it where there is something to score.
+            from edgesegnet_ros.evaluation.accuracy import Scores
+
+            self._parts.add('labels')
+            self.scores = Scores.empty(len(classes.classes))
+        self.frames_out = 0
+        self.label_info: Optional[Dict[int, str]] = None
+        self.diagnostics: Optional[Dict[str, object]] = None
+        self._pending: OrderedDict[int, Dict[str, object]] = OrderedDict()
+        self._done = -1
+        self._best: Dict[str, object] = {}
+        self._best_worth = -1
+        self._first_s = self._last_s = 0.0
+        self._collected = self.create_publisher(Header, 'collected', RELIABLE)
+        for part, type_, topic in (
+            ('image', Image, 'image'),
+            ('labels', Image, 'labels'),
+            ('mask', Image, 'segmentation/mask'),
+            ('overlay', Image, 'segmentation/overlay'),
+            ('class_masks', ClassMasks, 'segmentation/class_masks'),
+        ):
+            if part in self._parts:
+                self.create_subscription(
+                    type_, topic, lambda message, part=part: self._on_part(part, message), RELIABLE
+                )
+        self.create_subscription(LabelInfo, 'segmentation/label_info', self._on_info, LATCHED)
+        self.create_subscription(
+            DiagnosticArray, '/diagnostics', self._on_diagnostics, RELIABLE
+        )
+
+    @property
+    def frames_scored(self) -> int:
+        """See class."""
+        return 0 if self.scores is None else self.scores.images
+
+    def _on_part(self, part: str, message: object) -> None:
+        header: Header = message.header
+        stamp_ns = header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
+        if stamp_ns <= self._done:
+            # Published again although it had come: the answer must have been late.
+            if part == 'mask':
+                self._collected.publish(header)
+            return
+        frame = self._pending.setdefault(stamp_ns, {})
+        if part == 'mask' and 'mask' not in frame:
+            self.frames_out += 1
+            self._last_s = time.monotonic()
+            self._first_s = self._first_s or self._last_s
+        frame[part] = message
+        if self._parts <= set(frame):
+            self._complete(stamp_ns, frame)
+            self._collected.publish(header)
+        while len(self._pending) > PENDING:
+            self._pending.popitem(last=False)
+
+    def _complete(self, stamp_ns: int, frame: Dict[str, object]) -> None:
+        # Outputs come in the order of their inputs, so older ones will not be completed any more.
+        for older in [stamp for stamp in self._pending if stamp <= stamp_ns]:
+            del self._pending[older]
+        self._done = stamp_ns
+        labels = mask = _plane(frame['mask'])
+        if 'labels' in frame:
+            labels = _plane(frame['labels'])
+            if (labels != UNLABELED).any():
+                placement = place(labels.shape, mask.shape, 'stretch')
+                self.scores.add(to_source(mask, placement), labels)
+        shares = np.bincount(labels.ravel(), minlength=256)[:UNLABELED] / labels.size
+        worth = int((shares > NOTICEABLE).sum())
+        if worth > self._best_worth:
+            self._best, self._best_worth = frame, worth
+
+    def _on_info(self, message: LabelInfo) -> None:
+        self.label_info = {entry.class_id: entry.class_name for entry in message.class_map}
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            if 'edgesegnet' in status.name:
+                level = status.level
+                self.diagnostics = {
+                    'level': level[0] if isinstance(level, bytes) else int(level),
+                    'message': status.message,
+                    'values': {pair.key: pair.value for pair in status.values},
+                }
+
+    def figures(self) -> Dict[str, object]:
+        """All counts and scores, for JSON; shares are 0-1, null where there was no label."""
+        scored = self.frames_scored > 0
+        duration_s = self._last_s - self._first_s
+        names = self.label_info or {}
+        return {
+            'frames_out': self.frames_out,
+            'frames_scored': self.frames_scored,
+            'rate_hz': (self.frames_out - 1) / duration_s if duration_s > 0 else None,
+            'pixel_accuracy': self.scores.pixel_accuracy if scored else None,
+            'miou': self.scores.miou if scored else None,
+            'iou': {
+                names.get(number, str(number)): None if np.isnan(value) else float(value)
+                for number, value in enumerate(self.scores.iou)
+            } if scored else None,
+            'label_info': {str(number): name for number, name in names.items()},
+            'diagnostics': self.diagnostics,
+        }  # fmt: skip
+
+    def pictures(self) -> Dict[str, np.ndarray]:
+        """Of the frame with the most classes: image, labels, mask, overlay and group_<name>."""
+        if not self._best:
+            return {}
+        found = {
+            'image': to_rgb(self._best['image']), 'mask': _plane(self._best['mask']),
+            'overlay': to_rgb(self._best['overlay']),
+        }  # fmt: skip
+        if 'labels' in self._best:
+            found['labels'] = _plane(self._best['labels'])
+        for group in self._best['class_masks'].masks:
+            found['group_' + group.name] = _plane(group.mask)
+        return found
+
+
+def _plane(message: Image) -> np.ndarray:
+    data = np.frombuffer(message.data, np.uint8).reshape(message.height, message.step)
+    return data[:, : message.width]
+
+
+def write(folder: Path, collector: Collector) -> None:
+    """Write collected.json and pictures.npz, each whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / 'pictures.partial.npz'
+    np.savez(str(partial), **collector.pictures())
+    os.replace(str(partial), str(folder / 'pictures.npz'))
+    partial = folder / 'collected.json.partial'
+    partial.write_text(json.dumps(collector.figures(), indent=2) + '\n')
+    os.replace(str(partial), str(folder / 'collected.json'))
+
+
+def parse(arguments: List[str]) -> argparse.Namespace:
+    """The command line without what belongs to ROS."""
+    parser = argparse.ArgumentParser(
+        prog='collector', description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument('--out', type=Path, required=True, help='folder for what is written')
+    parser.add_argument('--classes', default='camvid11', help='class file: name or path')
+    parser.add_argument('--labels', action='store_true', help='ground truth comes: score by it')
+    return parser.parse_args(arguments)
+
+
+def main() -> int:
+    """Collect until a signal; 0, or 2 for a class file that cannot be used."""
+    args = parse(remove_ros_args(sys.argv)[1:])
+    # Not rclpy's handlers: they would end the context, and the last diagnostics are still to come.
+    ended: List[float] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.append(time.monotonic()))
+    try:
+        classes = load_classes(args.classes)
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+        collector = Collector(classes, args.labels)
+        while not ended:
+            rclpy.spin_once(collector, timeout_sec=0.1)
+        collector.diagnostics, before = None, collector.diagnostics
+        while collector.diagnostics is None and time.monotonic() < ended[0] + LAST_DIAGNOSTICS_S:
+            rclpy.spin_once(collector, timeout_sec=0.1)
+        collector.diagnostics = collector.diagnostics or before
+        write(args.out, collector)
+    except EdgeSegNetError as error:
+        print(f'collector: {error}', file=sys.stderr)
+        return 2
+    finally:
+        rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
