@@ -12,11 +12,14 @@ import pytest
 
 from edgesegnet_ros.data.street import Street, random_scenes
 from edgesegnet_ros.data.street import labels as ids
+from edgesegnet_ros.data.street.buildings import House
 from edgesegnet_ros.data.street.camera import NEAR, PinholeCamera, clip_near
 from edgesegnet_ros.data.street.canvas import Canvas, Texture
 from edgesegnet_ros.data.street.course import Course, View
+from edgesegnet_ros.data.street.furniture import Run
+from edgesegnet_ros.data.street.layout import Layout, far_to_near
 from edgesegnet_ros.data.street.painter import Painter
-from edgesegnet_ros.data.street.people import Pedestrian
+from edgesegnet_ros.data.street.people import Bicyclist, Pedestrian
 from edgesegnet_ros.data.street.render import START_NS
 from edgesegnet_ros.data.street.vehicles import Car
 from edgesegnet_ros.data.street.weather import Weather
@@ -197,3 +200,23 @@ def test_the_road_bends_as_its_heading_says():
                                course.heading((s[1:] + s[:-1]) / 2), atol=1e-3)
     for place in (104.3, 180.9):
         np.testing.assert_allclose(view.point(place, -3.0, 2.0), view.place(place, -3.0, 2.0))
+
+
+def test_people_behind_railings_are_drawn_before_them():
+    layout = Layout(0)
+    section = layout.section
+    rail = Run(101.0, 105.0, section.half_road + .25, 1.1, 2)
+    behind = Pedestrian(103.5, section.half_road + 1.2, 1.2, 1)
+    before = Bicyclist(101.5, section.travel - .5, 4.0, 1)
+    house = House(98.0, 108.0, section.half_road + section.pavement + 2, 1, 0, 2.0, 1.0)
+    far = Pedestrian(160.0, section.half_road + 1.2, 1.2, 1)
+    order = far_to_near([before, house, rail, far, behind], 97.0, section)
+    assert order == [far, house, behind, rail, before]
+
+
+def test_a_fence_in_pieces_is_the_fence():
+    run = Run(10.0, 27.0, 5.0, 1.1, 2)
+    pieces = run.pieces()
+    assert [(p.start, p.end) for p in pieces] == [(10 + 4.25 * i, 14.25 + 4.25 * i)
+                                                  for i in range(4)]
+    assert all((p.d, p.height, p.kind) == (5.0, 1.1, 2) for p in pieces)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from .painter import FINE, Painter
 from .textures import fence, hedge
 
 STEEL = ((112, 116, 118), (70, 74, 78), (52, 62, 58), (150, 150, 146), (44, 46, 48))
+PIECE = 4.0  # metres of fence or hedge, two of its texture
 LEAST_POLE = 1.2  # pixels; a pole never becomes thinner in the image
 RED, WHITE, BLUE, GREEN = (186, 30, 36), (232, 232, 228), (28, 74, 160), (32, 96, 66)
 ALUMINIUM, INK = (138, 140, 140), (34, 34, 36)
@@ -51,7 +52,7 @@ class Lamp:
     def paint(self, painter: Painter, time: float) -> None:
         """Draw it."""
         inward = -1.0 if self.d > 0 else 1.0
-        shape = np.array([(0, 0), (0, 1.2), (0, self.height), (inward * 1.5, self.height + .35),
+        shape = np.array([(0, .13), (0, 1.2), (0, self.height), (inward * 1.5, self.height + .35),
                           (inward * 2.0, self.height + .37)])
         color, lit = STEEL[self.steel], painter.weather.dusk
         painter.limbs(painter.view.upright(self.s, self.d, shape),
@@ -109,7 +110,7 @@ class SignPost:
         light, steel = painter.weather.diffuse, STEEL[self.steel]
         posts = (-.5, .5) if self.kind == DIRECTIONS else (0.0,)
         for offset in posts:
-            shape = np.array([(offset, 0.0), (offset, 2.9)])
+            shape = np.array([(offset, .06), (offset, 2.9)])
             painter.limbs(painter.view.upright(self.s + .05, self.d, shape),
                           ((0, 1, .13, steel),), POLE, light, LEAST_POLE)
         if self.kind == DIRECTIONS:
@@ -159,7 +160,7 @@ class TrafficLight:
     def paint(self, painter: Painter, time: float) -> None:
         """Draw it; its lamp follows the time."""
         light, view = painter.weather.diffuse, painter.view
-        painter.limbs(view.upright(self.s + .1, self.d, np.array([(0, 0.0), (0, 3.6)])),
+        painter.limbs(view.upright(self.s + .1, self.d, np.array([(0, .08), (0, 3.6)])),
                       ((0, 1, .15, (60, 62, 64)),), POLE, light, LEAST_POLE)
         painter.face(view.upright(self.s, self.d, SQUARE * (.32, .72) + (0, 3.1)), (34, 36, 38),
                      SIGN, light)
@@ -195,10 +196,18 @@ class Run:
         """s that decides when it is drawn."""
         return self.end
 
+    def pieces(self) -> list[Run]:
+        """Itself cut into lengths of about `PIECE`: what stands behind one is drawn before it."""
+        cuts = np.linspace(self.start, self.end, self._count() + 1).tolist()
+        return [replace(self, start=low, end=high) for low, high in zip(cuts, cuts[1:])]
+
+    def _count(self) -> int:
+        return max(1, round((self.end - self.start) / PIECE))
+
     def paint(self, painter: Painter, time: float) -> None:
         """Draw it."""
         light, view = painter.weather.diffuse, painter.view
-        repeat = max(1, round((self.end - self.start) / 2.0))
+        repeat = 2 * self._count()
         ends = np.stack([view.point(self.start, self.d), view.point(self.end, self.d)])
         if not self.green:
             painter.wall(ends, .05, self.height, fence(self.kind, repeat), FENCE, light)

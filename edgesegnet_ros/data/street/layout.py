@@ -6,6 +6,7 @@ and the block's number alone, so that any place can be drawn without those befor
 
 from __future__ import annotations
 
+from bisect import bisect
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -20,6 +21,7 @@ from .vegetation import Bush, Tree
 from .vehicles import COLORS, Car
 
 BLOCK = 48.0
+STRAIGHT = 25.0  # metres over which a bend does not show
 PARKING_WIDTH = 2.1
 RAILINGS = (2, 3, 6, 7, 10, 11)  # kinds of `fence` that stand at a kerb
 WHITE_PAINT, YELLOW_PAINT = (214, 214, 206), (206, 186, 90)
@@ -190,11 +192,13 @@ class Layout:
             things.append(rails)
             taken.append((rails.start, rails.end))
         kerb = side * (section.half_road + .45)
-        for s in start + np.array([9.0, 33.0]) + rng.uniform(-3, 3, 2) + (side > 0) * 10:
+        lamps = start + np.array([9.0, 33.0]) + rng.uniform(-3, 3, 2) + (side > 0) * 10
+        for s in lamps:
             if gap is None or not gap[0] - 1 < s < gap[1] + 1:
                 things.append(Lamp(s, kerb, rng.uniform(5.5, 8), self._steel))
         for s in start + np.array([4.0, 20.0, 38.0]) + rng.uniform(-3, 3, 3):
-            if (gap is None or not gap[0] - 1 < s < gap[1] + 1) and rng.random() < .8:
+            hidden = np.abs(lamps - s).min() < 2.5 or (gap and gap[0] - 1 < s < gap[1] + 1)
+            if not hidden and rng.random() < .9:
                 facing = side == section.drive or rng.random() < .5
                 things.append(SignPost(s, kerb + side * rng.uniform(0, .3),
                                        int(rng.integers(7)), not facing, int(rng.integers(5))))
@@ -261,10 +265,40 @@ class Layout:
             yield section.road_color * .82, np.concatenate(mended)
         yield WHITE_PAINT, np.concatenate(lines)
 
-    def standing(self, low: float, high: float) -> list:
-        """What never moves, with something of it between two s."""
-        return [thing for block in range(int(low // BLOCK), int(high // BLOCK) + 1)
-                for thing in self.standing_in(block) if low <= thing.far_end <= high]
+    def standing(self, low: float, high: float, fine: float) -> list:
+        """What never moves, with its far end between two s.
+
+        Args:
+            low: from this s.
+            high: to this s.
+            fine: up to this s fences come in pieces, so that people pass before and behind them.
+        """
+        things = []
+        for block in range(int(low // BLOCK), int(high // BLOCK) + 1):
+            for thing in self.standing_in(block):
+                if isinstance(thing, Run) and thing.start < fine:
+                    things += [piece for piece in thing.pieces() if piece.far_end >= low]
+                elif low <= thing.far_end <= high:
+                    things.append(thing)
+        return things
+
+
+def far_to_near(things: list, s: float, section: Section) -> list:
+    """The order in which things are drawn for a camera on the road at s.
+
+    Far off, what has the greater s comes first. Near by, where the road is as good as straight, a
+    ray from the camera only ever leads outwards: first what stands beyond the pavement, then the
+    fence there, the people, the railings at the kerb, the traffic; and each of them by s.
+    """
+    half, outer = section.half_road, section.half_road + section.pavement
+    edges = (half + .2, half + .3, outer + .1, outer + .2)
+
+    def order(thing) -> tuple[float, float, float]:
+        if thing.far_end > s + STRAIGHT:
+            return -1e9, -thing.far_end, -abs(thing.d)
+        return -bisect(edges, abs(thing.d)), -thing.far_end, -abs(thing.d)
+
+    return sorted(things, key=order)
 
 
 def _stripes(starts, length: float, d: float, width: float) -> np.ndarray:

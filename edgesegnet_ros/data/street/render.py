@@ -11,9 +11,9 @@ from .camera import PinholeCamera
 from .canvas import Canvas
 from .course import Course, View
 from .ground import paint_ground
-from .layout import Layout
+from .layout import Layout, far_to_near
 from .lens import Lens
-from .painter import Painter
+from .painter import FINE, Painter
 from .traffic import Traffic
 from .weather import Sky, Weather
 
@@ -86,12 +86,11 @@ class Street:
         view = View(self.camera, self._course, s, self._layout.lane)
         canvas = Canvas((self.camera.height, self.camera.width))
         painter = Painter(canvas, view, self.weather)
-        standing = self._layout.standing(s - 3, s + REACH)
-        moving = self._traffic.moving(s + 2.5, s + REACH * .6, time, s)
+        standing = self._layout.standing(s - 3, s + REACH, s + FINE)
+        moving = self._traffic.moving(s - 6, s + REACH * .6, time, s)
         self._sky.paint(canvas.samples, view.yaw)
         paint_ground(painter, self._layout, standing + moving)
-        for thing in sorted(standing + moving,
-                            key=lambda thing: (-thing.far_end, -abs(thing.d))):
+        for thing in far_to_near(standing + moving, s, self._layout.section):
             thing.paint(painter, time)
         image, labels = canvas.finish()
         image = self._lens.expose(image, labels, index)
