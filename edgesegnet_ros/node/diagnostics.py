@@ -23,6 +23,7 @@ class NodeHealth(NamedTuple):
         engine: What runs, or None while unconfigured.
         failure: Why the engine was given up, or None.
         image_topic: Resolved name of the input.
+        image_publishers: How many offer it.
         new_bad: Bad images since the last report.
         active_for_s: Seconds since activation, or None.
         fallback: Why another engine than the wanted one runs, or None.
@@ -33,6 +34,7 @@ class NodeHealth(NamedTuple):
     engine: Optional[EngineDescription]
     failure: Optional[str]
     image_topic: str
+    image_publishers: int
     new_bad: int
     active_for_s: Optional[float]
     fallback: Optional[str] = None
@@ -69,7 +71,12 @@ def report(name: str, health: NodeHealth, statistics: FrameStatistics) -> Diagno
     status = DiagnosticStatus()
     status.level, status.message = verdict(health, statistics)
     status.name = f'{name.lstrip("/")}: segmentation'
-    values: Dict[str, str] = {'state': health.state, 'model': health.model}
+    values: Dict[str, str] = {
+        'state': health.state,
+        'model': health.model,
+        'image_topic': health.image_topic,
+        'image_publishers': str(health.image_publishers),
+    }
     if health.engine is not None:
         status.hardware_id = health.engine.device
         values['engine'] = health.engine.engine

@@ -339,16 +339,17 @@ class SegmentationNode(LifecycleNode):
         bad = self._statistics.counts['bad']
         health = NodeHealth(
             state, self.get_parameter('model').value, self._description, self._failure,
-            self._image_topic, bad - self._reported_bad, active_for, self._fallback,
+            self._image_topic, self.count_publishers(self._image_topic),
+            bad - self._reported_bad, active_for, self._fallback,
         )  # fmt: skip
         self._reported_bad = bad
         silent = self._statistics.silent_for_s()
         silent = active_for if silent is None else silent
         if active_for is not None and not self._silent and min(silent, active_for) > SILENT_AFTER_S:
             self._silent = True
-            senders = self.count_publishers(self._image_topic)
             self.get_logger().warning(
-                f'no image on {self._image_topic} for {silent:.0f} s ({senders} publishers)'
+                f'no image on {self._image_topic} for {silent:.0f} s '
+                f'({health.image_publishers} publishers)'
             )
         message = report(self.get_fully_qualified_name(), health, self._statistics)
         message.header.stamp = self.get_clock().now().to_msg()

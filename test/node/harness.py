@@ -22,7 +22,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CameraInfo, Image
 
 RELIABLE = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
 LATCHED = QoSProfile(
@@ -125,6 +125,17 @@ class Client:
                 # Messages notify; the graph does not, so it is looked at from time to time.
                 self._changed.wait(0.05)
 
+    def repeat(self, action, condition, what: str, every_s: float = 4.0):
+        """Do `action` until `condition()` is true: best-effort input may lose a message."""
+        deadline = time.monotonic() + TIMEOUT_S
+        while True:
+            action()
+            try:
+                return self.wait(condition, what, every_s)
+            except AssertionError:
+                if time.monotonic() > deadline:
+                    raise
+
     # Services.
 
     def call(self, type_, name: str, request):
@@ -179,6 +190,9 @@ class Client:
         publisher = self.node.create_publisher(type_, topic, qos)
         if matched:
             self.wait(publisher.get_subscription_count, f'the node to subscribe to {topic}')
+            # The node's side matches a moment later, and best effort loses what comes before.
+            if type_ is not CameraInfo:
+                self.diagnostics(lambda v: v.get('image_publishers') == '1', 'the camera is seen')
         return publisher
 
     def messages(self, topic: str, count: int = 1) -> list:

@@ -1,0 +1,184 @@
+"""Whatever a camera sends: counted, said once, and the next good frame is served."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+import numpy as np
+import pytest
+import rclpy
+from harness import ACTIVATE, CONFIGURE, image_message, pixels_of
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.lifecycle import TransitionCallbackReturn
+from sensor_msgs.msg import Image
+
+from edgesegnet_ros.engines.base import EngineError
+
+SMALL = {'input_size': '[64, 64]', 'num_threads': '1'}
+NOISE = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
+
+
+def short_data():
+    message = image_message(NOISE)
+    message.data = message.data[:-1]
+    return message
+
+
+def zero_sized():
+    message = image_message(NOISE)
+    message.height = 0
+    return message
+
+
+def unknown_encoding():
+    message = image_message(NOISE)
+    message.encoding = '32FC7'
+    return message
+
+
+def small_step():
+    message = image_message(NOISE)
+    message.step = 10
+    return message
+
+
+def odd_yuv():
+    return image_message(NOISE[:, :63, :2], 'yuv422')
+
+
+@pytest.mark.parametrize(
+    ('make', 'kind', 'sentence'),
+    [
+        (short_data, 'short_data', 'height x step is 9216'),
+        (zero_sized, 'empty', '64x0 pixels'),
+        (unknown_encoding, 'encoding', "encoding '32FC7'; known are rgb8"),
+        (small_step, 'step', 'a step of 10 bytes'),
+        (odd_yuv, 'undecodable', 'could not be converted'),
+    ],
+)
+def test_unusable_images(launch, make, kind, sentence):
+    client = launch(SMALL)
+    assert client.change_state(CONFIGURE) and client.change_state(ACTIVATE)
+    client.subscribe(Image, 'segmentation/mask')
+    camera = client.publisher(Image, 'image')
+    for count in (1, 2, 3):
+        camera.publish(make())
+        values = client.diagnostics(
+            lambda v, count=count: v.get(f'frames_bad_{kind}') == str(count), f'{count} {kind}'
+        )
+    assert values['frames_bad'] == '3' and values['frames_in'] == '3'
+    camera.publish(image_message(NOISE, stamp=9))
+    masks = client.messages('segmentation/mask')
+    assert [m.header.stamp.sec for m in masks] == [9]
+    assert client.target.log.count(sentence) == 1, client.target.log
+
+
+def test_a_resolution_that_changes_in_mid_stream(launch):
+    client = launch(SMALL)
+    assert client.change_state(CONFIGURE) and client.change_state(ACTIVATE)
+    client.subscribe(Image, 'segmentation/mask')
+    camera = client.publisher(Image, 'image')
+    sizes = [(48, 64), (100, 30), (48, 64)]
+    for number, size in enumerate(sizes):
+        camera.publish(image_message(np.resize(NOISE, size + (3,)), stamp=number + 1))
+        mask = client.messages('segmentation/mask', number + 1)[-1]
+        assert pixels_of(mask).shape == size
+    assert 'images changed from 64x48 to 30x100' in client.target.log
+
+
+def test_a_camera_that_stops_and_comes_back(launch):
+    client = launch(SMALL)
+    assert client.change_state(CONFIGURE) and client.change_state(ACTIVATE)
+    client.subscribe(Image, 'segmentation/mask')
+    camera = client.publisher(Image, 'image')
+    camera.publish(image_message(NOISE, stamp=1))
+    client.messages('segmentation/mask', 1)
+    client.node.destroy_publisher(camera)
+    values = client.diagnostics(lambda v: v['level'] == b'\x01', 'a warning')
+    assert 'no image on' in values['message'] and values['image_publishers'] == '0'
+    camera = client.publisher(Image, 'image')
+    camera.publish(image_message(NOISE, stamp=2))
+    client.messages('segmentation/mask', 2)
+    client.diagnostics(lambda v: v['level'] == b'\x00', 'health again')
+    assert client.target.log.count('no image on') >= 1 and 'images are back' in client.target.log
+
+
+
+def test_memory_does_not_grow(launch):
+    client = launch({**SMALL, 'max_rate_hz': '0.0'})
+    assert client.change_state(CONFIGURE) and client.change_state(ACTIVATE)
+    for topic in ('mask', 'overlay', 'confidence'):
+        client.subscribe(Image, f'segmentation/{topic}')
+    camera = client.publisher(Image, 'image')
+    image = image_message(np.resize(NOISE, (240, 320, 3)))
+    resident = {}
+    for frame in range(1, 2001):
+        masks = client.received['segmentation/mask']
+        before = len(masks)
+        camera.publish(image)
+        try:
+            client.wait(lambda before=before: len(masks) > before, 'a mask', 1.0)
+        except AssertionError:
+            assert client.target.process.poll() is None  # a best-effort image was lost
+        if frame in (200, 2000):
+            resident[frame] = client.target.rss_kb()
+        for topic in client.received.values():
+            if len(topic) > 100:
+                del topic[:]
+    assert resident[2000] < 1.02 * resident[200], resident
+
+
+def in_process_node(monkeypatch, failure, parameters):
+    """A node in this process whose engine fails from its third frame on (two warm it up)."""
+    from edgesegnet_ros.engines import pytorch
+    from edgesegnet_ros.node.segmentation_node import SegmentationNode
+
+    frames = []
+    infer = pytorch.TorchEngine.infer
+
+    def failing(self, *arguments):
+        frames.append(1)
+        if len(frames) > 2:
+            raise failure
+        infer(self, *arguments)
+
+    monkeypatch.setattr(pytorch.TorchEngine, 'infer', failing)
+    context = Context()
+    rclpy.init(context=context, args=['--ros-args', *(
+        word for name, value in parameters.items() for word in ('-p', f'{name}:={value}')
+    )])  # fmt: skip
+    return context, SegmentationNode(
+        context=context, namespace=f'/failing_{os.getpid()}', enable_rosout=False
+    )
+
+
+@pytest.mark.parametrize('failure', [EngineError('out of memory'), ValueError('a bug')])
+def test_an_engine_that_fails_ends_in_unconfigured_with_an_error(monkeypatch, failure):
+    context, node = in_process_node(monkeypatch, failure, SMALL)
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+    reports = []
+    monkeypatch.setattr(node._diagnostics, 'publish', reports.append)
+    thread = threading.Thread(target=executor.spin, daemon=True)
+    try:
+        assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+        assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+        node.set_parameters([rclpy.Parameter('lazy', value=False)])
+        node._on_image(image_message(NOISE))
+        thread.start()
+        deadline = time.monotonic() + 60
+        while not (reports and reports[-1].status[0].level == b'\x02'):
+            assert time.monotonic() < deadline
+            threading.Event().wait(0.05)
+        status = reports[-1].status[0]
+        assert str(failure) in status.message and 'configure the node again' in status.message
+        assert {v.key: v.value for v in status.values}['state'] == 'unconfigured'
+        monkeypatch.undo()
+        assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+    finally:
+        executor.shutdown()
+        node.destroy_node()
+        rclpy.try_shutdown(context=context)
