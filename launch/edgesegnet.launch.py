@@ -58,7 +58,10 @@ def parameter_value(parameter, text):
         value = text
     else:
         kind = type(parameter.default)
-        value = yaml.safe_load(text)
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            value = None
         if kind is float and type(value) is int:
             value = float(value)
         if value == []:

@@ -43,6 +43,13 @@ def yes(context, name):
     return IfCondition(LaunchConfiguration(name)).evaluate(context)
 
 
+def check_bag(context):
+    """Refuse a bag that is not there before anything has started."""
+    bag = Path(LaunchConfiguration('bag').perform(context)).expanduser()
+    if not bag.exists():
+        raise FileNotFoundError(f'bag:={bag}: there is no such file or folder')
+
+
 def end(event, context):
     """Stop everything: at once when the player failed, else when the last frames are through."""
     if event.returncode:
@@ -54,7 +61,8 @@ def end(event, context):
 def play(context):
     """The player, in the node's namespace and on its image topic."""
     argument = {name: LaunchConfiguration(name).perform(context) for name, _, _ in ARGUMENTS}
-    arguments = [argument['bag'], '--rate', argument['rate'], '--wait-for', 'image']
+    bag = str(Path(argument['bag']).expanduser())
+    arguments = [bag, '--rate', argument['rate'], '--wait-for', 'image']
     if argument['topic']:
         arguments += ['--topic', argument['topic']]
     if yes(context, 'loop'):
@@ -76,6 +84,7 @@ def generate_launch_description():
             DeclareLaunchArgument(name, default_value=default, description=description)
             for name, default, description in ARGUMENTS
         ),
+        OpaqueFunction(function=check_bag),
         IncludeLaunchDescription(PythonLaunchDescriptionSource(str(BRING_UP))),
         OpaqueFunction(function=play),
     ])  # fmt: skip

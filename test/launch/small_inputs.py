@@ -1,0 +1,33 @@
+"""A model and a bag's worth of images, small enough that the launch tests are about launching."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edgesegnet_ros.network.edgesegnet import EdgeSegNet
+from edgesegnet_ros.network.weights import WeightsInfo, save_weights
+
+NUM_CLASSES = 11
+WIDTH, HEIGHT = 160, 120
+
+
+def untrained_model(folder: Path) -> Path:
+    """Weights that fit the class file camvid11."""
+    path = folder / 'untrained.safetensors'
+    info = WeightsInfo('camvid11', NUM_CLASSES, (64, 64))
+    save_weights(path, EdgeSegNet(NUM_CLASSES), info)
+    return path
+
+
+def noise_images(folder: Path, count: int) -> Path:
+    """A folder of `count` images."""
+    images = folder / 'images'
+    images.mkdir()
+    random = np.random.default_rng(0)
+    for number in range(count):
+        image = random.integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8)
+        cv2.imwrite(str(images / f'{number:03}.png'), image)
+    return images
