@@ -13,12 +13,13 @@ from .painter import Painter
 from .shadows import shadow_mask
 from .textures import ground_detail
 
-NEAREST, FARTHEST = -4.0, 180.0
+NEAREST, FARTHEST = -4.0, 180.0  # metres of road from the camera
 
 
 def _stations(view_s: float) -> np.ndarray:
     """Places along the road to draw its edges at: dense near by, sparse far off."""
-    return view_s + np.concatenate([np.arange(NEAREST, 30, 1.5), np.arange(30, FARTHEST, 5.0)])
+    return view_s + np.concatenate([[NEAR + .02, 1.0], np.arange(2, 30, 1.5),
+                                    np.arange(30, FARTHEST, 5.0)])
 
 
 def paint_ground(painter: Painter, layout: Layout, standing: list) -> None:
@@ -61,10 +62,10 @@ def paint_ground(painter: Painter, layout: Layout, standing: list) -> None:
 
 def _band(painter, s, inner, outer, color, label, light) -> None:
     """A strip between two distances from the centre line, cut in two so that haze can grow."""
-    for part in (s[s >= s[0] + 58], s[s <= s[0] + 64]):
+    for part in (s[s >= s[0] + 54], s[s <= s[0] + 60]):
         a = painter.view.place(part, np.full(len(part), inner))
         b = painter.view.place(part, np.full(len(part), outer))
-        keep = (a[:, 2] > .5) & (b[:, 2] > .5)
+        keep = (a[:, 2] > NEAR) & (b[:, 2] > NEAR)
         if keep.sum() < 2:
             continue
         outline = np.concatenate([a[keep], b[keep][::-1]])

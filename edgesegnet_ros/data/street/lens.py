@@ -28,8 +28,9 @@ class Lens:
         balance = rng.uniform(.96, 1.04, 3)
         self._gain = (gain[..., None] * balance).astype(np.float32)
         self._blur = float(rng.uniform(.25, .75))
-        grain = rng.normal(0, rng.uniform(1.5, 4.5), (rows + 64, columns + 64)).astype(np.float32)
-        tinted = rng.normal(0, 1.2, (rows + 64, columns + 64, 3)).astype(np.float32)
+        shape = (rows + 64, columns + 64)
+        grain = rng.standard_normal(shape, np.float32) * np.float32(rng.uniform(1.5, 4.5))
+        tinted = rng.standard_normal((*shape, 3), np.float32) * np.float32(1.2)
         self._grain = grain[..., None] + tinted
 
     def expose(self, image: np.ndarray, labels: np.ndarray, index: int) -> np.ndarray:

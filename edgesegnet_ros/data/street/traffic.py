@@ -51,11 +51,13 @@ class Traffic:
         section = self._layout.section
         half, pavement, drive = section.half_road, section.pavement, section.drive
         edge = section.travel - .5
+        # Parked cars hide people: more of them walk where cars are parked.
+        crowd = 1.0 if half == section.travel else .6
         streams = [Stream('car', -self._layout.lane, -rng.uniform(8, 12), rng.uniform(28, 60), 1)]
         for number, side in enumerate((-1, 1)):
             for lane, speed in ((.35, 1.3), (.7, -1.2)):
                 streams.append(Stream('pedestrian', side * (half + pavement * lane),
-                                      speed * rng.uniform(.8, 1.2), rng.uniform(11, 24),
+                                      speed * rng.uniform(.8, 1.2), rng.uniform(11, 24) * crowd,
                                       10 + number * 2 + int(speed < 0)))
         streams.append(Stream('bicyclist', drive * edge, rng.uniform(3.5, 5),
                               rng.uniform(24, 38), 20))

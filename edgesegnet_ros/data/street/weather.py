@@ -127,9 +127,10 @@ class Sky:
                  'overcast': (206, 209, 214)}.get(weather.kind, (244, 245, 248))
         shadow = 1 - 0.22 * np.clip((cloud - cover - 0.12) * 5, 0, 1)[..., None]
         sky = sky * (1 - share) + np.array(white, np.float32) * shadow * share
-        sky = cv2.resize(sky, (columns, rows), interpolation=cv2.INTER_LINEAR)
-        self._panorama = np.dstack([np.clip(sky, 0, 255).astype(np.uint8),
-                                    np.full((rows, columns), SKY, np.uint8)])
+        # Dithered before it is made bytes and large, or the gradient would show steps.
+        sky += rng.random(small, np.float32)[..., None] - .5
+        small_sky = np.dstack([np.clip(sky, 0, 255), np.full(small, SKY)]).astype(np.uint8)
+        self._panorama = cv2.resize(small_sky, (columns, rows), interpolation=cv2.INTER_LINEAR)
         self._skyline(rng, weather, camera)
 
     def _skyline(self, rng, weather, camera) -> None:
