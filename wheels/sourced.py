@@ -38,7 +38,8 @@ import importlib.metadata, sys
 from pip._vendor.packaging.requirements import Requirement
 for text in importlib.metadata.requires('edgesegnet_ros'):
     one = Requirement(text)
-    if not one.marker or any(one.marker.evaluate({'extra': extra}) for extra in sys.argv[1:]):
+    wanted = not one.marker or any(one.marker.evaluate({'extra': extra}) for extra in sys.argv[2:])
+    if wanted and one.name.lower() not in sys.argv[1].split(','):
         print(one.name, one.specifier, sep='')
 """
 
@@ -80,14 +81,9 @@ def install_package(workspace: Workspace) -> None:
     check_system(workspace)
     progress.done()
     progress = Progress('[3/4] torch and the tools of a workstation')
-    base = ['setuptools>=70.1,<80']
-    pip_runs.install(workspace.python, base, progress, workspace.log)
-    pip_runs.install(
-        workspace.python, ['--no-deps', '--no-build-isolation', '-e', str(ROOT)], progress,
-        workspace.log,
-    )  # fmt: skip
-    listed = workspace.run_python(REQUIREMENTS, *EXTRAS).stdout.split('\n')
-    needed = [line for line in listed if line and not line.lower().startswith(FROM_THE_SYSTEM)]
+    pip_runs.install(workspace.python, ['--no-deps', '-e', str(ROOT)], progress, workspace.log)
+    listed = workspace.run_python(REQUIREMENTS, ','.join(FROM_THE_SYSTEM), *EXTRAS)
+    needed = listed.stdout.splitlines()
     if not workspace.runs('import torch'):
         needed.append(workspace.torch_spec)
     numpy = workspace.run_python('import numpy; print(numpy.__version__)').stdout.strip()
