@@ -96,7 +96,7 @@ class BagWriter:
         """Write an image, its calibration and its labels under one stamp.
 
         Args:
-            frame: What to write; a StreetFrame will do.
+            frame: What to write.
 
         Raises:
             BagError: Image and labels differ in size, or have another shape or dtype.
@@ -178,7 +178,7 @@ def write_street_bag(
     about = {'street_seed': str(street.seed), 'weather': street.weather.kind}
     with BagWriter(path, storage=storage, force=force, camera=street.camera, about=about) as bag:
         for index in progress(range(frames)):
-            bag.write(street.frame(index, rate_hz))
+            bag.write(ImageFrame(*street.frame(index, rate_hz)))
 
 
 def write_image_bag(

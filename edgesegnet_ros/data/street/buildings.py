@@ -53,8 +53,9 @@ class House:
     def _corners(self) -> np.ndarray:
         """(17, 3) corners: share of the front's length, metres backwards, height."""
         h, ridge, middle = self.height, self.height + self.pitch, DEPTH / 2
-        corners = [(0, 0, 0), (0, 0, h), (0, middle, ridge), (0, DEPTH, h), (0, DEPTH, 0),
-                   (0, -.3, h), (1, -.3, h), (1, middle, ridge), (0, middle, ridge)]
+        corners: list[tuple[float, float, float]] = [
+            (0, 0, 0), (0, 0, h), (0, middle, ridge), (0, DEPTH, h), (0, DEPTH, 0),
+            (0, -.3, h), (1, -.3, h), (1, middle, ridge), (0, middle, ridge)]
         wide = 1.0 / (self.end - self.start)
         for at in (.2, .75):
             corners += [(at, 4, ridge - .6), (at + wide, 4, ridge - .6),

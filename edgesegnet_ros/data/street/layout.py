@@ -117,7 +117,8 @@ class Layout:
 
     def _standing_in(self, block: int) -> tuple:
         rng = np.random.default_rng([self.seed, 13, block + 100000])
-        section, things = self.section, []
+        section = self.section
+        things: list = []
         mouth = self._crossroads(block)
         start = block * BLOCK
         for side in (-1, 1):
@@ -305,5 +306,5 @@ def _stripes(starts, length: float, d: float, width: float) -> np.ndarray:
     """(n, 4, 2) corners, s and d, of bars along the road."""
     starts = np.asarray(starts, float)[:, None]
     s = starts + [0, length, length, 0]
-    d = np.broadcast_to(d + np.array([-.5, -.5, .5, .5]) * width, s.shape)
-    return np.stack([s, d], -1)
+    across = np.broadcast_to(d + np.array([-.5, -.5, .5, .5]) * width, s.shape)
+    return np.stack([s, across], -1)

@@ -125,7 +125,7 @@ class Painter:
         facing = ((eye - solid.centres) * solid.normals).sum(1) > 0
         light = self.weather.light(solid.normals @ (turn @ self.sun))
         near_by = points[:, 2].min() < NEAR
-        fixed = None if near_by else self.fixed(points)
+        fixed = self.fixed(points)
         away = np.linalg.norm(solid.group_centres - eye, axis=1)
         for group in sorted(range(len(solid.groups)), key=lambda g: (solid.ranks[g], -away[g])):
             for face in solid.groups[group]:

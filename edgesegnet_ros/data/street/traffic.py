@@ -74,7 +74,7 @@ class Traffic:
             time: in seconds.
             car_s: place of the camera's car.
         """
-        things = []
+        things: list = []
         for stream in self._streams:
             shift = stream.speed * time
             for slot in range(int((low - shift) // stream.spacing) - 1,

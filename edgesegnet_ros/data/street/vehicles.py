@@ -119,12 +119,10 @@ def _underside(solid: Solid, low: float, high: float, w: float) -> None:
 def _lamps(solid: Solid, z: float, w: float, top: float) -> None:
     normal, height = (0, 0, np.sign(z)), .72 if top < 2 else .85
     front = z > 0
-    rank = 2
     for sign in (-1, 1):
         solid.add([(sign * w * .95, height - .09, z), (sign * w * .95, height + .09, z),
                    (sign * w * .68, height + .09, z), (sign * w * .68, height - .09, z)], normal,
-                  HEADLAMP if front else TAILLAMP, gain=1.15, rank=rank)
-        rank = None
+                  HEADLAMP if front else TAILLAMP, gain=1.15, rank=2 if sign < 0 else None)
     solid.add([(-.26, .45, z), (-.26, .57, z), (.26, .57, z), (.26, .45, z)], normal,
               PLATE_FRONT if front else PLATE_REAR, fine=True)
     if front:
