@@ -8,10 +8,14 @@ import json
 import signal
 import sys
 from pathlib import Path
-from typing import Dict, List, Optional
+from typing import TYPE_CHECKING, Dict, List, Tuple, Union
 
 from edgesegnet_ros.engines.base import ENGINES, PRECISIONS
 from edgesegnet_ros.errors import EdgeSegNetError
+
+if TYPE_CHECKING:
+    from edgesegnet_ros.data.sources import Source
+    from edgesegnet_ros.demo.processes import Processes
 
 NODE = '/edgesegnet'
 STREET_SEED = 7
@@ -135,7 +139,7 @@ def _check(args: argparse.Namespace) -> None:
             )
 
 
-def _input(args: argparse.Namespace, out: Path) -> tuple:
+def _input(args: argparse.Namespace, out: Path) -> Tuple[str, str]:
     """What the player plays, and the picture's title."""
     if args.input:
         name = args.input if args.input.startswith('camera:') else str(Path(args.input).resolve())
@@ -146,7 +150,7 @@ def _input(args: argparse.Namespace, out: Path) -> tuple:
     return str(clip), f'rendered street, seed {args.seed}'
 
 
-def _play(args: argparse.Namespace, source_name: str, source: object, out: Path) -> Dict:
+def _play(args: argparse.Namespace, source_name: str, source: Source, out: Path) -> Dict:
     """Start the three processes, play the source to its end; returns what the player did."""
     from edgesegnet_ros.demo.domain import free_domain, ros_environment
     from edgesegnet_ros.demo.processes import Processes
@@ -156,7 +160,7 @@ def _play(args: argparse.Namespace, source_name: str, source: object, out: Path)
     environment = ros_environment(domain)
     print(f'starting node, collector and player (ROS_DOMAIN_ID={domain}, logs in {_short(out)})')
     with Processes(out, environment) as processes:
-        processes.start(
+        node = processes.start(
             'segmentation_node', [*ros, '--params-file', str(_parameters(args, source.live, out))]
         )
         collector = processes.start('collector', [
@@ -167,14 +171,14 @@ def _play(args: argparse.Namespace, source_name: str, source: object, out: Path)
             '--bring-up', NODE, '--node', '/collector', '--lifecycle', f'{NODE}=active',
             '--publishers', '/segmentation/mask=1', '--subscribers', '/segmentation/mask=1',
             '--timeout', str(BRING_UP_S), *ros,
-        ]))  # fmt: skip
+        ]), about=node)  # fmt: skip
         played = _follow_player(processes, args, source, _player(args, source_name, source, ros))
         processes.end(collector)
     return played
 
 
 def _player(
-    args: argparse.Namespace, source_name: str, source: object, ros: List[str]
+    args: argparse.Namespace, source_name: str, source: Source, ros: List[str]
 ) -> List[str]:
     arguments = [
         source_name, '--progress', '--num-classes', str(_num_classes(args)),
@@ -198,7 +202,7 @@ def _num_classes(args: argparse.Namespace) -> int:
 
 
 def _follow_player(
-    processes: object, args: argparse.Namespace, source: object, arguments: List[str]
+    processes: Processes, args: argparse.Namespace, source: Source, arguments: List[str]
 ) -> Dict:
     from tqdm import tqdm
 
@@ -251,7 +255,7 @@ def _pictures(out: Path) -> Dict:
         return {name: pictures[name] for name in pictures.files}
 
 
-def _short(path: Optional[Path]) -> str:
+def _short(path: Union[None, str, Path]) -> str:
     """A path as one would type it here."""
     if path is None:
         return 'none'

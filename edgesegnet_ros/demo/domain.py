@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import random
 import socket
@@ -9,6 +10,8 @@ from typing import Dict
 
 from edgesegnet_ros import shipped
 
+_DISTRIBUTIONS = {1: 'foxy', 3: 'humble', 7: 'jazzy', 9: 'kilted'}
+"""By the major version of rclpy."""
 DOMAINS = range(1, 102)
 """Those whose ports lie below Linux's ephemeral ones (32768)."""
 
@@ -39,7 +42,7 @@ def ros_environment(domain: int) -> Dict[str, str]:
     environment = dict(os.environ)
     environment['ROS_DOMAIN_ID'] = str(domain)
     # Humble knows only the second; later ones would let it win over the first.
-    if environment.get('ROS_DISTRO') == 'humble':
+    if ros_distribution() in ('foxy', 'humble'):
         environment['ROS_LOCALHOST_ONLY'] = '1'
     else:
         environment['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
@@ -47,7 +50,19 @@ def ros_environment(domain: int) -> Dict[str, str]:
     # The user's own profiles stay.
     profiles = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
     if not any(name in environment for name in profiles):
-        environment.update(dict.fromkeys(profiles, str(shipped.find('fastdds', 'fastdds'))))
+        before_3 = ros_distribution() in ('foxy', 'humble', 'jazzy')
+        environment[profiles[before_3]] = str(shipped.find('fastdds', 'fastdds'))
     environment['RCUTILS_COLORIZED_OUTPUT'] = '0'
     environment['PYTHONUNBUFFERED'] = '1'
     return environment
+
+
+def ros_distribution() -> str:
+    """Name of the ROS 2 distribution, sourced or from wheels; unknown where rclpy is another."""
+    if os.environ.get('ROS_DISTRO'):
+        return os.environ['ROS_DISTRO']
+    try:
+        version = importlib.metadata.version('ros-rclpy')
+    except importlib.metadata.PackageNotFoundError:
+        return 'unknown'
+    return _DISTRIBUTIONS.get(int(version.partition('.')[0]), 'unknown')

@@ -49,10 +49,14 @@ class Child:
                 preexec_fn=_die_with_parent if sys.platform == 'linux' else None,
             )
 
+    def last_lines(self, count: int = LAST_LINES) -> List[str]:
+        """The end of its log."""
+        said = self.log.read_text(errors='replace').splitlines()
+        return [line for line in said if line.strip()][-count:]
+
     def failed(self, what: str) -> ProcessFailed:
         """The error for an end that was not expected."""
-        said = [line for line in self.log.read_text(errors='replace').splitlines() if line.strip()]
-        tail = '\n'.join(f'    {line}' for line in said[-LAST_LINES:]) or '    (nothing)'
+        tail = '\n'.join(f'    {line}' for line in self.last_lines()) or '    (nothing)'
         return ProcessFailed(f'{self.name} {what}. The last it said ({self.log}):\n{tail}')
 
     def end(self) -> int:
@@ -124,12 +128,18 @@ class Processes:
         self._children.append(child)
         return child
 
-    def follow(self, child: Child, on_line: Callable[[str], None] = lambda line: None) -> None:
+    def follow(
+        self,
+        child: Child,
+        on_line: Callable[[str], None] = lambda line: None,
+        about: Optional[Child] = None,
+    ) -> None:
         """Wait until a child has ended well, while all others go on.
 
         Args:
             child: The one that ends.
             on_line: Called with each line of its standard output, where that is piped.
+            about: The one whose log says why, where this one only looks on.
 
         Raises:
             ProcessFailed: It ended badly, or another one ended.
@@ -160,6 +170,8 @@ class Processes:
         if status != 0:
             # The one that it waited for says more than the one that waited.
             self._check_others(child)
+            if about is not None:
+                raise about.failed('failed: ' + ' '.join(child.last_lines(1)))
             raise child.failed(f'ended with status {status}')
 
     def end(self, child: Child) -> None:

@@ -91,7 +91,7 @@ def highlight(
     inside = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_NEAREST_EXACT) > 0
     grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     dark = (grey * 0.35).astype(np.uint8)
-    tinted = (grey * 0.45 + np.float32(color) * 0.55).astype(np.uint8)
+    tinted = (grey * 0.45 + np.asarray(color, np.float32) * 0.55).astype(np.uint8)
     return np.where(inside[..., None], tinted, dark)
 
 
@@ -152,5 +152,5 @@ def _write(
     top = max(0, bottom - (height + below) // _FINER)
     window = strip[top : top + rows, left : left + columns]
     share = share[: window.shape[0]]
-    window[:] = (window * (1 - share) + np.float32(color) * share).astype(np.uint8)
+    window[:] = (window * (1 - share) + np.asarray(color, np.float32) * share).astype(np.uint8)
     return left + columns

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Dict, List, Optional
 
 from edgesegnet_ros.data.sources import Source
+from edgesegnet_ros.demo.domain import ros_distribution
 
 
 def figures(
@@ -107,7 +108,7 @@ def machine() -> Dict[str, object]:
     return {
         'cpu': model, 'cpus': cpus, 'system': platform.platform(),
         'python': platform.python_version(),
-        'ros_distro': os.environ.get('ROS_DISTRO') or 'from wheels',
+        'ros_distro': ros_distribution(),
         'rmw': os.environ.get('RMW_IMPLEMENTATION') or 'default',
     }  # fmt: skip
 

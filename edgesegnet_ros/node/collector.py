@@ -9,14 +9,14 @@ its figures and the best frame's pictures.
 from __future__ import annotations
 
 import argparse
+import collections
 import json
 import os
 import signal
 import sys
 import time
-from collections import OrderedDict
 from pathlib import Path
-from typing import Dict, List, Optional, Set
+from typing import Any, Dict, List, Optional, OrderedDict, Set
 
 import numpy as np
 import rclpy
@@ -74,9 +74,9 @@ class Collector(Node):
         self.frames_out = 0
         self.label_info: Optional[Dict[int, str]] = None
         self.diagnostics: Optional[Dict[str, object]] = None
-        self._pending: OrderedDict[int, Dict[str, object]] = OrderedDict()
+        self._pending: OrderedDict[int, Dict[str, Any]] = collections.OrderedDict()
         self._done = -1
-        self._best: Dict[str, object] = {}
+        self._best: Dict[str, Any] = {}
         self._best_worth = -1
         self._first_s = self._last_s = 0.0
         self._collected = self.create_publisher(Header, 'collected', RELIABLE)
@@ -101,7 +101,7 @@ class Collector(Node):
         """See class."""
         return 0 if self.scores is None else self.scores.images
 
-    def _on_part(self, part: str, message: object) -> None:
+    def _on_part(self, part: str, message: Any) -> None:
         header: Header = message.header
         stamp_ns = header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
         if stamp_ns <= self._done:
@@ -121,7 +121,7 @@ class Collector(Node):
         while len(self._pending) > PENDING:
             self._pending.popitem(last=False)
 
-    def _complete(self, stamp_ns: int, frame: Dict[str, object]) -> None:
+    def _complete(self, stamp_ns: int, frame: Dict[str, Any]) -> None:
         # Outputs come in the order of their inputs, so older ones will not be completed any more.
         for older in [stamp for stamp in self._pending if stamp <= stamp_ns]:
             del self._pending[older]
@@ -129,7 +129,7 @@ class Collector(Node):
         labels = mask = _plane(frame['mask'])
         if 'labels' in frame:
             labels = _plane(frame['labels'])
-            if (labels != UNLABELED).any():
+            if self.scores is not None and (labels != UNLABELED).any():
                 placement = place(labels.shape, mask.shape, 'stretch')
                 self.scores.add(to_source(mask, placement), labels)
         shares = np.bincount(labels.ravel(), minlength=256)[:UNLABELED] / labels.size
@@ -152,19 +152,19 @@ class Collector(Node):
 
     def figures(self) -> Dict[str, object]:
         """All counts and scores, for JSON; shares are 0-1, null where there was no label."""
-        scored = self.frames_scored > 0
+        scores = self.scores if self.frames_scored else None
         duration_s = self._last_s - self._first_s
         names = self.label_info or {}
         return {
             'frames_out': self.frames_out,
             'frames_scored': self.frames_scored,
             'rate_hz': (self.frames_out - 1) / duration_s if duration_s > 0 else None,
-            'pixel_accuracy': self.scores.pixel_accuracy if scored else None,
-            'miou': self.scores.miou if scored else None,
-            'iou': {
+            'pixel_accuracy': None if scores is None else scores.pixel_accuracy,
+            'miou': None if scores is None else scores.miou,
+            'iou': None if scores is None else {
                 names.get(number, str(number)): None if np.isnan(value) else float(value)
-                for number, value in enumerate(self.scores.iou)
-            } if scored else None,
+                for number, value in enumerate(scores.iou)
+            },
             'label_info': {str(number): name for number, name in names.items()},
             'diagnostics': self.diagnostics,
         }  # fmt: skip
@@ -193,7 +193,8 @@ def write(folder: Path, collector: Collector) -> None:
     """Write collected.json and pictures.npz, each whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / 'pictures.partial.npz'
-    np.savez(str(partial), **collector.pictures())
+    pictures: Dict[str, Any] = collector.pictures()
+    np.savez(str(partial), **pictures)
     os.replace(str(partial), str(folder / 'pictures.npz'))
     partial = folder / 'collected.json.partial'
     partial.write_text(json.dumps(collector.figures(), indent=2) + '\n')

@@ -1,0 +1,534 @@
+"""Player, collector, graph probe and the demo as real processes over DDS."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy')
+
+import rclpy
+from edgesegnet_ros.msg import ClassMask, ClassMasks
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
+
+from edgesegnet_ros import shipped
+from edgesegnet_ros.cli import main
+from edgesegnet_ros.data.bag import BagWriter, ImageFrame, write_image_bag
+from edgesegnet_ros.data.classes import load_classes
+from edgesegnet_ros.data.sources import START_NS, open_source
+from edgesegnet_ros.data.street import Street
+from edgesegnet_ros.demo.domain import free_domain, ros_environment
+from edgesegnet_ros.demo.sheet import compose
+from edgesegnet_ros.errors import EdgeSegNetError
+from edgesegnet_ros.node.images import to_message, to_rgb
+
+TIMEOUT_S = 120.0
+SIZE = (48, 64)
+INPUT_SIZE = (96, 96)
+
+
+@pytest.fixture(scope='session')
+def weights(tmp_path_factory) -> Path:
+    """The shipped model, or one of chance where none is shipped."""
+    try:
+        return shipped.find('models', 'edgesegnet-camvid11')
+    except shipped.ShippedFileError:
+        import torch
+
+        from edgesegnet_ros.network.edgesegnet import EdgeSegNet
+        from edgesegnet_ros.network.weights import WeightsInfo, save_weights
+
+        torch.manual_seed(1)
+        path = tmp_path_factory.mktemp('model') / 'chance.safetensors'
+        save_weights(path, EdgeSegNet(11), WeightsInfo('camvid11', 11, (256, 256)))
+        return path
+
+
+@pytest.fixture(scope='session')
+def street() -> list[ImageFrame]:
+    drawn = (Street(7, (120, 160)).frame(i) for i in range(3))
+    return [ImageFrame(f.image, f.labels, f.stamp_ns) for f in drawn]
+
+
+def wait(condition, what: str, timeout_s: float = TIMEOUT_S, step=lambda: time.sleep(0.02)):
+    end = time.monotonic() + timeout_s
+    while True:
+        result = condition()
+        if result:
+            return result
+        assert time.monotonic() < end, f'waited {timeout_s:g} s for {what}'
+        step()
+
+
+def picture(seed: int, size=SIZE) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (*size, 3), np.uint8)
+
+
+def start(executable: str, *arguments: str, log: Path) -> subprocess.Popen:
+    with log.open('w') as file:
+        return subprocess.Popen(
+            [sys.executable, '-m', f'edgesegnet_ros.node.{executable}', *arguments],
+            stdout=subprocess.PIPE, stderr=file, text=True, env=ros_environment(DOMAIN),
+        )  # fmt: skip
+
+
+DOMAIN = free_domain()
+
+
+@pytest.fixture
+def graph(monkeypatch):
+    """This process in the children's domain, with their transport."""
+    for name, value in ros_environment(DOMAIN).items():
+        monkeypatch.setenv(name, value)
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=DOMAIN)
+    yield context
+    rclpy.try_shutdown(context=context)
+
+
+class Listener(Node):
+    """Keeps what it hears, and may answer."""
+
+    def __init__(self, context, name='listener') -> None:
+        super().__init__(name, context=context)
+        self.executor_ = rclpy.executors.SingleThreadedExecutor(context=context)
+        self.executor_.add_node(self)
+        self.heard: dict[str, list] = {}
+
+    def hear(self, type_, topic, then=lambda message: None) -> None:
+        messages = self.heard.setdefault(topic, [])
+
+        def keep(message):
+            messages.append(message)
+            then(message)
+
+        self.create_subscription(type_, topic, keep, QoSProfile(depth=50))
+
+    def spin(self) -> None:
+        self.executor_.spin_once(timeout_sec=0.05)
+
+
+class StandIn(Listener):
+    """Segments like the node would, with labels that are known: the image's red channel."""
+
+    def __init__(self, context, deaf_to: set[int]) -> None:
+        super().__init__(context, 'edgesegnet')
+        self._deaf_to = deaf_to
+        qos = QoSProfile(depth=50)
+        self._mask = self.create_publisher(Image, 'segmentation/mask', qos)
+        self._overlay = self.create_publisher(Image, 'segmentation/overlay', qos)
+        self._groups = self.create_publisher(ClassMasks, 'segmentation/class_masks', qos)
+        self.hear(Image, 'image', self._segment)
+
+    def _segment(self, message: Image) -> None:
+        number = message.header.stamp.nanosec // 100_000_000
+        if number in self._deaf_to:
+            self._deaf_to.remove(number)
+            return
+        mask = np.ascontiguousarray(to_rgb(message)[..., 0])
+        road = to_message((mask == 3).astype(np.uint8) * 255, 'mono8', message.header)
+        self._mask.publish(to_message(mask, 'mono8', message.header))
+        self._overlay.publish(to_message(to_rgb(message), 'rgb8', message.header))
+        self._groups.publish(ClassMasks(
+            header=message.header, masks=[ClassMask(name='drivable', class_ids=[3], mask=road)]
+        ))  # fmt: skip
+
+
+def labelled_frames() -> list[ImageFrame]:
+    """Three frames whose predictions (red) are right in all, three quarters, half the pixels."""
+    frames = []
+    for i in range(3):
+        labels = np.tile(np.arange(8, dtype=np.uint8) % (3 + i), (8, 1))
+        labels[0] = 255
+        image = np.zeros((8, 8, 3), np.uint8)
+        image[..., 0] = labels
+        image[:, : 2 * i, 0] = 9
+        frames.append(ImageFrame(image, labels, START_NS + i * 100_000_000))
+    return frames
+
+
+@pytest.mark.node
+def test_lock_step_scores_each_image_once_though_one_is_lost(tmp_path, graph):
+    write_image_bag(tmp_path / 'bag', labelled_frames())
+    node = StandIn(graph, deaf_to={1})
+    collector = start('collector', '--out', str(tmp_path), '--labels', log=tmp_path / 'c.log')
+    player = start(
+        'bag_player', str(tmp_path / 'bag'), '--progress', '--rate', '0', '--wait-for', 'image=2',
+        '--wait-for', 'labels', '--lock-step', 'collected', '--answer-timeout', '2',
+        log=tmp_path / 'p.log',
+    )  # fmt: skip
+    try:
+        wait(lambda: player.poll() is not None, 'the player to end', step=node.spin)
+        assert player.returncode == 0, (tmp_path / 'p.log').read_text()
+        collector.send_signal(signal.SIGINT)
+        assert collector.wait(30) == 0, (tmp_path / 'c.log').read_text()
+    finally:
+        player.kill(), collector.kill()
+    events = [json.loads(line) for line in player.stdout]
+    assert events[0] == {'event': 'matched', 'total': 3}
+    assert [event['published'] for event in events[1:-1]] == [1, 2, 3]
+    assert events[-1]['published'] == 3 and events[-1]['unanswered'] == 0
+    assert events[-1]['republished'] >= 1
+    collected = json.loads((tmp_path / 'collected.json').read_text())
+    assert collected['frames_out'] == collected['frames_scored'] == 3
+    # 7 labelled rows of 8 pixels in each; of them 0, 2 and 4 columns are wrong.
+    assert collected['pixel_accuracy'] == pytest.approx((56 + 42 + 28) / 168)
+    with np.load(tmp_path / 'pictures.npz') as pictures:
+        # The last frame has the most classes.
+        expected = labelled_frames()[2]
+        np.testing.assert_array_equal(pictures['image'], expected.image)
+        np.testing.assert_array_equal(pictures['labels'], expected.labels)
+        np.testing.assert_array_equal(pictures['mask'], expected.image[..., 0])
+        np.testing.assert_array_equal(pictures['group_drivable'] > 0, expected.image[..., 0] == 3)
+
+
+@pytest.mark.node
+def test_player_publishes_image_camera_info_labels_and_clock(tmp_path, graph):
+    from edgesegnet_ros.data.street.camera import PinholeCamera
+
+    camera = PinholeCamera.dash(SIZE, 1.4)
+    stamps = [START_NS + i * 300_000_000 for i in range(3)]
+    with BagWriter(tmp_path / 'bag', camera=camera) as bag:
+        for i, stamp in enumerate(stamps):
+            bag.write(ImageFrame(picture(i), np.full(SIZE, i, np.uint8), stamp))
+    listener = Listener(graph)
+    listener.hear(Image, 'image')
+    listener.hear(Image, 'labels')
+    listener.hear(CameraInfo, 'camera_info')
+    listener.hear(Clock, '/clock')
+    player = start(
+        'bag_player', str(tmp_path / 'bag'), '--frame-id', 'front', '--wait-for', 'image',
+        '--wait-for', 'labels', '--wait-for', 'camera_info', log=tmp_path / 'p.log',
+    )  # fmt: skip
+    try:
+        topics = ('image', 'labels', 'camera_info')
+        wait(lambda: all(len(listener.heard[topic]) == 3 for topic in topics), 'three frames',
+             step=listener.spin)  # fmt: skip
+        assert player.wait(30) == 0, (tmp_path / 'p.log').read_text()
+    finally:
+        player.kill()
+    for i, stamp in enumerate(stamps):
+        for topic in topics:
+            header: Header = listener.heard[topic][i].header
+            assert header.stamp.sec * 10**9 + header.stamp.nanosec == stamp
+            assert header.frame_id == 'front'
+        image = listener.heard['image'][i]
+        assert (image.encoding, image.step) == ('rgb8', 3 * SIZE[1])
+        np.testing.assert_array_equal(to_rgb(image), picture(i))
+        assert set(listener.heard['labels'][i].data) == {i}
+        assert listener.heard['labels'][i].encoding == 'mono8'
+        assert listener.heard['camera_info'][i].k[0] == pytest.approx(camera.focal)
+    times = [m.clock.sec * 10**9 + m.clock.nanosec for m in listener.heard['/clock']]
+    assert times == sorted(times) and times[-1] <= stamps[-1]
+    # Between frames the recording's time goes on.
+    assert len(times) > 6
+
+
+@pytest.mark.node
+def test_player_and_probe_say_who_is_missing(tmp_path):
+    write_image_bag(tmp_path / 'bag', [ImageFrame(picture(0), None, START_NS)])
+    log = tmp_path / 'log'
+    player = start('bag_player', str(tmp_path / 'bag'), '--wait-for', 'image', '--wait-timeout',
+                   '0.5', log=log)  # fmt: skip
+    assert player.wait(60) == 1
+    assert 'no subscribers within 0.5 s: /image has 0 of 1' in log.read_text()
+    probe = start('graph_probe', '--node', 'nobody', '--lifecycle', 'x=active', '--subscribers',
+                  '/t=1', '--timeout', '0.5', log=log)  # fmt: skip
+    assert probe.wait(60) == 1
+    assert ('after 0.5 s: node /nobody is not there; /t has 0 of 1 subscribers; node /x is not '
+            'answering, not active') in log.read_text()  # fmt: skip
+    for arguments, sentence in (
+        ((), 'nothing to wait for'), (('--lifecycle', 'x=awake'), 'expected NODE=unconfigured|'),
+    ):  # fmt: skip
+        assert start('graph_probe', *arguments, log=log).wait(60) == 2
+        assert sentence in log.read_text()
+    assert start('bag_player', '/no/such', log=log).wait(60) == 2
+    assert '/no/such: no such file or folder' in log.read_text()
+    assert 'Traceback' not in log.read_text()
+
+
+# The demo.
+
+
+def demo(*arguments: object, out: Path, weights: Path) -> subprocess.CompletedProcess:
+    return subprocess.run(demo_command(*arguments, out=out, weights=weights), capture_output=True,
+                          text=True, timeout=TIMEOUT_S)  # fmt: skip
+
+
+def demo_command(*arguments: object, out: Path, weights: Path) -> list[str]:
+    return [sys.executable, '-m', 'edgesegnet_ros.cli', 'demo', *map(str, arguments), '--model',
+            str(weights), '--input-size', f'{INPUT_SIZE[0]}x{INPUT_SIZE[1]}', '--precision',
+            'fp32', '--out', str(out)]  # fmt: skip
+
+
+def expected_accuracy(frames: list[ImageFrame], weights: Path) -> tuple[float, float]:
+    """Pixel accuracy and mIoU by NumPy, without DDS and without the scores of the package."""
+    from edgesegnet_ros.engines import open_engine
+    from edgesegnet_ros.engines.base import EngineRequest
+    from edgesegnet_ros.engines.segmenter import Segmenter
+
+    request = EngineRequest(str(weights), precision='fp32', input_size=INPUT_SIZE)
+    segmenter = Segmenter(open_engine(request).engine)
+    guess = np.concatenate([segmenter.segment(f.image).labels.flatten() for f in frames])
+    truth = np.concatenate([f.labels.ravel() for f in frames])
+    guess, truth = guess[truth != 255], truth[truth != 255]
+    ious = []
+    for number in range(11):
+        union = ((guess == number) | (truth == number)).sum()
+        if union:
+            ious.append(((guess == number) & (truth == number)).sum() / union)
+    return float((guess == truth).mean()), float(np.mean(ious))
+
+
+def checked_summary(result: subprocess.CompletedProcess, out: Path, frames: int) -> dict:
+    assert result.returncode == 0, result.stdout + result.stderr
+    summary = json.loads((out / 'summary.json').read_text())
+    assert summary['frames_in'] == summary['frames_out'] == frames
+    assert summary['dropped'] == 0
+    assert 0 < summary['latency_ms']['p50'] <= summary['latency_ms']['p95']
+    assert summary['latency_ms']['p95'] <= summary['latency_ms']['p99'] < 60_000
+    assert (summary['engine'], summary['precision']) == ('torch', 'fp32')
+    assert summary['input_size'] == list(INPUT_SIZE)
+    sheet = cv2.imread(summary['overlay'])
+    assert Path(summary['overlay']) == out / 'overlay.png' and sheet.shape[1] == 1640
+    assert f'{frames} frames in, {frames} out; latency p50' in result.stdout
+    assert not leftovers(out)
+    return summary
+
+
+def leftovers(out: Path) -> list[str]:
+    """Command lines of the node's executables that still have to do with this run."""
+    found = []
+    for folder in Path('/proc').glob('[0-9]*'):
+        try:
+            words = (folder / 'cmdline').read_bytes().decode(errors='replace').split('\0')
+        except OSError:
+            continue
+        if any('edgesegnet_ros.node.' in word for word in words) and any(
+            str(out) in word for word in words
+        ):
+            found.append(' '.join(words))
+    return found
+
+
+@pytest.mark.node
+def test_demo_of_a_labelled_folder_matches_the_ground_truth(tmp_path, street, weights):
+    for folder in ('drive', 'driveannot'):
+        (tmp_path / folder).mkdir()
+    for i, frame in enumerate(street):
+        labels = np.where(frame.labels == 5, 11, frame.labels)
+        cv2.imwrite(str(tmp_path / f'drive/{i}.png'), frame.image[..., ::-1])
+        cv2.imwrite(str(tmp_path / f'driveannot/{i}.png'), labels)
+    out = tmp_path / 'out'
+    result = demo(tmp_path / 'drive', '--json', tmp_path / 'f.json', out=out, weights=weights)
+    summary = checked_summary(result, out, 3)
+    assert json.loads((tmp_path / 'f.json').read_text()) == summary
+    # Void (here the trees) is not counted.
+    voided = [f._replace(labels=np.where(f.labels == 5, 255, f.labels)) for f in street]
+    accuracy, miou = expected_accuracy(voided, weights)
+    assert summary['frames_scored'] == 3
+    assert summary['pixel_accuracy'] == pytest.approx(accuracy, abs=1e-3)
+    assert summary['miou'] == pytest.approx(miou, abs=1e-3)
+    assert f'pixel accuracy {100 * summary["pixel_accuracy"]:.1f} %' in result.stdout
+
+
+@pytest.mark.node
+def test_demo_without_input_renders_a_street_and_keeps_it(tmp_path, weights):
+    out = tmp_path / 'out'
+    summary = checked_summary(demo('--frames', '2', out=out, weights=weights), out, 2)
+    (clip,) = out.glob('street-7-2-*')
+    before = clip.stat().st_mtime_ns
+    frames = [ImageFrame(f.image, f.labels, f.stamp_ns) for f in open_source(str(clip))]
+    np.testing.assert_array_equal(frames[1].labels, Street(7).frame(1).labels)
+    accuracy, _ = expected_accuracy(frames, weights)
+    assert summary['pixel_accuracy'] == pytest.approx(accuracy, abs=1e-3)
+    again = demo('--input', clip, '--frames', '1', out=out, weights=weights)
+    checked_summary(again, out, 1)
+    assert clip.stat().st_mtime_ns == before
+
+
+@pytest.mark.node
+def test_demo_of_an_sqlite_bag_and_of_a_video(tmp_path, street, weights):
+    write_image_bag(tmp_path / 'bag', street, storage='sqlite3')
+    out = tmp_path / 'out'
+    summary = checked_summary(demo(tmp_path / 'bag', out=out, weights=weights), out, 3)
+    accuracy, _ = expected_accuracy(street, weights)
+    assert summary['pixel_accuracy'] == pytest.approx(accuracy, abs=1e-3)
+
+    video = tmp_path / 'drive.avi'
+    writer = cv2.VideoWriter(str(video), cv2.VideoWriter_fourcc(*'MJPG'), 10.0, (160, 120))
+    for frame in street:
+        writer.write(frame.image[..., ::-1])
+    writer.release()
+    result = demo(video, '--frames', '2', out=out, weights=weights)
+    summary = checked_summary(result, out, 2)
+    assert summary['pixel_accuracy'] is None and summary['miou'] is None
+    assert 'accuracy' not in result.stdout
+
+
+@pytest.mark.node
+def test_demo_scores_camvid_as_evaluation_does(tmp_path, camvid, weights):
+    out = tmp_path / 'out'
+    result = demo(camvid / 'test', '--frames', '4', out=out, weights=weights)
+    summary = checked_summary(result, out, 4)
+    source = open_source(str(camvid / 'test'))
+    frames = [ImageFrame(f.image, f.labels, f.stamp_ns) for f, _ in zip(source, range(4))]
+    accuracy, miou = expected_accuracy(frames, weights)
+    assert source.total == 233
+    assert summary['pixel_accuracy'] == pytest.approx(accuracy, abs=1e-3)
+    assert summary['miou'] == pytest.approx(miou, abs=1e-3)
+
+
+@pytest.fixture
+def long_drive(tmp_path) -> Path:
+    """A minute of pictures at their own pace."""
+    (tmp_path / 'long').mkdir()
+    for i in range(600):
+        cv2.imwrite(str(tmp_path / f'long/{i:03d}.png'), picture(i % 3))
+    return tmp_path / 'long'
+
+
+def processes_of(demo_process: subprocess.Popen) -> dict[str, int]:
+    """Executable -> process id, of a running demo's children."""
+    found = {}
+    for child in Path(f'/proc/{demo_process.pid}/task/{demo_process.pid}/children'
+                      ).read_text().split():  # fmt: skip
+        words = Path(f'/proc/{child}/cmdline').read_bytes().decode().split('\0')
+        name = next((w for w in words if w.startswith('edgesegnet_ros.node.')), None)
+        if name:
+            found[name.rpartition('.')[2]] = int(child)
+    return found
+
+
+def alive(pid: int) -> bool:
+    try:
+        return 'Z' not in Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0]
+    except OSError:
+        return False
+
+
+@pytest.mark.node
+@pytest.mark.parametrize('how', ['interrupt', 'terminate', 'kill the node', 'kill the demo'])
+def test_no_process_outlives_the_demo(tmp_path, long_drive, weights, how):
+    out = tmp_path / 'out'
+    command = demo_command(long_drive, '--rate', '1', out=out, weights=weights)
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               start_new_session=True)  # fmt: skip
+    try:
+        wait(lambda: 'bag_player' in processes_of(running), 'the player')
+        children = processes_of(running)
+        assert set(children) == {'segmentation_node', 'collector', 'bag_player'}
+        if how == 'kill the node':
+            os.kill(children['segmentation_node'], signal.SIGKILL)
+        elif how == 'kill the demo':
+            running.kill()
+        else:
+            running.send_signal(signal.SIGINT if how == 'interrupt' else signal.SIGTERM)
+        output, errors = running.communicate(timeout=60)
+    finally:
+        running.kill()
+    wait(lambda: not any(map(alive, children.values())), 'the children to end', 30)
+    status = {'interrupt': 130, 'terminate': 143, 'kill the node': 1, 'kill the demo': -9}[how]
+    assert running.returncode == status, output + errors
+    assert 'Traceback' not in errors
+    if how == 'kill the node':
+        assert 'segmentation_node was killed by signal 9. The last it said' in errors
+        assert 'active: waiting for images' in errors
+
+
+@pytest.mark.node
+def test_demo_with_weights_that_are_none_shows_the_nodes_reason(tmp_path, street):
+    write_image_bag(tmp_path / 'bag', street)
+    broken = tmp_path / 'broken.safetensors'
+    broken.write_bytes(b'\0' * 100)
+    result = demo(tmp_path / 'bag', out=tmp_path / 'out', weights=broken)
+    assert result.returncode == 1
+    assert 'could not configure' in result.stderr
+    assert f'{broken}: not a whole safetensors file' in result.stderr
+    assert 'Traceback' not in result.stderr
+    assert not leftovers(tmp_path / 'out')
+
+
+@pytest.mark.parametrize('arguments, sentence', [
+    (['/no/such'], '/no/such: no such file or folder'),
+    (['camera:99'], 'camera:99: no such camera; this machine has'),
+    (['{tmp}', '--input', '{tmp}'], 'two inputs'),
+    (['{tmp}'], 'holds no picture'),
+    (['--frames', '0'], '--frames 0: at least 1'),
+    (['--seed', '-1'], '--seed -1: 0 or more'),
+    (['--input-size', '100x100'], 'two multiples of 16'),
+    (['--classes', 'nothing'], "named 'nothing'"),
+    (['--model', '/no/such.safetensors'], '/no/such.safetensors: no such weights file'),
+    (['--domain', '233'], '--domain 233: 0 to 232'),
+])  # fmt: skip
+def test_wrong_use_is_a_sentence_and_status_2(tmp_path, capsys, weights, arguments, sentence):
+    arguments = [word.format(tmp=tmp_path) for word in arguments]
+    if '--model' not in arguments:
+        arguments += ['--model', str(weights)]
+    assert main(['demo', *arguments, '--out', str(tmp_path / 'out')]) == 2
+    error = capsys.readouterr().err
+    assert sentence in error and 'Traceback' not in error
+
+
+def test_sheet_shows_each_panel_and_tints_the_group():
+    classes = load_classes('camvid11')
+    image = np.full((60, 80, 3), 100, np.uint8)
+    mask = np.full((60, 80), 3, np.uint8)
+    mask[:, :40] = 0
+    pictures = {
+        'image': image, 'mask': mask, 'overlay': image,
+        'group_drivable': (mask == 3).astype(np.uint8) * 255,
+    }  # fmt: skip
+    without = compose(pictures, classes, 'title', 'figures')
+    with_labels = compose({**pictures, 'labels': mask}, classes, 'title', 'figures')
+    void = compose({**pictures, 'labels': np.full_like(mask, 255)}, classes, 'title', 'figures')
+    assert without.shape[1] == with_labels.shape[1] == 1640
+    np.testing.assert_array_equal(void, without)
+    road, sky = np.array(classes.palette[3]), np.array(classes.palette[0])
+    for color in (road, sky):
+        # Prediction and legend, and with labels the ground truth as well.
+        count = [int((s == color).all(2).sum()) for s in (without, with_labels)]
+        assert count[0] > 10_000 and count[1] > 10_000
+    # In the drivable panel, the right half is green and the left half dark grey.
+    row = without[-200].astype(int)
+    assert (row[:500] == 35).all(1).sum() > 400
+    red, green, blue = row[1000:].T
+    assert ((green > red + 40) & (green > blue + 40)).sum() > 400
+
+
+def test_a_domain_in_use_is_not_chosen(monkeypatch):
+    import socket
+
+    from edgesegnet_ros.demo import domain
+
+    first = free_domain()
+    second = next(d for d in iter(free_domain, None) if d != first)
+    monkeypatch.setattr(domain, 'DOMAINS', (first, second))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(('', 7400 + 250 * first + 10))
+        assert {free_domain() for _ in range(20)} == {second}
+
+
+def test_environment_keeps_the_users_profiles(monkeypatch):
+    monkeypatch.setenv('FASTDDS_DEFAULT_PROFILES_FILE', '/mine.xml')
+    environment = ros_environment(5)
+    assert environment['FASTDDS_DEFAULT_PROFILES_FILE'] == '/mine.xml'
+    assert 'FASTRTPS_DEFAULT_PROFILES_FILE' not in environment
+    assert environment['ROS_DOMAIN_ID'] == '5'
+    monkeypatch.delenv('FASTDDS_DEFAULT_PROFILES_FILE')
+    monkeypatch.setenv('ROS_DISTRO', 'jazzy')
+    assert ros_environment(5)['FASTRTPS_DEFAULT_PROFILES_FILE'].endswith('config/fastdds.xml')
+    assert issubclass(shipped.ShippedFileError, EdgeSegNetError)
