@@ -11,9 +11,9 @@ from typing import List, Optional
 from edgesegnet_ros.errors import EdgeSegNetError
 
 COMMANDS = {
-    'demo': ('edgesegnet_ros.demo', 'watch the node segment a street, your images or a camera'),
-    'data': ('edgesegnet_ros.data.command', 'render a street, turn a folder of images into a bag'),
-    'train': ('edgesegnet_ros.training.command', 'train EdgeSegNet on CamVid and rendered streets'),
+    'demo': ('edgesegnet_ros.demo', 'watch the node segment a street, images or a camera'),
+    'data': ('edgesegnet_ros.data.command', 'render a street, turn a folder into a bag'),
+    'train': ('edgesegnet_ros.training.command', 'train on CamVid and rendered streets'),
     'evaluate': ('edgesegnet_ros.evaluation.command', 'accuracy of a model on a split of CamVid'),
     'bench': ('edgesegnet_ros.evaluation.bench', 'speed of the engines on this machine'),
 }

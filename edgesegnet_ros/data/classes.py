@@ -116,7 +116,8 @@ class _Reader:
                 document = yaml.load(file, _LineLoader)  # noqa: S506 - a SafeLoader
         except FileNotFoundError:
             raise ClassFileError(
-                f'{self.path}: no such class file; shipped are {", ".join(shipped.names("classes"))}'
+                f'{self.path}: no such class file; shipped are '
+                f'{", ".join(shipped.names("classes"))}'
             ) from None
         except (OSError, UnicodeDecodeError) as error:
             raise ClassFileError(f'{self.path}: cannot be read ({error})') from None
@@ -159,8 +160,10 @@ class _Reader:
             one = self.one_class(entry, line)
             for other in found:
                 if other.id == one.id:
-                    self.refuse(entry.key_lines['id'],
-                                f'id {one.id} of {one.name} is {other.name}\'s already')  # fmt: skip
+                    self.refuse(
+                        entry.key_lines['id'],
+                        f'id {one.id} of {one.name} is {other.name}\'s already',
+                    )
                 if other.name == one.name:
                     self.refuse(entry.key_lines['name'], f'a second class named {one.name}')
             found.append(one)
@@ -188,7 +191,7 @@ class _Reader:
         result = ClassSet(name, self.classes(document), {})
         groups = document.get('groups', _Lines())
         if not isinstance(groups, _Lines):
-            self.refuse(document.key_lines['groups'], 'groups is a mapping of names to class names')
+            self.refuse(document.key_lines['groups'], 'groups maps names to lists of class names')
         for group, names in groups.items():
             line = groups.key_lines[group]
             if not valid_group_name(group):

@@ -33,8 +33,8 @@ def open_engine(request: EngineRequest) -> LoadedModel:
     if any(size < STRIDE or size % STRIDE for size in request.input_size):
         height, width = request.input_size
         raise EngineError(
-            f'input size {height}x{width}: height and width are multiples of {STRIDE}, the nearest '
-            f'is {_nearest(height)}x{_nearest(width)}'
+            f'input size {height}x{width}: height and width are multiples of {STRIDE}, the '
+            f'nearest is {_nearest(height)}x{_nearest(width)}'
         )
     classes = load_classes(request.classes)
     path = shipped.find('models', request.model)

@@ -90,7 +90,7 @@ class TorchEngine(Engine):
     ) -> None:
         self.device = choose_device(request.device)
         self.precision, self._reason = choose_precision(request.precision, self.device)
-        self.input_size = tuple(request.input_size)
+        height, width = self.input_size = request.input_size
         self.num_classes = info.num_classes
         self._threads = request.num_threads or cpu.cores()
         if self.device.type == 'cpu' and torch.get_num_threads() != self._threads:
@@ -101,7 +101,6 @@ class TorchEngine(Engine):
         dtype = _DTYPES[self.precision]
         self._network = network.to(self.device, dtype, memory_format=torch.channels_last)
         self._temperature = float(info.temperature)
-        height, width = self.input_size
         mean = torch.tensor(info.mean, dtype=torch.float32) * 255.0
         std = torch.tensor(info.std, dtype=torch.float32) * 255.0
         self._scale = (1.0 / std).to(self.device)
@@ -138,10 +137,11 @@ class TorchEngine(Engine):
     def describe(self) -> EngineDescription:
         """See `Engine.describe`."""
         on_cpu = self.device.type == 'cpu'
+        device = cpu.name() if on_cpu else torch.cuda.get_device_name(self.device)
+        threads = self._threads if on_cpu else 0
         return EngineDescription(
-            'torch', self.precision, cpu.name() if on_cpu else torch.cuda.get_device_name(self.device),
-            torch.__version__, self._threads if on_cpu else 0, self._reason,
-        )  # fmt: skip
+            'torch', self.precision, device, torch.__version__, threads, self._reason
+        )
 
     def close(self) -> None:
         """See `Engine.close`."""

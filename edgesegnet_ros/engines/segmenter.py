@@ -94,11 +94,11 @@ class Segmenter:
             certain[labels == UNLABELED] = 0
         if self._at_input:
             labels = to_source(labels, placement, self._labels)
-            if confidence:
+            if certain is not None and confidence:
                 certain = to_source(certain, placement, self._confidence)
         elif not placement.fills:
             blank_padding(labels, placement, UNLABELED)
-            if confidence:
+            if certain is not None:
                 blank_padding(certain, placement, 0)
         returned = time.perf_counter()
         stages = {

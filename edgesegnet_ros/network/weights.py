@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Dict, NamedTuple, Tuple, Union
+from typing import Any, Dict, NamedTuple, Tuple, Union
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -91,11 +91,10 @@ def load_weights(path: Union[str, Path]) -> Tuple[EdgeSegNet, WeightsInfo]:
             '`edgesegnet train` wrote'
         )
     try:
-        fields = json.loads(metadata['info'])
-        info = WeightsInfo(**{
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in fields.items()
-        })  # fmt: skip
+        fields: Dict[str, Any] = json.loads(metadata['info'])
+        for name, value in fields.items():
+            fields[name] = tuple(value) if isinstance(value, list) else value
+        info = WeightsInfo(**fields)
         model = EdgeSegNet(info.num_classes)
         model.load_state_dict({
             name: value.float() if value.is_floating_point() else value

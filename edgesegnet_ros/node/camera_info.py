@@ -15,7 +15,9 @@ def sibling(image_topic: str) -> str:
     return image_topic.rsplit('/', 1)[0] + '/camera_info'
 
 
-def for_outputs(info: CameraInfo, header: Header, placement: Placement, network: bool) -> CameraInfo:
+def for_outputs(
+    info: CameraInfo, header: Header, placement: Placement, network: bool
+) -> CameraInfo:
     """The intrinsics of what is published.
 
     Pixel centres are aligned: x in the image is (x + 0.5) * s - 0.5 + left in the network's input.

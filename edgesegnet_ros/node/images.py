@@ -24,7 +24,9 @@ try:
     _convert: Callable[[object, str], np.ndarray] = CvBridge().imgmsg_to_cv2
     CONVERTER = 'cv_bridge'
 except ImportError:
-    from rosbags.image import message_to_cvimage as _convert
+    from rosbags.image import message_to_cvimage
+
+    _convert = message_to_cvimage
 
     CONVERTER = 'rosbags-image'
 
@@ -134,7 +136,7 @@ def to_message(image: np.ndarray, encoding: str, header: Header) -> Image:
 def to_bytes(image: np.ndarray) -> array.array:
     """The array's bytes as a uint8[] field takes them at once, on every distribution."""
     data = array.array('B')
-    data.frombytes(memoryview(np.ascontiguousarray(image)).cast('B'))
+    data.frombytes(np.ascontiguousarray(image).data.cast('B'))
     return data
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
@@ -30,12 +30,14 @@ def descriptor(parameter: NodeParameter) -> ParameterDescriptor:
     result = ParameterDescriptor(
         description=parameter.description, additional_constraints=parameter.allowed
     )
-    if parameter.range and isinstance(parameter.default, int):
-        low, high = (int(bound) for bound in parameter.range)
-        result.integer_range = [IntegerRange(from_value=low, to_value=high, step=0)]
-    elif parameter.range:
+    if parameter.range is not None:
         low, high = parameter.range
-        result.floating_point_range = [FloatingPointRange(from_value=low, to_value=high, step=0.0)]
+        if isinstance(parameter.default, int):
+            whole = IntegerRange(from_value=int(low), to_value=int(high), step=0)
+            result.integer_range = [whole]
+        else:
+            real = FloatingPointRange(from_value=low, to_value=high, step=0.0)
+            result.floating_point_range = [real]
     return result
 
 
@@ -92,7 +94,7 @@ def engine_request(node: Node) -> EngineRequest:
 
 
 def resolve_groups(
-    node: Node, classes: ClassSet, changes: Optional[Dict[str, object]] = None
+    node: Node, classes: ClassSet, changes: Optional[Dict[str, Any]] = None
 ) -> Dict[str, Tuple[int, ...]]:
     """The groups that get a mask: name -> class ids.
 

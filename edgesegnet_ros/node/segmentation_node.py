@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from functools import partial
-from typing import Callable, Dict, List, Optional
+from typing import Callable, Dict, List, Optional, Union
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
@@ -36,6 +36,7 @@ INPUT_QOS = QoSProfile(
     depth=1, reliability=ReliabilityPolicy.BEST_EFFORT, durability=DurabilityPolicy.VOLATILE
 )
 """Best effort and volatile match every offer."""
+CameraMessage = Union[Image, CompressedImage]
 _REPORT_PERIOD_S = 1.0
 _SAME_WARNING_AFTER_S = 10.0
 
@@ -155,6 +156,8 @@ class SegmentationNode(LifecycleNode):
         )
 
     def _activate(self, state: LifecycleState) -> None:
+        if self._outputs is None:
+            raise RuntimeError('there is nothing to activate: configure first')
         self._worker = SegmentationWorker(
             self._segmenter(), self._outputs, self._statistics,
             lambda: self.get_parameter('unlabeled_below').value,
@@ -169,6 +172,8 @@ class SegmentationNode(LifecycleNode):
         self.get_logger().info(f'active: waiting for images on {self._image_topic}')
 
     def _segmenter(self) -> Segmenter:
+        if self._model is None:
+            raise RuntimeError('there is no model: configure first')
         return Segmenter(
             self._model.engine,
             self.get_parameter('resize_mode').value,
@@ -216,7 +221,7 @@ class SegmentationNode(LifecycleNode):
 
     # Frames, in the executor's thread: judged here, segmented by the worker.
 
-    def _on_image(self, message: object) -> None:
+    def _on_image(self, message: CameraMessage) -> None:
         entered = time.perf_counter()
         worker, outputs = self._worker, self._outputs
         if worker is None or outputs is None:
@@ -244,13 +249,14 @@ class SegmentationNode(LifecycleNode):
         self._note_shape(message)
         worker.offer(Arrival(message, entered, self._camera_info))
 
-    def _note_shape(self, message: object) -> None:
+    def _note_shape(self, message: CameraMessage) -> None:
         shape = (getattr(message, 'width', None), getattr(message, 'height', None))
         if self._shape not in (None, shape):
-            self.get_logger().info('images changed from {}x{} to {}x{}'.format(*self._shape, *shape))
+            old = '{}x{}'.format(*self._shape)
+            self.get_logger().info('images changed from {} to {}x{}'.format(old, *shape))
         self._shape = shape
 
-    def _age_ms(self, message: object) -> Optional[float]:
+    def _age_ms(self, message: CameraMessage) -> Optional[float]:
         """Age by stamp and ROS clock; None for an image without a stamp."""
         stamp = Time.from_msg(message.header.stamp)
         if stamp.nanoseconds == 0:
@@ -276,7 +282,8 @@ class SegmentationNode(LifecycleNode):
         """In the worker's thread: another segmenter to go on with, or None after giving up."""
         reason = str(error) if isinstance(error, EdgeSegNetError) else repr(error)
         runs = self._description.engine if self._description else None
-        if self.get_parameter('on_engine_failure').value == 'torch' and runs not in (None, 'torch'):
+        may_fall_back = self.get_parameter('on_engine_failure').value == 'torch'
+        if may_fall_back and runs not in (None, 'torch'):
             try:
                 request = parameters.engine_request(self)._replace(
                     engine='torch', precision='auto'
@@ -299,7 +306,7 @@ class SegmentationNode(LifecycleNode):
         self.trigger_cleanup()
         self._failure = f'the engine failed: {reason}; configure the node again'
 
-    def _LifecycleNodeMixin__on_change_state(self, request, response):  # noqa: ANN001, ANN202, N802
+    def _LifecycleNodeMixin__on_change_state(self, request, response):  # noqa: N802
         """Refuse an invalid transition; on Humble one would end the node (rclpy#1209)."""
         try:
             return super()._LifecycleNodeMixin__on_change_state(request, response)
@@ -344,16 +351,20 @@ class SegmentationNode(LifecycleNode):
         )  # fmt: skip
         self._reported_bad = bad
         silent = self._statistics.silent_for_s()
-        silent = active_for if silent is None else silent
-        if active_for is not None and not self._silent and min(silent, active_for) > SILENT_AFTER_S:
-            self._silent = True
-            self.get_logger().warning(
-                f'no image on {self._image_topic} for {silent:.0f} s '
-                f'({health.image_publishers} publishers)'
-            )
+        if active_for is not None:
+            silent = min(active_for, silent or active_for)
+            if silent > SILENT_AFTER_S and not self._silent:
+                self._warn_silence(silent, health)
         message = report(self.get_fully_qualified_name(), health, self._statistics)
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
+
+    def _warn_silence(self, silent_s: float, health: NodeHealth) -> None:
+        self._silent = True
+        self.get_logger().warning(
+            f'no image on {health.image_topic} for {silent_s:.0f} s '
+            f'({health.image_publishers} publishers)'
+        )
 
 
 def main(arguments: Optional[List[str]] = None) -> int:

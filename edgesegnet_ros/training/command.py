@@ -64,7 +64,8 @@ def run(args: argparse.Namespace) -> int:
     from edgesegnet_ros.data.classes import load_classes
     from edgesegnet_ros.training.train import WEIGHTS, train
 
-    config = TrainConfig(**{field.name: getattr(args, field.name) for field in fields(TrainConfig)})
+    values = {field.name: getattr(args, field.name) for field in fields(TrainConfig)}
+    config = TrainConfig(**values)
     classes = load_classes(args.classes)
     out = Path(args.out)
     train(config, dataset_folder(args.data), out, len(classes.classes), classes.name)

@@ -31,7 +31,7 @@ class EpochViews(Dataset):
     ) -> None:  # fmt: skip
         random = np.random.default_rng([config.seed, epoch])
         count = min(config.rendered, len(rendered))
-        drawn = random.choice(len(rendered), count, replace=False) if count else []
+        drawn = random.permutation(len(rendered))[:count]
         pairs = real + [rendered[index] for index in drawn]
         self._pairs = [pairs[index] for index in random.permutation(len(pairs))]
         self._config = config
@@ -43,8 +43,9 @@ class EpochViews(Dataset):
     def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
         """(3, h, w) uint8 RGB and (h, w) int64 labels of the crop size."""
         config = self._config
+        image, labels = self._pairs[index]
         image, labels = random_view(
-            *self._pairs[index], config.input_size, config.crop,
+            image, labels, config.input_size, config.crop,
             (config.scale_min, config.scale_max),
             np.random.default_rng([config.seed, self._epoch, index]),
         )  # fmt: skip

@@ -55,7 +55,8 @@ def learning_rate(config: TrainConfig, progress: float) -> float:
 @torch.no_grad()
 def update_average(average: torch.nn.Module, model: torch.nn.Module, decay: float) -> None:
     """Move the averaged weights and running statistics towards the trained ones."""
-    for mean, value in zip(average.state_dict().values(), model.state_dict().values(), strict=True):
+    values = model.state_dict().values()
+    for mean, value in zip(average.state_dict().values(), values, strict=True):
         if mean.is_floating_point():
             mean.lerp_(value, 1.0 - decay)
         else:

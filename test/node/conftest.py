@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import harness  # noqa: E402 - beside this file, which pytest puts on the path
 import pytest
 
 from edgesegnet_ros.data.street import Street
-
-import harness  # noqa: E402 - beside this file, which pytest puts on the path
 
 
 def pytest_collection_modifyitems(items):

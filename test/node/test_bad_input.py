@@ -115,8 +115,8 @@ def test_memory_does_not_grow(launch):
     camera = client.publisher(Image, 'image')
     image = image_message(np.resize(NOISE, (240, 320, 3)))
     resident = {}
+    masks = client.received['segmentation/mask']
     for frame in range(1, 2001):
-        masks = client.received['segmentation/mask']
         before = len(masks)
         camera.publish(image)
         try:

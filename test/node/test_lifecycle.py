@@ -47,7 +47,8 @@ def test_whole_cycle(launch):
 
         assert client.change_state(DEACTIVATE)
         assert client.state() == 'inactive'
-        client.wait(lambda: not camera.get_subscription_count(), 'the camera to be left')
+        left = lambda camera=camera: not camera.get_subscription_count()  # noqa: E731
+        client.wait(left, 'the camera to be left')
         client.node.destroy_publisher(camera)
     assert client.change_state(CLEANUP)
     assert client.state() == 'unconfigured'

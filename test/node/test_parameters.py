@@ -30,40 +30,31 @@ def test_each_is_declared_with_default_and_description(launch):
         assert descriptor.description == parameter.description
 
 
-@pytest.mark.parametrize(
-    ('name', 'value', 'allowed'),
-    [
-        ('engine', 'cudnn', 'auto, torch, tensorrt, openvino, onnxruntime'),
-        ('precision', 'int4', 'auto, fp32, bf16, fp16, int8'),
-        ('resize_mode', 'crop', 'stretch, letterbox'),
-        ('output_resolution', 'half', 'input, network'),
-        ('image_transport', 'theora', 'raw, compressed'),
-        ('on_engine_failure', 'ignore', 'error, torch'),
-        ('input_size', [250, 256], 'multiples of 16'),
-        ('input_size', [256], 'multiples of 16'),
-        ('model', '', 'a text'),
-    ],
-)
-def test_wrong_values_are_refused_by_name_value_and_what_is_allowed(launch, name, value, allowed):
+REFUSED = [
+    ('engine', 'cudnn', 'auto, torch, tensorrt, openvino, onnxruntime'),
+    ('precision', 'int4', 'auto, fp32, bf16, fp16, int8'),
+    ('resize_mode', 'crop', 'stretch, letterbox'),
+    ('output_resolution', 'half', 'input, network'),
+    ('image_transport', 'theora', 'raw, compressed'),
+    ('on_engine_failure', 'ignore', 'error, torch'),
+    ('input_size', [250, 256], 'multiples of 16'),
+    ('input_size', [256], 'multiples of 16'),
+    ('model', '', 'a text'),
+    ('unlabeled_below', 1.5, '1'),
+    ('overlay_alpha', -0.5, '0'),
+    ('max_rate_hz', -1.0, '0'),
+    ('num_threads', -1, '0'),
+    ('max_agems', 3.0, 'there is no parameter'),
+]
+
+
+def test_wrong_values_are_refused_by_name_value_and_what_is_allowed(launch):
     client = launch()
-    reason = client.set_parameter(name, value)
-    assert name in reason and repr(value) in reason.replace("array('q', ", '') and allowed in reason
-
-
-@pytest.mark.parametrize(
-    ('name', 'value', 'bounds'),
-    [('unlabeled_below', 1.5, '1'), ('overlay_alpha', -0.5, '0'), ('max_rate_hz', -1.0, '0'),
-     ('num_threads', -1, '0')],
-)  # fmt: skip
-def test_numbers_out_of_range_are_refused(launch, name, value, bounds):
-    client = launch()
-    reason = client.set_parameter(name, value)
-    assert name in reason and str(value) in reason and bounds in reason
-
-
-def test_unknown_names_are_refused(launch):
-    client = launch()
-    assert 'max_agems' in client.set_parameter('max_agems', 3.0)
+    for name, value, allowed in REFUSED:
+        reason = client.set_parameter(name, value)
+        assert name in reason and allowed in reason, reason
+        shown = str(value).strip('[]') if allowed != 'there is no parameter' else name
+        assert shown in reason, reason
 
 
 def test_others_change_after_a_clean_up_only(launch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from edgesegnet_ros.msg import ClassMasks
 from harness import ACTIVATE, CONFIGURE, LATCHED, image_message, pixels_of
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -15,7 +16,6 @@ from edgesegnet_ros.data.geometry import place, to_network
 from edgesegnet_ros.engines import open_engine
 from edgesegnet_ros.engines.base import EngineRequest
 from edgesegnet_ros.engines.segmenter import Segmenter
-from edgesegnet_ros.msg import ClassMasks
 
 TOPICS = {
     'mask': Image, 'confidence': Image, 'overlay': Image, 'color': Image,

@@ -1,0 +1,52 @@
+"""The network as written, in eager PyTorch: what every engine's speed is compared with."""
+
+from __future__ import annotations
+
+from typing import Optional, Tuple
+
+import numpy as np
+import torch
+
+from edgesegnet_ros.engines.base import Engine, EngineDescription
+from edgesegnet_ros.network.edgesegnet import EdgeSegNet
+from edgesegnet_ros.network.weights import WeightsInfo
+
+
+class EagerReference(Engine):
+    """Fig. 1 step by step in fp32: no folding, no channels last, the classifier at full size.
+
+    Args:
+        model: Trained network.
+        info: Its normalisation.
+        input_size: Height and width of its input.
+        device: Where it runs.
+    """
+
+    def __init__(
+        self,
+        model: EdgeSegNet,
+        info: WeightsInfo,
+        input_size: Tuple[int, int],
+        device: str = 'cpu',
+    ) -> None:
+        self.input_size = input_size
+        self.num_classes = info.num_classes
+        self._device = torch.device(device)
+        self._model = model.eval().to(self._device)
+        self._mean = torch.tensor(info.mean, device=self._device).reshape(1, 3, 1, 1)
+        self._std = torch.tensor(info.std, device=self._device).reshape(1, 3, 1, 1)
+
+    @torch.inference_mode()
+    def infer(
+        self, image: np.ndarray, labels: np.ndarray, confidence: Optional[np.ndarray] = None
+    ) -> None:
+        """See `Engine.infer`; it gives no confidence."""
+        pixels = torch.from_numpy(image).to(self._device).permute(2, 0, 1)[None]
+        logits = self._model((pixels.float() / 255.0 - self._mean) / self._std)
+        labels[:] = logits.argmax(1)[0].to(torch.uint8).cpu().numpy()
+
+    def describe(self) -> EngineDescription:
+        """See `Engine.describe`."""
+        return EngineDescription(
+            'torch eager', 'fp32', str(self._device), torch.__version__, torch.get_num_threads()
+        )

@@ -1,0 +1,27 @@
+"""What a network costs: parameters and multiply-accumulates."""
+
+from __future__ import annotations
+
+from typing import Tuple
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+
+def parameters(network: nn.Module) -> int:
+    """Number of trained values."""
+    return sum(value.numel() for value in network.parameters())
+
+
+def gmac(network: nn.Module, input_size: Tuple[int, int]) -> float:
+    """10⁹ multiply-accumulates of the convolutions for one picture.
+
+    Args:
+        network: Takes (1, 3, H, W).
+        input_size: Height and width.
+    """
+    image = torch.zeros(1, 3, *input_size)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network(image)
+    return counter.get_total_flops() / 2e9
