@@ -96,6 +96,8 @@ def bring_up(context):
             parameters=[str(params_file), given], remappings=remappings,
             ros_arguments=['--log-level', argument['log_level']],
             output='both', emulate_tty=True,
+            # A busy robot may need more than the usual 5 s to free an engine.
+            sigterm_timeout='20',
         )
     ]  # fmt: skip
 
