@@ -324,3 +324,18 @@ def test_wrong_options_are_refused(words, tmp_path):
         run('render', '--out', tmp_path / 'x', *words)
     assert caught.value.code == 2
     assert not (tmp_path / 'x').exists()
+
+
+def test_recorded_outputs_are_neither_images_nor_ground_truth(tmp_path):
+    kind = 'sensor_msgs/msg/Image'
+    rgb, ids = picture(1), np.full(SIZE, 3, np.uint8)
+    write_messages(tmp_path / 'bag', [
+        ('/segmentation/overlay', kind, 5, image_message(5, picture(2), 'rgb8')),
+        ('/segmentation/mask', kind, 5, image_message(5, ids, 'mono8')),
+        ('/front/image', kind, 5, image_message(5, rgb, 'rgb8')),
+    ])  # fmt: skip
+    frames = BagFrames(tmp_path / 'bag')
+    assert (frames.image_topic, frames.label_topic) == ('/front/image', None)
+    named = BagFrames(tmp_path / 'bag', label_topic='/segmentation/mask')
+    (frame,) = named
+    assert named.label_topic == '/segmentation/mask' and (frame.labels == 3).all()

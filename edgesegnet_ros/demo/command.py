@@ -22,6 +22,8 @@ STREET_SEED = 7
 """Training draws its streets from seeds of 1,000,000 and more."""
 STREET_FRAMES = 50
 CAMERA_FRAMES = 100
+ANSWER_S = 20.0
+"""For one frame; nothing is lost on the way here, so a second try is the exception."""
 BRING_UP_S = 120.0
 """A slow machine loads torch for long; an error is noticed at once all the same."""
 
@@ -185,7 +187,7 @@ def _player(
         '--rate', str(args.rate), '--wait-for', 'image=2',
     ]  # fmt: skip
     if not source.live:
-        arguments += ['--lock-step', 'collected']
+        arguments += ['--lock-step', 'collected', '--answer-timeout', str(ANSWER_S)]
     if source.has_labels:
         arguments += ['--wait-for', 'labels']
     for option in ('frames', 'topic', 'labels'):

@@ -82,7 +82,7 @@ class BagPlayer(Node):
         source: Source,
         frame_id: str = 'camera',
         lock_step: Optional[str] = None,
-        answer_timeout_s: float = 5.0,
+        answer_timeout_s: float = 10.0,
         **kwargs: object,
     ) -> None:
         super().__init__('bag_player', **kwargs)
@@ -283,7 +283,7 @@ def parse(arguments: List[str]) -> argparse.Namespace:
                         help='first wait for subscribers of image, camera_info or labels')
     parser.add_argument('--wait-timeout', type=float, default=60.0, help='s (60)')
     parser.add_argument('--lock-step', metavar='TOPIC', help='of the answers, std_msgs/Header')
-    parser.add_argument('--answer-timeout', type=float, default=5.0, help='s (5)')
+    parser.add_argument('--answer-timeout', type=float, default=10.0, help='s (10)')
     parser.add_argument('--progress', action='store_true',
                         help='one line of JSON a frame on standard output')  # fmt: skip
     args = parser.parse_args(arguments)

@@ -16,6 +16,8 @@ from .errors import BagError
 IMAGE, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 LABEL_WORDS = ('label', 'ground_truth', 'annot', 'mask')
+OUTPUTS = 'segmentation/'
+"""In the names of the node's own outputs: a recording of them is neither input nor truth."""
 PATIENCE = 16
 """Images that wait for labels recorded after them before they go without."""
 
@@ -119,7 +121,7 @@ class BagFrames:
                     f'{self.path}: has no image topic {wanted}; it has {listing or "no topics"}'
                 )
             return wanted
-        candidates = [name for name in images if not _names_labels(name)]
+        candidates = [name for name in images if not _names_labels(name) and OUTPUTS not in name]
         if not candidates:
             raise BagError(
                 f'{self.path}: has no topic of {IMAGE} or {COMPRESSED}; it has '
@@ -143,7 +145,10 @@ class BagFrames:
                     f'{", ".join(sorted(images)) or "none"}'
                 )
             return wanted
-        return next((n for n in images if _names_labels(n) and n != self.image_topic), None)
+        return next(
+            (name for name in images
+             if _names_labels(name) and OUTPUTS not in name and name != self.image_topic), None
+        )  # fmt: skip
 
     def __len__(self) -> int:
         """Number of images, as the bag says."""
