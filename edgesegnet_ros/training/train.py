@@ -19,7 +19,7 @@ from edgesegnet_ros.data.camvid import VOID, read_split
 from edgesegnet_ros.engines.base import EngineRequest
 from edgesegnet_ros.engines.pytorch import TorchEngine
 from edgesegnet_ros.engines.segmenter import Segmenter
-from edgesegnet_ros.evaluation.accuracy import score
+from edgesegnet_ros.evaluation.accuracy import Scores, score
 from edgesegnet_ros.network.edgesegnet import HEAD_STRIDE, EdgeSegNet, upsample
 from edgesegnet_ros.network.weights import (
     IMAGENET_MEAN,
@@ -131,8 +131,7 @@ def train(config: TrainConfig, data: Path, out: Path, num_classes: int, classes:
         last = epoch + 1 == config.epochs
         accuracy = miou = None
         if last or (epoch + 1) % config.validate_every == 0:
-            engine = TorchEngine(average, info, EngineRequest(input_size=config.input_size))
-            scores = score(Segmenter(engine), val)
+            scores = _validate(average, info, val)
             accuracy, miou = scores.pixel_accuracy, scores.miou
             log.info('epoch %d: val pixel accuracy %.4f, mIoU %.4f', epoch + 1, accuracy, miou)
         save_weights(out / WEIGHTS, average, info)
@@ -142,6 +141,14 @@ def train(config: TrainConfig, data: Path, out: Path, num_classes: int, classes:
             'val_pixel_accuracy': accuracy, 'val_miou': miou,
             'seconds': round(time.monotonic() - started),
         })  # fmt: skip
+
+
+def _validate(average: EdgeSegNet, info: WeightsInfo, val: list[LabelledPair]) -> Scores:
+    """Score what would be deployed, with the threads that training has."""
+    request = EngineRequest(
+        device='cpu', num_threads=torch.get_num_threads(), input_size=info.input_size
+    )
+    return score(Segmenter(TorchEngine(average, info, request)), val)
 
 
 def _append_row(path: Path, row: dict[str, object]) -> None:

@@ -1,0 +1,32 @@
+"""Accuracy and mIoU of label maps small enough to count by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgesegnet_ros.evaluation.accuracy import Scores
+
+
+def test_by_hand():
+    scores = Scores.empty(3)
+    truth = np.array([[0, 0, 1, 1, 255]], np.uint8)
+    scores.add(np.array([[0, 1, 1, 255, 0]], np.uint8), truth)
+    # Two of four labelled pixels are right; void is not counted, a declined pixel is wrong.
+    assert scores.pixel_accuracy == 0.5
+    # Class 0: 1 hit of 2 true, nothing else called 0. Class 1: 1 hit, 1 declined, 1 false.
+    np.testing.assert_allclose(scores.iou, [1 / 2, 1 / 3, np.nan])
+    assert scores.miou == pytest.approx((1 / 2 + 1 / 3) / 2)
+
+
+def test_images_add_up_by_pixels_not_by_images():
+    scores = Scores.empty(2)
+    scores.add(np.zeros((1, 1), np.uint8), np.zeros((1, 1), np.uint8))
+    scores.add(np.zeros((3, 1), np.uint8), np.ones((3, 1), np.uint8))
+    assert scores.pixel_accuracy == 0.25 and scores.images == 2
+
+
+def test_nothing_labelled_is_not_a_number():
+    scores = Scores.empty(2)
+    scores.add(np.zeros((2, 2), np.uint8), np.full((2, 2), 255, np.uint8))
+    assert np.isnan(scores.pixel_accuracy)

@@ -1,0 +1,115 @@
+"""Engines give the reference's labels, and say what they cannot do."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from edgesegnet_ros import shipped
+from edgesegnet_ros.data.street import Street
+from edgesegnet_ros.engines import cpu, open_engine, pytorch
+from edgesegnet_ros.engines.base import EngineError, EngineRequest
+from edgesegnet_ros.engines.eager import EagerReference
+from edgesegnet_ros.engines.segmenter import Segmenter
+from edgesegnet_ros.network.edgesegnet import EdgeSegNet, upsample
+from edgesegnet_ros.network.weights import WeightsInfo, load_weights, save_weights
+
+SIZE = (128, 160)
+
+
+@pytest.fixture(scope='module')
+def picture():
+    return Street(7, SIZE).frame(3).image
+
+
+@pytest.fixture(scope='module')
+def engine():
+    return open_engine(EngineRequest(input_size=SIZE, precision='fp32', device='cpu')).engine
+
+
+def test_labels_are_those_of_the_network_as_written(engine, picture):
+    model, info = load_weights(shipped.find('models', 'edgesegnet-camvid11'))
+    expected, labels = np.empty(SIZE, np.uint8), np.empty(SIZE, np.uint8)
+    EagerReference(model, info, SIZE).infer(picture, expected)
+    engine.infer(picture, labels)
+    assert (labels == expected).mean() > 0.9999
+    assert len(np.unique(labels)) > 3
+
+
+def test_confidence_is_the_winners_probability(engine, picture):
+    model, info = load_weights(shipped.find('models', 'edgesegnet-camvid11'))
+    labels, confidence = np.empty(SIZE, np.uint8), np.empty(SIZE, np.uint8)
+    engine.infer(picture, labels, confidence)
+    mean = torch.tensor(info.mean).reshape(1, 3, 1, 1)
+    std = torch.tensor(info.std).reshape(1, 3, 1, 1)
+    pixels = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255
+    with torch.inference_mode():
+        logits = upsample(model.coarse_logits((pixels - mean) / std), 4) / info.temperature
+    expected = torch.softmax(logits, 1).amax(1)[0].numpy() * 255
+    assert np.abs(confidence - expected).max() < 1.0
+
+
+def test_temperature_softens(tmp_path, picture):
+    torch.manual_seed(0)
+    model = EdgeSegNet(11)
+    found = []
+    for temperature in (0.05, 5.0):
+        path = tmp_path / f'{temperature}.safetensors'
+        save_weights(path, model, WeightsInfo('camvid11', 11, SIZE, temperature=temperature))
+        engine = open_engine(EngineRequest(str(path), input_size=SIZE)).engine
+        labels, confidence = np.empty(SIZE, np.uint8), np.empty(SIZE, np.uint8)
+        engine.infer(picture, labels, confidence)
+        found.append((labels, confidence.mean()))
+    assert np.array_equal(found[0][0], found[1][0]) and found[0][1] > found[1][1]
+
+
+def test_unlabelled_pixels_have_no_confidence(engine, picture):
+    segmenter = Segmenter(engine)
+    plain = segmenter.segment(picture, confidence=True)
+    certain, labels = plain.confidence.copy(), plain.labels.copy()
+    some = segmenter.segment(picture, confidence=True, unlabeled_below=0.6)
+    below = certain < 0.6 * 255
+    assert below.any() and not below.all()
+    assert np.array_equal(some.labels, np.where(below, 255, labels))
+    assert np.array_equal(some.confidence, np.where(below, 0, certain))
+
+
+def test_buffers_are_used_again(engine, picture):
+    segmenter = Segmenter(engine)
+    first = segmenter.segment(picture).labels
+    assert segmenter.segment(picture).labels is first
+
+
+@pytest.mark.parametrize(
+    ('change', 'sentence'),
+    [
+        ({'input_size': (250, 256)}, 'multiples of 16, the nearest is 256x256'),
+        ({'classes': 'camvid32'}, 'camvid32 has 32 classes'),
+        ({'device': 'cuda:77'}, "'cuda:77' is not there"),
+        ({'device': 'tpu'}, "'tpu' is unknown"),
+        ({'engine': 'torch', 'precision': 'int8', 'device': 'cpu'}, 'fp32, bf16 or fp16'),
+        ({'model': 'edgesegnet-camvid12'}, 'there are edgesegnet-camvid11'),
+    ],
+)
+def test_what_cannot_be_had_is_said(change, sentence):
+    with pytest.raises(Exception, match=sentence) as refused:
+        open_engine(EngineRequest()._replace(**change))
+    assert type(refused.value).__name__.endswith('Error')
+    assert not isinstance(refused.value, (ValueError, RuntimeError))
+
+
+@pytest.mark.parametrize(
+    ('flags', 'bf16', 'fastest'),
+    [('avx2 fma', False, 'fp32'), ('avx2 avx512f avx512_bf16', True, 'bf16')],
+)
+def test_precision_is_what_the_cpu_really_has(tmp_path, monkeypatch, flags, bf16, fastest):
+    cpuinfo = tmp_path / 'cpuinfo'
+    cpuinfo.write_text(f'processor : 0\nmodel name : Some CPU\nflags : {flags}\n')
+    assert cpu.has_bf16(cpuinfo) is bf16 and cpu.name(cpuinfo) == 'Some CPU'
+    monkeypatch.setattr(pytorch.cpu, 'has_bf16', lambda: bf16)
+    device = torch.device('cpu')
+    assert pytorch.choose_precision('auto', device)[0] == fastest
+    if not bf16:
+        with pytest.raises(EngineError, match='would be emulated'):
+            pytorch.choose_precision('bf16', device)
