@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from edgesegnet_ros import shipped
 from edgesegnet_ros.data.classes import ClassSet, load_classes
 from edgesegnet_ros.engines.base import Engine, EngineError, EngineRequest
-from edgesegnet_ros.network.edgesegnet import STRIDE
-from edgesegnet_ros.network.weights import WeightsInfo, load_weights
+from edgesegnet_ros.network import STRIDE
+
+if TYPE_CHECKING:
+    from edgesegnet_ros.network.weights import WeightsInfo
 
 _log = logging.getLogger(__name__)
 
@@ -30,6 +32,10 @@ def open_engine(request: EngineRequest) -> LoadedModel:
     Raises:
         EdgeSegNetError: Of the room where it failed; the message says what to do.
     """
+    # Launch files import this package's constants; they need no torch.
+    from edgesegnet_ros.engines.pytorch import TorchEngine
+    from edgesegnet_ros.network.weights import load_weights
+
     if any(size < STRIDE or size % STRIDE for size in request.input_size):
         height, width = request.input_size
         raise EngineError(
@@ -51,8 +57,6 @@ def open_engine(request: EngineRequest) -> LoadedModel:
         raise EngineError(
             f'engine {request.engine!r} is not in this version: set engine to auto or torch'
         )
-    from edgesegnet_ros.engines.pytorch import TorchEngine
-
     engine = TorchEngine(model, weights, request, classes.ignored)
     _warm_up(engine)
     return LoadedModel(engine, classes, weights)

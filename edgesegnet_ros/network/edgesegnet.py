@@ -14,8 +14,6 @@ MIDDLE_WIDTH = 193
 """Channels of both bottlenecks and of the first refine module."""
 REFINE_WIDTH = 217
 """Channels of the refine modules behind the first."""
-STRIDE = 16
-"""Height and width of an input are multiples of this."""
 HEAD_STRIDE = 4
 """The classifier sees one position for this many input pixels, each way."""
 

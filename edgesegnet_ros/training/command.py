@@ -21,6 +21,7 @@ _HELP = {
     'weight_decay': 'weight decay of AdamW',
     'warmup_epochs': 'epochs over which the rate rises',
     'ema_decay': 'decay of the averaged weights, which are what is kept',
+    'class_balance': 'power of a class\'s inverse frequency that weighs its loss, 0 to 1',
     'gradient_norm': 'longer gradients are shortened to this',
     'training_norms': 'foldable batch norms behind the bare convolutions of Fig. 1',
     'validate_every': 'epochs between two looks at val',

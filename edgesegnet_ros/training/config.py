@@ -21,6 +21,7 @@ class TrainConfig:
     weight_decay: float = 1e-2
     warmup_epochs: float = 1.0         # the rate rises linearly so long
     ema_decay: float = 0.998           # of the averaged weights, which are what is kept
+    class_balance: float = 0.4         # power of a class's inverse frequency that weighs its loss
     gradient_norm: float = 5.0         # longer gradients are shortened to this
     training_norms: bool = True        # foldable batch norms behind the paper's bare convolutions
     validate_every: int = 2            # epochs between two looks at val

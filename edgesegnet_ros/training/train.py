@@ -74,6 +74,24 @@ def rendered_pool(config: TrainConfig) -> list[LabelledPair]:
     return [(scene.image, scene.labels) for scene in progress]
 
 
+def class_weights(pairs: list[LabelledPair], num_classes: int, power: float) -> torch.Tensor:
+    """Weights of the classes in the loss: thin ones hardly count by their pixels alone.
+
+    Args:
+        pairs: Labelled images.
+        num_classes: Outputs of the network.
+        power: 0 weighs all pixels alike, 1 all classes.
+
+    Returns:
+        (num_classes,) float32 whose mean over the labelled pixels is 1; 1 for absent classes.
+    """
+    pixels = sum(np.bincount(labels.ravel(), minlength=256)[:num_classes] for _, labels in pairs)
+    share = pixels / pixels.sum()
+    weights = np.where(share > 0, np.maximum(share, 1e-6) ** -power, 0.0)
+    weights = weights / (weights * share).sum()
+    return torch.from_numpy(np.where(share > 0, weights, 1.0).astype(np.float32))
+
+
 def train(config: TrainConfig, data: Path, out: Path, num_classes: int, classes: str) -> None:
     """Train until `config.epochs`, going on from the checkpoint in `out` where there is one.
 
@@ -93,6 +111,7 @@ def train(config: TrainConfig, data: Path, out: Path, num_classes: int, classes:
     torch.manual_seed(config.seed)
     real, val = read_split(data, 'train'), read_split(data, 'val')
     rendered = rendered_pool(config)
+    weights = class_weights(real + rendered, num_classes, config.class_balance)
     info = WeightsInfo(classes, num_classes, config.input_size)
     model = EdgeSegNet(num_classes, config.training_norms).to(memory_format=torch.channels_last)
     average = copy.deepcopy(model).eval()
@@ -118,7 +137,7 @@ def train(config: TrainConfig, data: Path, out: Path, num_classes: int, classes:
                     group['lr'] = rate
                 inputs = ((images - mean) / std).contiguous(memory_format=torch.channels_last)
                 logits = upsample(model.coarse_logits(inputs), HEAD_STRIDE)
-                loss = F.cross_entropy(logits, labels, ignore_index=VOID)
+                loss = F.cross_entropy(logits, labels, weights, ignore_index=VOID)
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(model.parameters(), config.gradient_norm)
