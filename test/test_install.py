@@ -63,11 +63,15 @@ def assert_all_found_below(folder: Path, found: dict) -> None:
 
 def test_pip_install(checkout: Path, tmp_path: Path):
     site = tmp_path / 'site'
+    # The environment has a setuptools of its own, but for a sourced ROS: there it is the system's.
+    sourced = Workspace.of_environment(Path(sys.prefix)).sourced
+    options = ['--no-deps', *([] if sourced else ['--no-build-isolation']), '--target', str(site)]
     installed = subprocess.run(
-        [sys.executable, '-m', 'pip', 'install', '--no-deps', '--no-build-isolation',
-         '--target', str(site), str(checkout)],
-        cwd=tmp_path, capture_output=True, text=True,
-    )  # fmt: skip
+        [sys.executable, '-m', 'pip', 'install', *options, str(checkout)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
     assert installed.returncode == 0, installed.stdout + installed.stderr
     shutil.rmtree(checkout)
 

@@ -49,7 +49,7 @@ class Workspace(NamedTuple):
     @classmethod
     def of_environment(cls, venv: Path) -> Workspace:
         """The workspace whose environment this is."""
-        return cls.choose('jazzy' if venv.name == '.venv-jazzy' else 'kilted')
+        return cls.choose('jazzy' if venv.name == '.venv-jazzy' else 'kilted')._replace(venv=venv)
 
     @property
     def kind(self) -> str:
