@@ -63,12 +63,14 @@ def run(args: argparse.Namespace) -> int:
     from edgesegnet_ros.demo.processes import ProcessFailed
 
     # Whoever is asked to end must get to end its children.
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         return _run(args)
     except ProcessFailed as failure:
         print(f'edgesegnet demo: {failure}', file=sys.stderr)
         return 1
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run(args: argparse.Namespace) -> int:
