@@ -85,7 +85,8 @@ def class_weights(pairs: list[LabelledPair], num_classes: int, power: float) -> 
     Returns:
         (num_classes,) float32 whose mean over the labelled pixels is 1; 1 for absent classes.
     """
-    pixels = sum(np.bincount(labels.ravel(), minlength=256)[:num_classes] for _, labels in pairs)
+    counts = [np.bincount(labels.ravel(), minlength=256)[:num_classes] for _, labels in pairs]
+    pixels = np.sum(counts, axis=0)
     share = pixels / pixels.sum()
     weights = np.where(share > 0, np.maximum(share, 1e-6) ** -power, 0.0)
     weights = weights / (weights * share).sum()

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-import harness  # noqa: E402 - beside this file, which pytest puts on the path
+import harness  # beside this file, whose folder pytest puts on the path
 import pytest
 
 from edgesegnet_ros.data.street import Street
+from edgesegnet_ros.demo.domain import free_domain, ros_environment
+
+# Before the first participant: a domain of our own, and shared memory that images fit into.
+os.environ.update(ros_environment(int(os.environ.get('ROS_DOMAIN_ID') or free_domain())))
 
 
 def pytest_collection_modifyitems(items):

@@ -1,0 +1,50 @@
+"""The shipped weights are what their card and the README say."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from tqdm import tqdm
+
+from edgesegnet_ros import shipped
+from edgesegnet_ros.data.camvid import read_split
+from edgesegnet_ros.data.street import Street
+from edgesegnet_ros.demo.command import STREET_FRAMES, STREET_SEED
+from edgesegnet_ros.engines import open_engine
+from edgesegnet_ros.engines.base import EngineRequest
+from edgesegnet_ros.engines.segmenter import Segmenter
+from edgesegnet_ros.evaluation.accuracy import score
+from edgesegnet_ros.training.train import FIRST_RENDERED_SEED
+
+
+@pytest.fixture(scope='module')
+def segmenter():
+    return Segmenter(open_engine(EngineRequest()).engine)
+
+
+def test_the_file_is_small_and_safe():
+    path = shipped.find('models', 'edgesegnet-camvid11')
+    assert path.stat().st_size <= 9_000_000
+    # safetensors: a length, then a JSON header; no pickle.
+    assert path.read_bytes()[8:9] == b'{'
+
+
+def test_the_demos_street_was_never_trained_on_and_is_segmented_well(segmenter):
+    assert STREET_SEED < FIRST_RENDERED_SEED
+    street = Street(STREET_SEED, (360, 480))
+    frames = (street.frame(index) for index in range(0, STREET_FRAMES, 2))
+    scores = score(segmenter, ((frame.image, frame.labels) for frame in frames))
+    assert (scores.confusion.sum(1) > 0).all(), 'all 11 classes are in the clip'
+    assert scores.pixel_accuracy >= 0.90
+    assert scores.miou >= 0.60
+
+
+def test_the_cards_figure_on_camvids_test_split(segmenter, camvid):
+    card = shipped.find('models', 'edgesegnet-camvid11').with_suffix('.md').read_text()
+    stated = float(re.search(r'\| test \| (0\.\d+) \|', card)[1])
+    scores = score(segmenter, tqdm(read_split(camvid, 'test'), unit='image'))
+    assert scores.images == 233
+    assert scores.pixel_accuracy >= 0.80
+    # Other CPUs and precisions move single pixels at the classes' borders.
+    assert scores.pixel_accuracy == pytest.approx(stated, abs=0.003)
