@@ -11,6 +11,7 @@ from typing import Dict, List, Optional
 
 from edgesegnet_ros.data.sources import Source
 from edgesegnet_ros.demo.domain import ros_distribution
+from edgesegnet_ros.engines import cpu
 
 
 def figures(
@@ -97,16 +98,8 @@ def verdict(figures: Dict, out: Path) -> int:
 
 def machine() -> Dict[str, object]:
     """What the figures were measured on."""
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path('/proc/cpuinfo')
-    if cpuinfo.is_file():
-        for entry in cpuinfo.read_text().splitlines():
-            if entry.startswith('model name'):
-                model = entry.partition(':')[2].strip()
-                break
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     return {
-        'cpu': model, 'cpus': cpus, 'system': platform.platform(),
+        'cpu': cpu.name(), 'cpus': cpu.cores(), 'system': platform.platform(),
         'python': platform.python_version(),
         'ros_distro': ros_distribution(),
         'rmw': os.environ.get('RMW_IMPLEMENTATION') or 'default',
