@@ -192,7 +192,10 @@ class Client:
             self.wait(publisher.get_subscription_count, f'the node to subscribe to {topic}')
             # The node's side matches a moment later, and best effort loses what comes before.
             if type_ is not CameraInfo:
-                self.diagnostics(lambda v: v.get('image_publishers') == '1', 'the camera is seen')
+                here = str(self.node.count_publishers(publisher.topic_name))
+                self.diagnostics(
+                    lambda v: v.get('image_publishers') == here, 'the camera is seen'
+                )
         return publisher
 
     def messages(self, topic: str, count: int = 1) -> list:
