@@ -14,6 +14,8 @@ FOLDERS = {
     'config': ('config', '.yaml'),
     'fastdds': ('config', '.xml'),
     'models': ('models', '.safetensors'),
+    'tables': ('config', '.csv'),
+    'training': ('config/training', '.yaml'),
 }
 """Kinds of shipped files: their folder, and the suffix that a bare name stands without."""
 

@@ -6,7 +6,16 @@ import cv2
 import numpy as np
 import pytest
 
-from edgesegnet_ros.data.camvid import CamVidError, dataset_folder, read_split, split_files
+from edgesegnet_ros.data import camvid, camvid_colors
+from edgesegnet_ros.data.camvid import (
+    CamVidError,
+    dataset_folder,
+    read_split,
+    read_splits,
+    split_files,
+)
+from edgesegnet_ros.data.classes import load_classes
+from edgesegnet_ros.data.street import Street
 
 COUNTS = {'train': 367, 'val': 101, 'test': 233}
 
@@ -35,14 +44,24 @@ def test_every_wrong_file_is_listed(tmp_path):
     write(tmp_path, 'val', 'good.png', labels=good)
     write(tmp_path, 'val', 'size.png', labels=good[:6])
     write(tmp_path, 'val', 'value.png', labels=good + 77)
-    write(tmp_path, 'val', 'colour.png', labels=np.zeros((12, 16, 3), np.uint8))
+    strange = np.full((12, 16, 3), (7, 8, 9), np.uint8)  # OpenCV writes BGR
+    write(tmp_path, 'val', 'colour.png', labels=strange)
+    write(tmp_path, 'val', 'two.png')
     with pytest.raises(CamVidError) as refused:
         read_split(tmp_path, 'val')
     text = str(refused.value)
     assert 'size.png: 16x6, but its image is 16x12' in text
     assert 'value.png: unknown label values [77]' in text
-    assert 'colour.png: labels are 8-bit PNG with one channel' in text
-    assert 'good.png' not in text
+    assert 'colour.png: colours that are none of CamVid\'s 32: (9, 8, 7) in 192 pixels' in text
+    assert 'two.png: missing, the labels of two.png' in text
+    assert 'good.png' not in text and '4 unusable files' in text
+
+
+def test_every_split_is_checked_before_any_is_used(tmp_path):
+    write(tmp_path, 'train', 'a.png')
+    write(tmp_path, 'val', 'b.png', labels=np.full((12, 16), 40, np.uint8))
+    with pytest.raises(CamVidError, match='(?s)a.png: missing.*b.png: unknown label values'):
+        read_splits(tmp_path, ('train', 'val'))
 
 
 def test_every_missing_label_is_listed(tmp_path):
@@ -65,3 +84,67 @@ def test_a_folder_that_is_not_there(tmp_path, monkeypatch):
 @pytest.mark.parametrize('split', COUNTS)
 def test_the_real_splits_are_whole(camvid, split):
     assert len(split_files(camvid, split)) == COUNTS[split]
+
+
+# A class of the 32 for each of the 11: the first that folds to it.
+OF_THE_11 = [21, 4, 8, 17, 19, 26, 20, 9, 5, 16, 2]
+
+
+@pytest.fixture(scope='module')
+def colored_street(tmp_path_factory):
+    """A rendered street with void in it, written in CamVid's own colours, and its labels."""
+    folder = tmp_path_factory.mktemp('colored')
+    frame = Street(5, (90, 120)).frame(0)
+    labels = frame.labels.copy()
+    labels[:8] = 255
+    table = np.zeros((256, 3), np.uint8)  # void is black
+    table[: len(OF_THE_11)] = camvid_colors.palette()[OF_THE_11]
+    write(folder, 'val', 'street.png', (90, 120))
+    cv2.imwrite(str(folder / 'valannot/street_L.png'), table[labels][..., ::-1])
+    return folder, labels
+
+
+def test_32_colours_fold_to_11(colored_street):
+    folder, labels = colored_street
+    assert len(np.unique(labels)) >= 9
+    [(_, read)] = read_split(folder, 'val')
+    np.testing.assert_array_equal(read, labels)
+
+
+def test_32_colours_as_32_classes(colored_street):
+    folder, labels = colored_street
+    [(_, read)] = read_split(folder, 'val', 32)
+    np.testing.assert_array_equal(read[8:], np.array(OF_THE_11, np.uint8)[labels[8:]])
+    assert (read[:8] == 255).all()
+
+
+def test_colours_do_not_stand_for_other_class_files(colored_street):
+    with pytest.raises(CamVidError, match='street_L.png.*the class file has 19'):
+        read_split(colored_street[0], 'val', 19)
+
+
+def test_the_table_of_colours_is_the_class_files():
+    classes = load_classes('camvid32')
+    assert [entry.color for entry in classes.classes] == [
+        tuple(color) for color in camvid_colors.palette().tolist()
+    ]
+    assert classes.classes[camvid_colors.void()].name == 'void'
+
+
+def test_every_colour_folds_as_the_table_says():
+    ids = camvid_colors.to_ids(camvid_colors.palette()[None])
+    assert ids.unknown == ''
+    folded = camvid_colors.fold(ids.labels)[0].tolist()
+    names = [entry.name for entry in load_classes('camvid11').classes]
+    by_name = {entry.name: names[folded[entry.id]] for entry in load_classes('camvid32').classes
+               if entry.name != 'void'}  # fmt: skip
+    assert folded[camvid_colors.void()] == 255
+    assert by_name['truck_bus'] == 'car' and by_name['traffic_cone'] == 'pole'
+    assert by_name['child'] == 'pedestrian' and by_name['tunnel'] == 'building'
+    assert by_name['road_shoulder'] == 'pavement' and by_name['traffic_light'] == 'sign'
+
+
+def test_class_ids_of_32_have_two_voids(tmp_path):
+    write(tmp_path, 'val', 'a.png', labels=np.array([[30, 32, 255, 31]], np.uint8))
+    [labels] = [camvid.read_labels(tmp_path / 'valannot/a.png', 32)]
+    assert labels.tolist() == [[255, 255, 255, 31]]

@@ -1,4 +1,7 @@
-"""CamVid in the layout of the SegNet tutorial: `train/` beside `trainannot/`, and so on."""
+"""CamVid in the layout of the SegNet tutorial: `train/` beside `trainannot/`, and so on.
+
+Labels are class ids (`name.png`, one channel) or the original 32 colours (`name_L.png`).
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from edgesegnet_ros.data import camvid_colors
 from edgesegnet_ros.errors import EdgeSegNetError
 
 ENVIRONMENT_VARIABLE = 'EDGESEGNET_CAMVID'
@@ -16,6 +20,11 @@ SPLITS = ('train', 'val', 'test')
 VOID = 255
 """Label of pixels that are neither trained nor scored."""
 _CLASSES = 11
+COLOR_SUFFIX = '_L'
+"""What CamVid's own colour labels have behind their image's name."""
+
+LabelledPair = tuple[np.ndarray, np.ndarray]
+"""(H, W, 3) uint8 RGB and (H, W) uint8 labels."""
 
 
 class CamVidError(EdgeSegNetError):
@@ -49,25 +58,40 @@ def labels_folder(images: Path) -> Path:
     return images.with_name(images.name + 'annot')
 
 
-def split_files(folder: Path, split: str) -> list[LabelledImage]:
-    """Images and labels of one split, in name order, so that a drive's frames follow on.
-
-    Raises:
-        CamVidError: A folder is missing or empty, or images lack labels; lists all of them.
-    """
+def _pairs(folder: Path, split: str) -> list[LabelledImage]:
+    """What a split should hold; labels that are not there keep the name of the class ids' file."""
     images = folder / split
     labels = labels_folder(images)
     for part in (images, labels):
         if not part.is_dir():
             raise CamVidError(f'{part}: no such folder; a CamVid folder holds {images.name}/ '
                               f'and {labels.name}/ of PNG files')  # fmt: skip
-    files = [LabelledImage(path, labels / path.name) for path in sorted(images.glob('*.png'))]
-    if not files:
+    pairs = []
+    for image in sorted(images.glob('*.png')):
+        colors = labels / f'{image.stem}{COLOR_SUFFIX}.png'
+        plain = labels / image.name
+        pairs.append(LabelledImage(image, plain if plain.is_file() else
+                                   colors if colors.is_file() else plain))  # fmt: skip
+    if not pairs:
         raise CamVidError(f'{images}: holds no PNG file')
-    missing = [str(pair.labels) for pair in files if not pair.labels.is_file()]
+    return pairs
+
+
+def _missing(pair: LabelledImage) -> str:
+    return f'{pair.labels}: missing, the labels of {pair.image.name} (or {pair.image.stem}_L.png)'
+
+
+def split_files(folder: Path, split: str) -> list[LabelledImage]:
+    """Images and labels of one split, in name order, so that a drive's frames follow on.
+
+    Raises:
+        CamVidError: A folder is missing or empty, or images lack labels; lists all of them.
+    """
+    pairs = _pairs(folder, split)
+    missing = [_missing(pair) for pair in pairs if not pair.labels.is_file()]
     if missing:
-        raise CamVidError('images without labels, missing:\n  ' + '\n  '.join(missing))
-    return files
+        raise CamVidError('images without labels:\n  ' + '\n  '.join(missing))
+    return pairs
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -86,18 +110,34 @@ def read_labels(path: Path, num_classes: int = _CLASSES) -> np.ndarray:
     """A label image as (H, W) uint8 class ids, void as 255.
 
     Args:
-        path: An 8-bit image with one channel.
-        num_classes: Of the class file; the file stores void as this number, or as 255.
+        path: An 8-bit image: one channel of class ids, or CamVid's 32 colours, which are folded
+            to 11 classes where those are asked for.
+        num_classes: Of the class file. Ids store void as this number or as 255; with 32 classes
+            CamVid's own void (30) is void too.
 
     Raises:
-        CamVidError: The file cannot be decoded, has colours, or holds an unknown value.
+        CamVidError: The file cannot be decoded, or holds an unknown value or colour.
     """
     labels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if labels is None:
         raise CamVidError(f'{path}: not an image that OpenCV can read')
-    if labels.ndim != 2 or labels.dtype != np.uint8:
-        raise CamVidError(f'{path}: labels are 8-bit PNG with one channel')
-    labels = np.where(labels == num_classes, VOID, labels).astype(np.uint8)
+    if labels.dtype != np.uint8 or labels.ndim == 3 and labels.shape[2] != 3:
+        raise CamVidError(f'{path}: labels are 8-bit PNG, of one channel with class ids or of '
+                          'three with CamVid\'s colours')  # fmt: skip
+    if labels.ndim == 3:
+        ids = camvid_colors.to_ids(cv2.cvtColor(labels, cv2.COLOR_BGR2RGB))
+        if ids.unknown:
+            raise CamVidError(f'{path}: {ids.unknown}')
+        if num_classes == _CLASSES:
+            return camvid_colors.fold(ids.labels)
+        if num_classes != camvid_colors.CLASSES:
+            raise CamVidError(f'{path}: CamVid\'s colours stand for {camvid_colors.CLASSES} '
+                              f'classes or fold to {_CLASSES}; the class file has {num_classes}')
+        return ids.labels
+    void = [num_classes]
+    if num_classes == camvid_colors.CLASSES:
+        void.append(camvid_colors.void())
+    labels = np.where(np.isin(labels, void), VOID, labels).astype(np.uint8)
     unknown = np.unique(labels[(labels > num_classes) & (labels != VOID)])
     if unknown.size:
         raise CamVidError(f'{path}: unknown label values {unknown.tolist()}, 0 to '
@@ -105,26 +145,40 @@ def read_labels(path: Path, num_classes: int = _CLASSES) -> np.ndarray:
     return labels
 
 
-def read_split(folder: Path, split: str) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Decode a whole split into memory (train: 250 MB).
+def read_splits(
+    folder: Path, splits: tuple[str, ...], num_classes: int = _CLASSES
+) -> dict[str, list[LabelledPair]]:
+    """Decode whole splits into memory (train: 250 MB), all of them checked before any is used.
 
     Returns:
-        Pairs of (H, W, 3) uint8 RGB and (H, W) uint8 labels.
+        Pairs of (H, W, 3) uint8 RGB and (H, W) uint8 labels by split, in name order.
 
     Raises:
-        CamVidError: Some file is wrong; lists every such file, not the first alone.
+        CamVidError: A folder is missing or some file is wrong; lists every such file of all the
+            splits, not the first alone.
     """
-    pairs, wrong = [], []
-    for files in split_files(folder, split):
-        try:
-            image, labels = read_image(files.image), read_labels(files.labels)
-        except CamVidError as error:
-            wrong.append(str(error))
-            continue
-        if image.shape[:2] != labels.shape:
-            wrong.append(f'{files.labels}: {labels.shape[1]}x{labels.shape[0]}, but its image is '
-                         f'{image.shape[1]}x{image.shape[0]}')  # fmt: skip
-        pairs.append((image, labels))
+    files = {split: _pairs(folder, split) for split in splits}
+    wrong: list[str] = []
+    read: dict[str, list[LabelledPair]] = {split: [] for split in splits}
+    for split, pairs in files.items():
+        for pair in pairs:
+            if not pair.labels.is_file():
+                wrong.append(_missing(pair))
+                continue
+            try:
+                image, labels = read_image(pair.image), read_labels(pair.labels, num_classes)
+            except CamVidError as error:
+                wrong.append(str(error))
+                continue
+            if image.shape[:2] != labels.shape:
+                wrong.append(f'{pair.labels}: {labels.shape[1]}x{labels.shape[0]}, but its image '
+                             f'is {image.shape[1]}x{image.shape[0]}')  # fmt: skip
+            read[split].append((image, labels))
     if wrong:
-        raise CamVidError('unusable files in the dataset:\n  ' + '\n  '.join(wrong))
-    return pairs
+        raise CamVidError(f'{len(wrong)} unusable files in the dataset:\n  ' + '\n  '.join(wrong))
+    return read
+
+
+def read_split(folder: Path, split: str, num_classes: int = _CLASSES) -> list[LabelledPair]:
+    """One split of `read_splits`."""
+    return read_splits(folder, (split,), num_classes)[split]

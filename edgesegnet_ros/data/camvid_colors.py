@@ -1,0 +1,105 @@
+"""CamVid's 32 colours, and how its classes fold to the 11 of the SegNet split.
+
+Both are facts of `config/camvid_classes32.csv`, in the order of the ids of the class file
+`camvid32`.
+"""
+
+from __future__ import annotations
+
+import csv
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from edgesegnet_ros import shipped
+
+CLASSES = 32
+"""Void included, which keeps its output and is never trained, scored or published."""
+_VOID_LABEL = 255
+_NO_CLASS = 254
+_SHOWN_COLORS = 4
+
+
+class ColorLabels(NamedTuple):
+    """What a picture in CamVid's colours says.
+
+    Attributes:
+        labels: (H, W) uint8 ids of the 32 classes, void as 255.
+        unknown: A sentence on the colours that are none of the 32; empty where there are none.
+    """
+
+    labels: np.ndarray
+    unknown: str
+
+
+@lru_cache(maxsize=1)
+def _rows() -> list[dict[str, str]]:
+    with shipped.find('tables', 'camvid_classes32').open(newline='', encoding='utf-8') as file:
+        return list(csv.DictReader(file))
+
+
+@lru_cache(maxsize=1)
+def palette() -> np.ndarray:
+    """(32, 3) uint8 RGB in the order of the ids."""
+    return np.array([[row['r'], row['g'], row['b']] for row in _rows()]).astype(np.uint8)
+
+
+@lru_cache(maxsize=1)
+def void() -> int:
+    """The id of void among the 32."""
+    return next(int(row['index']) for row in _rows() if row['name'] == 'Void')
+
+
+@lru_cache(maxsize=1)
+def _of_color() -> np.ndarray:
+    """(2**24,) uint8: id by packed colour, 254 where no class has it, 255 for void."""
+    table = np.full(1 << 24, _NO_CLASS, np.uint8)
+    table[_packed(palette())] = np.arange(CLASSES)
+    table[_packed(palette()[void()])] = _VOID_LABEL
+    return table
+
+
+@lru_cache(maxsize=1)
+def _folding() -> np.ndarray:
+    """(256,) uint8: class of the 11 by id of the 32; void stays 255."""
+    table = np.full(256, _VOID_LABEL, np.uint8)
+    for row in _rows():
+        if row['name'] != 'Void':
+            table[int(row['index'])] = int(row['segnet11_index'])
+    return table
+
+
+def _packed(colors: np.ndarray) -> np.ndarray:
+    red, green, blue = np.moveaxis(colors.astype(np.uint32), -1, 0)
+    return red << 16 | green << 8 | blue
+
+
+def to_ids(colors: np.ndarray) -> ColorLabels:
+    """Ids of the 32 classes.
+
+    Args:
+        colors: (H, W, 3) uint8 RGB.
+    """
+    packed = _packed(colors)
+    labels = _of_color()[packed]
+    strange = packed[labels == _NO_CLASS]
+    if not strange.size:
+        return ColorLabels(labels, '')
+    found, counts = np.unique(strange, return_counts=True)
+    named = [
+        f'({color >> 16}, {color >> 8 & 255}, {color & 255}) in {count} pixels'
+        for color, count in sorted(zip(found, counts, strict=True), key=lambda pair: -pair[1])
+    ]
+    more = f' and {len(named) - _SHOWN_COLORS} more' if len(named) > _SHOWN_COLORS else ''
+    listed = ', '.join(named[:_SHOWN_COLORS])
+    return ColorLabels(labels, f'colours that are none of CamVid\'s {CLASSES}: {listed}{more}')
+
+
+def fold(labels: np.ndarray) -> np.ndarray:
+    """The 11 classes of the SegNet split.
+
+    Args:
+        labels: (H, W) uint8 ids of the 32, void as 255.
+    """
+    return _folding()[labels]
