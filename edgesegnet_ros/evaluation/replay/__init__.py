@@ -1,0 +1,5 @@
+"""Recorded bags through the production path, and what came of it.
+
+`result.ReplayResult` is what a replay found, `frames.FrameSink` takes its frames one by one, and
+`label_maps` keeps every label map, for a comparison pixel for pixel.
+"""

@@ -1,0 +1,87 @@
+"""A replay's frames, handed on one by one to whoever draws, keeps or films them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from edgesegnet_ros.data.classes import ClassSet
+
+
+class ReplayFrame(NamedTuple):
+    """One frame with everything known of it. The arrays are nobody else's: keep them at will.
+
+    Attributes:
+        index: Of the image in its bag and topic, from 0, frames that gave no labels counted.
+        stamp_ns: Of the image's header.
+        picture: (H, W, 3) uint8 RGB.
+        labels: (H, W) uint8 class ids, 255 for unlabelled; a dropped frame does not come here.
+        truth: (h, w) uint8 class ids, 255 for void, or None.
+        confidence: (H, W) uint8, or None where it was not asked for.
+        pixel_accuracy: Of this frame, 0-1; None without truth.
+        consistency: With the frame before along flow, 0-1; None where unknown.
+        source: The image message as rosbags gives it.
+        camera_info: CameraInfo message of this camera, or None.
+    """
+
+    index: int
+    stamp_ns: int
+    picture: np.ndarray
+    labels: np.ndarray
+    truth: np.ndarray | None = None
+    confidence: np.ndarray | None = None
+    pixel_accuracy: float | None = None
+    consistency: float | None = None
+    source: Any = None
+    camera_info: Any = None
+
+
+class FrameSink(Protocol):
+    """Takes frames in the order of the bag, from one thread, and keeps no more than a few.
+
+    A sink that raises OSError or EdgeSegNetError is left out from there on (`close(False)` is
+    called); the replay goes on and the result says so.
+
+    Attributes:
+        name: Under which its time is in `ReplayResult.costs_s`, such as `pictures` or `video`.
+    """
+
+    name: str
+
+    def on_frame(self, frame: ReplayFrame) -> None:
+        """Take one frame."""
+
+    def close(self, complete: bool) -> None:
+        """The last frame was seen.
+
+        Args:
+            complete: False after an error: what was begun is removed.
+        """
+
+
+def report_sinks(
+    frames_dir: Path, classes: ClassSet, pictures: bool, video: bool, total: int | None
+) -> list[FrameSink]:
+    """What the page's pictures and video are made by; none where the page's code is not there.
+
+    They are of `edgesegnet_ros.evaluation.report.replay_frames`, by the same signature, as
+    `open_sinks`.
+
+    Args:
+        frames_dir: Folder for pictures and video; it exists and is empty.
+        classes: Gives colours and names.
+        pictures: Whether the worst and a sample of the frames are kept.
+        video: Whether the overlay video is made.
+        total: Frames to come, as far as that is known.
+    """
+    if not (pictures or video):
+        return []
+    try:
+        from edgesegnet_ros.evaluation.report import replay_frames
+    except ModuleNotFoundError as error:
+        if not (error.name or '').startswith('edgesegnet_ros.evaluation.report'):
+            raise
+        return []
+    return replay_frames.open_sinks(frames_dir, classes, pictures, video, total)
