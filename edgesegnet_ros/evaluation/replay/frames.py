@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from edgesegnet_ros.data.classes import ClassSet
 
 
-class ReplayFrame(NamedTuple):
+@dataclass(frozen=True)
+class ReplayFrame:
     """One frame with everything known of it. The arrays are nobody else's: keep them at will.
 
     Attributes:

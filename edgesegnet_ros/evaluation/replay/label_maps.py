@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import zipfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -53,7 +53,8 @@ class LabelMapWriter:
             self._partial.unlink(missing_ok=True)
 
 
-class LabelMap(NamedTuple):
+@dataclass(frozen=True)
+class LabelMap:
     """One label map.
 
     Attributes:

@@ -26,8 +26,8 @@ class Times:
         """Count one time."""
         place = int(np.log(max(ms, FINEST_MS) / FINEST_MS) * PER_NATURAL_LOG)
         self._counts[min(place, BINS - 1)] += 1
-        self._total_ms += ms
-        self._max_ms = max(self._max_ms, ms)
+        self._total_ms += float(ms)
+        self._max_ms = max(self._max_ms, float(ms))
 
     def __iadd__(self, other: Times) -> Times:
         """Count all of another's."""
