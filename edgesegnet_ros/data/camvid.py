@@ -145,6 +145,42 @@ def read_labels(path: Path, num_classes: int = _CLASSES) -> np.ndarray:
     return labels
 
 
+def read_pair(pair: LabelledImage, num_classes: int = _CLASSES) -> LabelledPair:
+    """Decode one image and its labels.
+
+    Raises:
+        CamVidError: A file is missing or wrong, or the two differ in size.
+    """
+    if not pair.labels.is_file():
+        raise CamVidError(_missing(pair))
+    image, labels = read_image(pair.image), read_labels(pair.labels, num_classes)
+    if image.shape[:2] != labels.shape:
+        raise CamVidError(f'{pair.labels}: {labels.shape[1]}x{labels.shape[0]}, but its image '
+                          f'is {image.shape[1]}x{image.shape[0]}')  # fmt: skip
+    return image, labels
+
+
+def checked_files(folder: Path, split: str, num_classes: int = _CLASSES) -> list[LabelledImage]:
+    """The files of one split, each decoded once and let go: for what reads them one by one.
+
+    Raises:
+        CamVidError: A folder is missing or some file is wrong; lists every such file.
+    """
+    pairs, wrong = _pairs(folder, split), []
+    for pair in pairs:
+        try:
+            read_pair(pair, num_classes)
+        except CamVidError as error:
+            wrong.append(str(error))
+    _refuse(wrong)
+    return pairs
+
+
+def _refuse(wrong: list[str]) -> None:
+    if wrong:
+        raise CamVidError(f'{len(wrong)} unusable files in the dataset:\n  ' + '\n  '.join(wrong))
+
+
 def read_splits(
     folder: Path, splits: tuple[str, ...], num_classes: int = _CLASSES
 ) -> dict[str, list[LabelledPair]]:
@@ -162,20 +198,11 @@ def read_splits(
     read: dict[str, list[LabelledPair]] = {split: [] for split in splits}
     for split, pairs in files.items():
         for pair in pairs:
-            if not pair.labels.is_file():
-                wrong.append(_missing(pair))
-                continue
             try:
-                image, labels = read_image(pair.image), read_labels(pair.labels, num_classes)
+                read[split].append(read_pair(pair, num_classes))
             except CamVidError as error:
                 wrong.append(str(error))
-                continue
-            if image.shape[:2] != labels.shape:
-                wrong.append(f'{pair.labels}: {labels.shape[1]}x{labels.shape[0]}, but its image '
-                             f'is {image.shape[1]}x{image.shape[0]}')  # fmt: skip
-            read[split].append((image, labels))
-    if wrong:
-        raise CamVidError(f'{len(wrong)} unusable files in the dataset:\n  ' + '\n  '.join(wrong))
+    _refuse(wrong)
     return read
 
 

@@ -30,12 +30,15 @@ class Scores:
         """Scores of no image."""
         return cls(np.zeros((num_classes, num_classes), np.int64))
 
-    def add(self, predicted: np.ndarray, labels: np.ndarray) -> None:
+    def add(self, predicted: np.ndarray, labels: np.ndarray) -> float:
         """Count one image.
 
         Args:
             predicted: (H, W) uint8 class ids; 255 (unlabelled by choice) counts as wrong.
             labels: (H, W) uint8 class ids; 255 (void) is not counted.
+
+        Returns:
+            The pixel accuracy of this image alone, 0-1; nan where all of it is void.
         """
         known = labels != VOID
         truth = torch.from_numpy(labels[known].astype(np.int64))
@@ -45,29 +48,36 @@ class Scores:
         guess[guess >= classes] = classes
         matrix = multiclass_confusion_matrix(guess, truth, num_classes=classes + 1).numpy()
         self.confusion += matrix[:classes, :classes]
-        self._declined += matrix[:classes, classes]
+        self.declined += matrix[:classes, classes]
         self.images += 1
+        return float(np.trace(matrix) / len(truth)) if len(truth) else float('nan')
 
     def __post_init__(self) -> None:
-        self._declined = np.zeros(len(self.confusion), np.int64)
+        self.declined = np.zeros(len(self.confusion), np.int64)
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """(classes,) int64 labelled pixels of each true class, those declined among them."""
+        return self.confusion.sum(1) + self.declined
 
     @property
     def pixel_accuracy(self) -> float:
         """Share of the labelled pixels that are right, 0-1; nan without any."""
-        total = self.confusion.sum() + self._declined.sum()
+        total = self.pixels.sum()
         return float(np.trace(self.confusion) / total) if total else float('nan')
 
     @property
     def iou(self) -> np.ndarray:
         """(classes,) intersection over union, 0-1; nan for a class that never occurs."""
         hits = np.diag(self.confusion).astype(np.float64)
-        union = self.confusion.sum(0) + self.confusion.sum(1) + self._declined - hits
+        union = self.confusion.sum(0) + self.pixels - hits
         return np.divide(hits, union, out=np.full(len(hits), np.nan), where=union > 0)
 
     @property
     def miou(self) -> float:
         """Mean of the classes' IoU that occur, 0-1."""
-        return float(np.nanmean(self.iou)) if self.images else float('nan')
+        iou = self.iou
+        return float(np.nanmean(iou)) if not np.isnan(iou).all() else float('nan')
 
 
 def score(segmenter: Segmenter, pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> Scores:

@@ -6,17 +6,17 @@ A safetensors file holds arrays and text alone, so loading one executes nothing 
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any, Dict, NamedTuple, Tuple, Union
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.network.edgesegnet import EdgeSegNet
 from edgesegnet_ros.network.fold import fold_norms
+from edgesegnet_ros.network.registry import Network, NetworkError, build_network, name_of
+from edgesegnet_ros.network.storage import write_whole
 
 FORMAT = 'edgesegnet_ros/1'
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -37,6 +37,7 @@ class WeightsInfo(NamedTuple):
         mean: Subtracted from red, green and blue in 0-1.
         std: Divides the difference.
         temperature: Divides the logits before a softmax is read as a confidence.
+        network: Key of `registry.NETWORKS`; files without it are EdgeSegNet's.
     """
 
     classes: str
@@ -45,30 +46,45 @@ class WeightsInfo(NamedTuple):
     mean: Tuple[float, float, float] = IMAGENET_MEAN
     std: Tuple[float, float, float] = IMAGENET_STD
     temperature: float = 1.0
+    network: str = 'edgesegnet'
 
 
 def save_weights(
     path: Union[str, Path],
-    model: EdgeSegNet,
+    model: Network,
     info: WeightsInfo,
     dtype: torch.dtype = torch.float16,
 ) -> None:
-    """Write `model` without its training norms, whole or not at all."""
+    """Write `model` without its training norms, whole or not at all.
+
+    Args:
+        path: A .safetensors file; one that is there stays whole until the new one is.
+        model: Any network of the registry, whose name the file gets.
+        info: The rest of what the file says.
+        dtype: Of the stored floats.
+
+    Raises:
+        WeightsError: It could not be written.
+    """
     path = Path(path)
+    plain = fold_norms(model) if isinstance(model, EdgeSegNet) else model
     tensors: Dict[str, torch.Tensor] = {
-        name: (value.to(dtype) if value.is_floating_point() else value).contiguous().cpu()
-        for name, value in fold_norms(model).state_dict().items()
+        name: value.to(dtype) if value.is_floating_point() else value
+        for name, value in plain.state_dict().items()
     }
-    partial = path.with_name(path.name + '.partial')
-    save_file(tensors, str(partial), {'format': FORMAT, 'info': json.dumps(info._asdict())})
-    os.replace(str(partial), str(path))
+    info = info._replace(network=name_of(model))
+    try:
+        write_whole(path, tensors, {'format': FORMAT, 'info': json.dumps(info._asdict())})
+    except OSError as error:
+        raise WeightsError(f'{path}: cannot be written ({error}); what was there is whole; '
+                           'make room or name another folder') from None
 
 
-def load_weights(path: Union[str, Path]) -> Tuple[EdgeSegNet, WeightsInfo]:
+def load_weights(path: Union[str, Path]) -> Tuple[Network, WeightsInfo]:
     """Read a model, in fp32 and evaluation mode.
 
     Raises:
-        WeightsError: The file is missing, truncated, or not of this network.
+        WeightsError: The file is missing, truncated, or not of a network of the registry.
     """
     path = Path(path)
     if not path.is_file():
@@ -90,19 +106,20 @@ def load_weights(path: Union[str, Path]) -> Tuple[EdgeSegNet, WeightsInfo]:
             f'{path}: a safetensors file, but not one of {FORMAT}; use one that '
             '`edgesegnet train` wrote'
         )
+    fields: Dict[str, Any] = {}
     try:
-        fields: Dict[str, Any] = json.loads(metadata['info'])
+        fields.update(json.loads(metadata['info']))
         for name, value in fields.items():
             fields[name] = tuple(value) if isinstance(value, list) else value
         info = WeightsInfo(**fields)
-        model = EdgeSegNet(info.num_classes)
+        model = build_network(info.network, info.num_classes)
         model.load_state_dict({
             name: value.float() if value.is_floating_point() else value
             for name, value in tensors.items()
         })  # fmt: skip
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError, NetworkError) as error:
         raise WeightsError(
-            f'{path}: does not fit EdgeSegNet ({str(error).splitlines()[0]}); use a file that '
-            '`edgesegnet train` wrote'
+            f'{path}: does not fit {fields.get("network", "EdgeSegNet")} '
+            f'({str(error).splitlines()[0]}); use a file that `edgesegnet train` wrote'
         ) from None
     return model.eval(), info
