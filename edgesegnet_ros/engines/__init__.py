@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -10,6 +12,7 @@ import numpy as np
 from edgesegnet_ros import shipped
 from edgesegnet_ros.data.classes import ClassSet, load_classes
 from edgesegnet_ros.engines.base import Engine, EngineError, EngineRequest
+from edgesegnet_ros.engines.registry import back_end
 from edgesegnet_ros.network import STRIDE
 
 if TYPE_CHECKING:
@@ -34,6 +37,7 @@ def open_engine(request: EngineRequest) -> LoadedModel:
     """
     # Launch files import this package's constants; they need no torch.
     from edgesegnet_ros.engines.pytorch import TorchEngine
+    from edgesegnet_ros.engines.recipe import Recipe, file_sha256, threads_of
     from edgesegnet_ros.network.weights import load_weights
 
     if any(size < STRIDE or size % STRIDE for size in request.input_size):
@@ -53,11 +57,22 @@ def open_engine(request: EngineRequest) -> LoadedModel:
     if classes.name != weights.classes:
         _log.warning('%s was trained for the classes %s; the names of %s are shown instead',
                      path, weights.classes, classes.name)  # fmt: skip
-    if request.engine not in ('auto', 'torch'):
-        raise EngineError(
-            f'engine {request.engine!r} is not in this version: set engine to auto or torch'
-        )
-    engine = TorchEngine(model, weights, request, classes.ignored)
+    recipe = Recipe(
+        model, weights, classes, file_sha256(path),
+        'fp32' if request.precision == 'auto' else request.precision,
+        request.input_size, request.device, threads_of(request.num_threads), list,
+    )  # fmt: skip
+    if request.engine in ('auto', 'torch'):
+        engine: Engine = TorchEngine(model, weights, request, classes.ignored)
+    else:
+        chosen = back_end(request.engine)
+        why_not = chosen.why_not(request.device)
+        if why_not:
+            raise EngineError(why_not)
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, 'engine' + chosen.suffix)
+            chosen.build(recipe, file)
+            engine = chosen.load(recipe, file)
     _warm_up(engine)
     return LoadedModel(engine, classes, weights)
 

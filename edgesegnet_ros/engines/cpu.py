@@ -10,6 +10,11 @@ from typing import FrozenSet
 _CPUINFO = Path('/proc/cpuinfo')
 _BF16_FLAGS = {'avx512_bf16', 'amx_bf16', 'bf16'}
 _FP16_FLAGS = {'avx512_fp16', 'amx_fp16'}
+_ENGINE_FLAGS = {
+    'sse4_2', 'avx', 'avx2', 'fma', 'avx512f', 'avx512_vnni', 'avx_vnni', 'amx_int8', 'asimd',
+    'asimddp', 'sve', 'i8mm',
+} | _BF16_FLAGS | _FP16_FLAGS  # fmt: skip
+"""Instruction sets that decide which machine code an engine is made of."""
 
 
 def flags(cpuinfo: Path = _CPUINFO) -> FrozenSet[str]:
@@ -44,6 +49,11 @@ def name(cpuinfo: Path = _CPUINFO) -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+def target(cpuinfo: Path = _CPUINFO) -> str:
+    """What an engine for this CPU is tied to: its name and the instruction sets that matter."""
+    return f'{name(cpuinfo)} ({" ".join(sorted(flags(cpuinfo) & _ENGINE_FLAGS))})'
 
 
 def cores() -> int:

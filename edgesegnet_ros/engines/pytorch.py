@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Optional, Tuple
 
 import numpy as np
 import torch
 
 from edgesegnet_ros.engines import cpu
-from edgesegnet_ros.engines.base import Engine, EngineDescription, EngineError, EngineRequest
+from edgesegnet_ros.engines.base import (
+    BackEnd,
+    Engine,
+    EngineDescription,
+    EngineError,
+    EngineRequest,
+)
+from edgesegnet_ros.engines.recipe import NEVER, Recipe, threads_of
 from edgesegnet_ros.network.edgesegnet import HEAD_STRIDE, EdgeSegNet, upsample
 from edgesegnet_ros.network.fold import EdgeSegNetInference
 from edgesegnet_ros.network.weights import WeightsInfo
 
 _DTYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
-_NEVER = -1e4
-"""A logit that no other is below, in half precision too."""
 
 
 def choose_device(wanted: str) -> torch.device:
@@ -89,15 +95,15 @@ class TorchEngine(Engine):
         ignored: Tuple[int, ...] = (),
     ) -> None:
         self.device = choose_device(request.device)
-        self.precision, self._reason = choose_precision(request.precision, self.device)
+        self.precision, self.reason = choose_precision(request.precision, self.device)
         height, width = self.input_size = request.input_size
         self.num_classes = info.num_classes
-        self._threads = request.num_threads or cpu.cores()
+        self._threads = threads_of(request.num_threads)
         if self.device.type == 'cpu' and torch.get_num_threads() != self._threads:
             torch.set_num_threads(self._threads)
         network = EdgeSegNetInference(model)
         with torch.no_grad():
-            network.refine4.project.bias[list(ignored)] = _NEVER
+            network.refine4.project.bias[list(ignored)] = NEVER
         dtype = _DTYPES[self.precision]
         self._network = network.to(self.device, dtype, memory_format=torch.channels_last)
         self._temperature = float(info.temperature)
@@ -140,7 +146,7 @@ class TorchEngine(Engine):
         device = cpu.name() if on_cpu else torch.cuda.get_device_name(self.device)
         threads = self._threads if on_cpu else 0
         return EngineDescription(
-            'torch', self.precision, device, torch.__version__, threads, self._reason
+            'torch', self.precision, device, torch.__version__, threads, self.reason
         )
 
     def close(self) -> None:
@@ -148,3 +154,45 @@ class TorchEngine(Engine):
         del self._network, self._pixels, self._input
         if self.device.type == 'cuda':
             torch.cuda.empty_cache()
+
+
+class TorchBackEnd(BackEnd):
+    """Needs no engine file; its half precisions are proved like any other engine."""
+
+    name = 'torch'
+
+    def why_not(self, device: str) -> Optional[str]:
+        """See `BackEnd.why_not`."""
+        try:
+            choose_device(device)
+        except EngineError as error:
+            return str(error)
+        return None
+
+    def precisions(self, device: str) -> Tuple[str, ...]:
+        """See `BackEnd.precisions`."""
+        fastest, _ = choose_precision('auto', choose_device(device))
+        return tuple(dict.fromkeys((fastest, 'fp32')))
+
+    def version(self) -> str:
+        """See `BackEnd.version`."""
+        return str(torch.__version__)
+
+    def target(self, device: str) -> str:
+        """See `BackEnd.target`."""
+        found = choose_device(device)
+        if found.type == 'cpu':
+            return cpu.target()
+        major, minor = torch.cuda.get_device_capability(found)
+        return f'{torch.cuda.get_device_name(found)} (compute capability {major}.{minor})'
+
+    def load(self, recipe: Recipe, path: Path) -> Engine:
+        """See `BackEnd.load`."""
+        request = EngineRequest(
+            precision=recipe.precision, device=recipe.device, num_threads=recipe.threads,
+            input_size=recipe.input_size,
+        )  # fmt: skip
+        return TorchEngine(recipe.model, recipe.info, request, recipe.classes.ignored)
+
+
+BACK_END = TorchBackEnd()

@@ -88,7 +88,8 @@ def declare_groups(node: Node, names: List[str]) -> None:
 
 def engine_request(node: Node) -> EngineRequest:
     """What the parameters ask of the engine."""
-    fields = {name: node.get_parameter(name).value for name in EngineRequest._fields}
+    fields = {name: node.get_parameter(name).value for name in EngineRequest._fields
+              if name in BY_NAME}  # fmt: skip
     fields['input_size'] = tuple(fields['input_size'])
     return EngineRequest(**fields)
 

@@ -1,0 +1,160 @@
+"""OpenVINO, on the CPU: fp32, and int8 quantised by NNCF."""
+
+from __future__ import annotations
+
+import importlib.util
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
+
+import numpy as np
+
+from edgesegnet_ros.engines import cpu
+from edgesegnet_ros.engines.base import BackEnd, Engine, EngineDescription, EngineError
+from edgesegnet_ros.engines.recipe import Recipe
+
+if TYPE_CHECKING:
+    import openvino
+
+_INSTALL = "pip install 'edgesegnet_ros[openvino]'"
+
+
+class OpenVinoEngine(Engine):
+    """A compiled graph on buffers of its own.
+
+    Args:
+        compiled: Of `openvino_graph.label_graph`, quantised or not.
+        confidence: Of `openvino_graph.confidence_graph`.
+        recipe: What they were built from.
+    """
+
+    def __init__(
+        self,
+        compiled: openvino.CompiledModel,
+        confidence: openvino.CompiledModel,
+        recipe: Recipe,
+    ) -> None:
+        import openvino
+
+        self.input_size = recipe.input_size
+        self.num_classes = recipe.info.num_classes
+        self._precision, self._threads = recipe.precision, recipe.threads
+        height, width = recipe.input_size
+        self._picture = np.zeros((1, height, width, 3), np.uint8)
+        self._labels = np.zeros((1, height, width), np.uint8)
+        self._confidence = np.zeros((1, height, width), np.uint8)
+        logits = np.zeros((1, self.num_classes, height // 4, width // 4), np.float32)
+
+        # Tensors over NumPy's memory: nothing of a frame's size is made for a frame. A
+        # request does not keep that memory alive.
+        self._kept: List[object] = [logits]
+
+        def share(array: np.ndarray) -> openvino.Tensor:
+            self._kept.append(openvino.Tensor(array, shared_memory=True))
+            return self._kept[-1]
+
+        self._request = compiled.create_infer_request()
+        self._request.set_input_tensor(share(self._picture))
+        self._request.set_output_tensor(0, share(self._labels))
+        self._request.set_output_tensor(1, share(logits))
+        self._second = confidence.create_infer_request()
+        self._second.set_input_tensor(share(logits))
+        self._second.set_output_tensor(share(self._confidence))
+
+    def infer(
+        self, image: np.ndarray, labels: np.ndarray, confidence: Optional[np.ndarray] = None
+    ) -> None:
+        """See `Engine.infer`."""
+        np.copyto(self._picture[0], image)
+        try:
+            # `infer` would copy the outputs into new arrays.
+            self._request.start_async()
+            self._request.wait()
+            if confidence is not None:
+                self._second.start_async()
+                self._second.wait()
+        except RuntimeError as error:
+            reason = str(error).splitlines()[0]
+            raise EngineError(f'the openvino engine failed: {reason}') from error
+        np.copyto(labels, self._labels[0])
+        if confidence is not None:
+            np.copyto(confidence, self._confidence[0])
+
+    def describe(self) -> EngineDescription:
+        """See `Engine.describe`."""
+        return EngineDescription(
+            'openvino', self._precision, cpu.name(), BACK_END.version(), self._threads,
+            self.reason,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """See `Engine.close`."""
+        del self._request, self._second
+
+
+class OpenVinoBackEnd(BackEnd):
+    """Engine files are models that OpenVINO's CPU plugin compiled and exported."""
+
+    name = 'openvino'
+    suffix = '.blob'
+
+    def why_not(self, device: str) -> Optional[str]:
+        """See `BackEnd.why_not`."""
+        if device not in ('auto', 'cpu'):
+            return f'the openvino engine runs on the CPU, not on {device}: set device to cpu'
+        if importlib.util.find_spec('openvino') is None:
+            return f'openvino is not installed: {_INSTALL}'
+        return None
+
+    def precisions(self, device: str) -> Tuple[str, ...]:
+        """See `BackEnd.precisions`."""
+        return ('int8', 'fp32')
+
+    def version(self) -> str:
+        """See `BackEnd.version`."""
+        return version('openvino')
+
+    def target(self, device: str) -> str:
+        """See `BackEnd.target`."""
+        return cpu.target()
+
+    def build(self, recipe: Recipe, path: Path) -> None:
+        """See `BackEnd.build`."""
+        from edgesegnet_ros.engines.openvino_graph import label_graph
+
+        compiled = self._core().compile_model(
+            label_graph(recipe), 'CPU', self._settings(recipe)
+        )
+        exported = compiled.export_model()
+        # A BytesIO from some version on.
+        path.write_bytes(getattr(exported, 'getvalue', lambda: exported)())
+
+    def load(self, recipe: Recipe, path: Path) -> Engine:
+        """See `BackEnd.load`."""
+        from edgesegnet_ros.engines.openvino_graph import confidence_graph
+
+        core, settings = self._core(), self._settings(recipe)
+        try:
+            compiled = core.import_model(path.read_bytes(), 'CPU', settings)
+            confidence = core.compile_model(confidence_graph(recipe), 'CPU', settings)
+        except RuntimeError as error:
+            reason = str(error).splitlines()[0]
+            raise EngineError(f'{path}: openvino cannot load it ({reason})') from None
+        return OpenVinoEngine(compiled, confidence, recipe)
+
+    @staticmethod
+    def _core() -> openvino.Core:
+        import openvino
+
+        return openvino.Core()
+
+    @staticmethod
+    def _settings(recipe: Recipe) -> Dict[str, object]:
+        return {
+            'PERFORMANCE_HINT': 'LATENCY',
+            'INFERENCE_NUM_THREADS': recipe.threads,
+            'INFERENCE_PRECISION_HINT': 'f32',
+        }
+
+
+BACK_END = OpenVinoBackEnd()
