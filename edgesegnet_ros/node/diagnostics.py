@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, NamedTuple, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
@@ -24,6 +24,9 @@ class NodeHealth(NamedTuple):
         failure: Why the engine was given up, or None.
         image_topic: Resolved name of the input.
         image_publishers: How many offer it.
+        matched_publishers: How many of them the subscription takes images from; fewer than offer
+            it where a QoS does not fit. None where rclpy cannot tell (Humble) or while inactive.
+        subscribed: Outputs that somebody subscribes to.
         new_bad: Bad images since the last report.
         active_for_s: Seconds since activation, or None.
         fallback: Why another engine than the wanted one runs, or None.
@@ -35,6 +38,8 @@ class NodeHealth(NamedTuple):
     failure: Optional[str]
     image_topic: str
     image_publishers: int
+    matched_publishers: Optional[int]
+    subscribed: List[str]
     new_bad: int
     active_for_s: Optional[float]
     fallback: Optional[str] = None
@@ -49,7 +54,7 @@ def verdict(health: NodeHealth, statistics: FrameStatistics) -> Tuple[bytes, str
     silent = statistics.silent_for_s()
     silent = health.active_for_s if silent is None else min(silent, health.active_for_s)
     if silent > SILENT_AFTER_S:
-        return DiagnosticStatus.WARN, f'no image on {health.image_topic} for {silent:.0f} s'
+        return DiagnosticStatus.WARN, silence(health, silent)
     if health.new_bad:
         return DiagnosticStatus.WARN, f'{health.new_bad} unusable images since the last report'
     if health.fallback is not None:
@@ -58,6 +63,18 @@ def verdict(health: NodeHealth, statistics: FrameStatistics) -> Tuple[bytes, str
     if rates['out'] == 0.0 and statistics.counts['unseen']:
         return DiagnosticStatus.OK, 'idle: nobody subscribes to an output (lazy)'
     return DiagnosticStatus.OK, f'segmenting at {rates["out"]:.1f} Hz'
+
+
+def silence(health: NodeHealth, silent_s: float) -> str:
+    """That no image comes, and the reason as far as the graph shows it."""
+    offered, matched = health.image_publishers, health.matched_publishers
+    if not offered:
+        why = 'nobody publishes it'
+    elif matched == 0:
+        why = f'publishers: {offered}, none with a QoS that fits the subscription'
+    else:
+        why = f'publishers: {offered}'
+    return f'no image on {health.image_topic} for {silent_s:.0f} s ({why})'
 
 
 def report(name: str, health: NodeHealth, statistics: FrameStatistics) -> DiagnosticArray:
@@ -76,7 +93,10 @@ def report(name: str, health: NodeHealth, statistics: FrameStatistics) -> Diagno
         'model': health.model,
         'image_topic': health.image_topic,
         'image_publishers': str(health.image_publishers),
+        'outputs_subscribed': ', '.join(health.subscribed),
     }
+    if health.matched_publishers is not None:
+        values['image_publishers_matched'] = str(health.matched_publishers)
     if health.engine is not None:
         status.hardware_id = health.engine.device
         values['engine'] = health.engine.engine

@@ -26,7 +26,7 @@ from edgesegnet_ros.engines.segmenter import Segmenter
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.node import parameters
 from edgesegnet_ros.node.camera_info import sibling
-from edgesegnet_ros.node.diagnostics import SILENT_AFTER_S, NodeHealth, report
+from edgesegnet_ros.node.diagnostics import SILENT_AFTER_S, NodeHealth, report, silence
 from edgesegnet_ros.node.frame_statistics import FrameStatistics
 from edgesegnet_ros.node.images import ImageMessageError
 from edgesegnet_ros.node.outputs import Outputs
@@ -347,6 +347,7 @@ class SegmentationNode(LifecycleNode):
         health = NodeHealth(
             state, self.get_parameter('model').value, self._description, self._failure,
             self._image_topic, self.count_publishers(self._image_topic),
+            self._matched_publishers(), self._outputs.wanted() if self._outputs else [],
             bad - self._reported_bad, active_for, self._fallback,
         )  # fmt: skip
         self._reported_bad = bad
@@ -359,12 +360,13 @@ class SegmentationNode(LifecycleNode):
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
 
+    def _matched_publishers(self) -> Optional[int]:
+        count = getattr(self._inputs[0], 'get_publisher_count', None) if self._inputs else None
+        return count() if count is not None else None
+
     def _warn_silence(self, silent_s: float, health: NodeHealth) -> None:
         self._silent = True
-        self.get_logger().warning(
-            f'no image on {health.image_topic} for {silent_s:.0f} s '
-            f'({health.image_publishers} publishers)'
-        )
+        self.get_logger().warning(silence(health, silent_s))
 
 
 def main(arguments: Optional[List[str]] = None) -> int:

@@ -184,19 +184,34 @@ class Client:
         if matched:
             name = subscription.topic_name
             self.wait(lambda: self.node.count_publishers(name), f'a publisher of {name}')
+            self._wait_until_served(topic)
         return subscription
+
+    def _wait_until_served(self, topic: str) -> None:
+        """Each side of DDS matches in its own time; what comes in between is lost."""
+        room, _, output = topic.partition('/')
+        if room == 'segmentation' and output != 'label_info':
+            self.diagnostics(
+                lambda v: output in v['outputs_subscribed'].split(', '), f'{topic} is served'
+            )
 
     def publisher(self, type_, topic: str, qos: QoSProfile = RELIABLE, matched: bool = True):
         publisher = self.node.create_publisher(type_, topic, qos)
         if matched:
             self.wait(publisher.get_subscription_count, f'the node to subscribe to {topic}')
-            # The node's side matches a moment later, and best effort loses what comes before.
             if type_ is not CameraInfo:
-                here = str(self.node.count_publishers(publisher.topic_name))
-                self.diagnostics(
-                    lambda v: v.get('image_publishers') == here, 'the camera is seen'
-                )
+                self.wait_until_heard(publisher)
         return publisher
+
+    def wait_until_heard(self, camera) -> None:
+        """Wait until the node takes images of every camera there is."""
+        self.wait(camera.get_subscription_count, f'the node to subscribe to {camera.topic_name}')
+
+        def heard(values: dict[str, str]) -> bool:
+            matched = values.get('image_publishers_matched', values['image_publishers'])
+            return int(matched) == self.node.count_publishers(camera.topic_name)
+
+        self.diagnostics(heard, 'the camera is heard')
 
     def messages(self, topic: str, count: int = 1) -> list:
         """At least so many messages of a subscribed topic."""

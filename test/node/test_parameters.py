@@ -96,7 +96,7 @@ def test_groups_change_while_it_runs(launch):
     # What was set stays over a deactivation.
     assert client.change_state(DEACTIVATE) and client.change_state(ACTIVATE)
     camera.publish(image_message(NOISE, stamp=2))
-    client.wait(lambda: camera.get_subscription_count(), 'the node to subscribe again')
+    client.wait_until_heard(camera)
     camera.publish(image_message(NOISE, stamp=3))
     client.messages('segmentation/masks/soft', 2)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from edgesegnet_ros.msg import ClassMasks
 from harness import ACTIVATE, CONFIGURE, LATCHED, image_message, pixels_of
-from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from vision_msgs.msg import LabelInfo
 
@@ -176,6 +176,17 @@ def test_qos_overrides_win(launch, tmp_path):
     assert into.reliability == ReliabilityPolicy.RELIABLE
     # camera_info is the sibling of the resolved image.
     client.wait(lambda: client.node.count_subscribers('/cam/camera_info'), 'its camera_info')
+    # A camera that does not fit the override is the usual reason for silence: it is said.
+    camera = client.node.create_publisher(
+        Image, '/cam/image', QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+    )
+    said = client.diagnostics(
+        lambda v: v['image_publishers'] == '1' and v['level'] == b'\x01', 'silence'
+    )
+    if 'image_publishers_matched' in said:
+        assert said['image_publishers_matched'] == '0'
+        assert 'none with a QoS that fits' in said['message']
+    assert not camera.get_subscription_count()
 
 
 def test_compressed_images_follow_the_images_remap(launch, street_frame, reference):
