@@ -218,7 +218,7 @@ class CameraSource(Source):
 
 
 class BagSource(Source):
-    """A ROS 2 bag, MCAP or SQLite: one image topic, and ground truth where it has any."""
+    """A bag, MCAP, SQLite or ROS 1: one image topic, and ground truth where it has any."""
 
     def __init__(self, path: Path, topic: Optional[str], labels_topic: Optional[str]) -> None:
         from edgesegnet_ros.data.bag import BagFrames
@@ -270,7 +270,6 @@ def open_source(
             'bag (.mcap, .db3 or its folder) or camera:0'
         )
     suffix = path.suffix.lower()
-    # A bag of ROS 1 is a bag, too: that room says what to do with it.
     if suffix in (*BAG_SUFFIXES, '.bag') or (path / 'metadata.yaml').is_file():
         return BagSource(path, topic, labels_topic)
     if path.is_dir():

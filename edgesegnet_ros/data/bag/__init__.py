@@ -1,6 +1,8 @@
-"""ROS 2 bags, MCAP and SQLite, written and read without a ROS installation."""
+"""Bags, MCAP, SQLite and (to read) ROS 1, without a ROS installation."""
 
+from .cameras import Camera, Cameras, find_cameras
 from .errors import BagError
+from .opening import BagProblem
 from .reading import BagFrame, BagFrames, read_frames
 from .writing import BagWriter, ImageFrame, write_image_bag, write_street_bag
 
@@ -8,8 +10,12 @@ __all__ = [
     'BagError',
     'BagFrame',
     'BagFrames',
+    'BagProblem',
     'BagWriter',
+    'Camera',
+    'Cameras',
     'ImageFrame',
+    'find_cameras',
     'read_frames',
     'write_image_bag',
     'write_street_bag',

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Iterator, NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 
 from .errors import BagError
+from .opening import BagFile, BagProblem, OnProblem, payload, reason_of
 
 IMAGE, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
@@ -34,6 +35,7 @@ class BagFrame(NamedTuple):
         image: (H, W, 3) uint8 RGB.
         labels: (h, w) uint8 class ids of the same stamp, or None.
         message: The message itself, as rosbags gives it.
+        number: Of the image in its topic, from 0; unusable ones are counted, too.
     """
 
     stamp_ns: int
@@ -42,20 +44,23 @@ class BagFrame(NamedTuple):
     image: np.ndarray
     labels: np.ndarray | None
     message: Any
+    number: int = 0
 
 
 class BagFrames:
-    """The image frames of one ROS 2 bag; each iteration starts from the beginning.
+    """The image frames of one bag; each iteration starts from the beginning.
 
     Labels are matched by stamp and may lie up to `PATIENCE` images away. Nothing more is held
     in memory.
 
     Args:
-        path: Folder of a bag, or a single .mcap or .db3 file.
+        path: Folder of a bag, or a single .mcap, .db3 or (ROS 1) .bag file.
         image_topic: A topic of sensor_msgs/Image or CompressedImage; where not given, the first
             one that does not look like labels.
         label_topic: A topic of sensor_msgs/Image, mono8; where not given, the first whose name
             says label, ground_truth, annot or mask. An empty string for none.
+        on_problem: Called for what is wrong with the bag or a message of it, which is then gone
+            on without. Where not given, that is an error.
 
     Attributes:
         image_topic: The topic that is read.
@@ -72,14 +77,18 @@ class BagFrames:
         path: str | Path,
         image_topic: str | None = None,
         label_topic: str | None = None,
+        on_problem: OnProblem | None = None,
     ) -> None:
-        self.path = Path(path).expanduser()
-        _refuse_what_is_no_bag(self.path)
-        with self._opened() as reader:
+        self._on_problem = on_problem
+        self._file = BagFile(path, on_problem)
+        self.path = self._file.path
+        with self._file.opened() as reader:
             topics = {c.topic: c for c in reader.connections}
             self.image_topic = self._choose_image(topics, image_topic)
             self.label_topic = self._choose_labels(topics, label_topic)
-            self.total = topics[self.image_topic].msgcount
+            self.total = sum(
+                c.msgcount for c in reader.connections if c.topic == self.image_topic
+            )
             base = self.image_topic
             if topics[base].msgtype == COMPRESSED and base.endswith('/compressed'):
                 base = base[: -len('/compressed')]
@@ -87,30 +96,8 @@ class BagFrames:
             self.camera_info = None
             if info is not None and info.msgtype == CAMERA_INFO:
                 for connection, _, data in reader.messages(connections=[info]):
-                    self.camera_info = reader.deserialize(data, connection.msgtype)
+                    self.camera_info = reader.deserialize(payload(data), connection.msgtype)
                     break
-
-    @contextmanager
-    def _opened(self) -> Iterator[Any]:
-        """The bag as rosbags reads it, with its many errors turned into one sentence."""
-        from rosbags.highlevel import AnyReader
-        from rosbags.typesys import Stores, get_typestore
-
-        try:
-            # Humble's types stand in where a bag, such as an old SQLite one, has none of its own.
-            types = get_typestore(Stores.ROS2_HUMBLE)
-            with AnyReader([self.path], default_typestore=types) as reader:
-                yield reader
-        except (BagError, GeneratorExit):
-            raise
-        except PermissionError as error:
-            raise BagError(f'{self.path}: no permission to read it') from error
-        except Exception as error:  # rosbags lets struct, sqlite3, zstd and lz4 errors through
-            reason = str(error).rstrip('.') or type(error).__name__
-            raise BagError(
-                f'{self.path}: truncated, damaged or not a ROS 2 bag ({reason}). If its recording '
-                'was cut off, `ros2 bag reindex` (SQLite) or `mcap recover` may mend it'
-            ) from error
 
     def _choose_image(self, topics: dict, wanted: str | None) -> str:
         listing = ', '.join(f'{name} ({c.msgtype})' for name, c in sorted(topics.items()))
@@ -121,7 +108,7 @@ class BagFrames:
                     f'{self.path}: has no image topic {wanted}; it has {listing or "no topics"}'
                 )
             return wanted
-        candidates = [name for name in images if not _names_labels(name) and OUTPUTS not in name]
+        candidates = [name for name in images if not names_labels(name) and OUTPUTS not in name]
         if not candidates:
             raise BagError(
                 f'{self.path}: has no topic of {IMAGE} or {COMPRESSED}; it has '
@@ -147,7 +134,7 @@ class BagFrames:
             return wanted
         return next(
             (name for name in images
-             if _names_labels(name) and OUTPUTS not in name and name != self.image_topic), None
+             if names_labels(name) and OUTPUTS not in name and name != self.image_topic), None
         )  # fmt: skip
 
     def __len__(self) -> int:
@@ -160,33 +147,87 @@ class BagFrames:
         Raises:
             BagError: The bag is damaged, or an image or a label in it.
         """
-        wanted = {self.image_topic, self.label_topic}
         waiting: OrderedDict[int, BagFrame] = OrderedDict()
         labels: OrderedDict[int, np.ndarray] = OrderedDict()
-        with self._opened() as reader:
+        for item in self._decoded():
+            if isinstance(item, BagFrame):
+                if item.stamp_ns in waiting:  # two images of one stamp: the first goes as it is
+                    yield waiting.pop(item.stamp_ns)
+                waiting[item.stamp_ns] = item
+            else:
+                labels[item[0]] = item[1]
+                if len(labels) > PATIENCE:
+                    labels.popitem(last=False)
+            while waiting:
+                first = next(iter(waiting))
+                late = self.label_topic is None or len(waiting) > PATIENCE
+                if first not in labels and not late:
+                    break
+                yield waiting.pop(first)._replace(labels=labels.pop(first, None))
+        for stamp_ns, frame in waiting.items():
+            yield frame._replace(labels=labels.pop(stamp_ns, None))
+
+    def close(self) -> None:
+        """Remove what a damaged bag was copied to."""
+        self._file.close()
+
+    def _decoded(self) -> Iterator[BagFrame | tuple[int, np.ndarray]]:
+        """Images, and stamps with labels, in the order of the recording."""
+        number = -1
+        for topic, read in self._messages():
+            is_label = topic == self.label_topic
+            number += not is_label
+            try:
+                message, stamp_ns = read()
+                if is_label:
+                    yield stamp_ns, self._labels(message, stamp_ns)
+                else:
+                    yield self._frame(message, stamp_ns)._replace(number=number)
+            except BagError as error:
+                if self._on_problem is None:
+                    raise
+                kind = 'bad_labels' if is_label else 'bad_image'
+                where = f'{self.path}: {topic}, message {number}'
+                self._on_problem(BagProblem(kind, where, f'left out: {error}', int(not is_label)))
+
+    def _messages(self) -> Iterator[tuple[str, Callable[[], tuple[Any, int]]]]:
+        """Topic of each message, and what reads it: message and stamp in ns."""
+        wanted = {self.image_topic, self.label_topic}
+        with self._file.opened() as reader:
             connections = [c for c in reader.connections if c.topic in wanted]
             if not connections:
                 return
-            for connection, recorded_ns, data in reader.messages(connections=connections):
-                message = reader.deserialize(data, connection.msgtype)
-                stamp_ns = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
-                stamp_ns = stamp_ns or recorded_ns
-                if connection.topic == self.label_topic:
-                    labels[stamp_ns] = self._labels(message, stamp_ns)
-                    if len(labels) > PATIENCE:
-                        labels.popitem(last=False)
-                else:
-                    if stamp_ns in waiting:  # two images of one stamp: the first goes as it is
-                        yield waiting.pop(stamp_ns)
-                    waiting[stamp_ns] = self._frame(message, stamp_ns)
-                while waiting:
-                    first = next(iter(waiting))
-                    late = self.label_topic is None or len(waiting) > PATIENCE
-                    if first not in labels and not late:
-                        break
-                    yield waiting.pop(first)._replace(labels=labels.pop(first, None))
-            for stamp_ns, frame in waiting.items():
-                yield frame._replace(labels=labels.pop(stamp_ns, None))
+            messages = reader.messages(connections=connections)
+            while True:
+                try:
+                    found = next(messages, None)
+                except Exception as error:  # whatever rosbags lets through
+                    if self._on_problem is None:
+                        raise
+                    self._on_problem(BagProblem(
+                        'truncated', str(self.path),
+                        f'damaged: reading stops before its end ({reason_of(error)})',
+                    ))  # fmt: skip
+                    return
+                if found is None:
+                    return
+                yield found[0].topic, self._reading(reader, *found)
+
+    def _reading(
+        self, reader: Any, connection: Any, recorded_ns: int, data: bytes
+    ) -> Callable[[], tuple[Any, int]]:
+        def read() -> tuple[Any, int]:
+            try:
+                message = reader.deserialize(payload(data), connection.msgtype)
+            except Exception as error:  # a damaged message has many ways to fail
+                raise BagError(
+                    f'{self.path}: {connection.topic}, recorded at {recorded_ns} ns: damaged '
+                    f'({reason_of(error)})'
+                ) from error
+            stamp_ns = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+            return message, stamp_ns or recorded_ns
+
+        return read
 
     def _frame(self, message: Any, stamp_ns: int) -> BagFrame:
         compressed = hasattr(message, 'format')
@@ -249,26 +290,6 @@ def read_frames(
     return iter(BagFrames(path, image_topic, label_topic))
 
 
-def _names_labels(topic: str) -> bool:
+def names_labels(topic: str) -> bool:
+    """Whether a topic's name says that it holds ground truth."""
     return any(word in topic.lower() for word in LABEL_WORDS)
-
-
-def _refuse_what_is_no_bag(path: Path) -> None:
-    if not path.exists():
-        raise BagError(f'{path}: no such file or folder')
-    if path.suffix == '.bag':
-        raise BagError(
-            f'{path}: a bag of ROS 1; convert it first: rosbags-convert --src {path} --dst FOLDER'
-        )
-    if path.is_dir() and not (path / 'metadata.yaml').is_file():
-        files = sorted(file.name for file in path.iterdir() if file.suffix in ('.mcap', '.db3'))
-        hint = (
-            f'; name the file itself: {", ".join(files)}' if files
-            else '; a ROS 2 bag is a folder with metadata.yaml, or an .mcap or .db3 file'
-        )  # fmt: skip
-        raise BagError(f'{path}: not a ROS 2 bag, it has no metadata.yaml{hint}')
-    if path.is_file() and path.suffix not in ('.mcap', '.db3'):
-        raise BagError(
-            f'{path}: not a ROS 2 bag, which is a folder with metadata.yaml, or an .mcap or .db3 '
-            'file'
-        )

@@ -146,5 +146,8 @@ class Tallies:
     @classmethod
     def from_json(cls, text: dict[str, Any]) -> Tallies:
         """What `to_json` gave."""
-        return cls(**{name: np.array(value, np.int64) if isinstance(value, list) else value
-                      for name, value in text.items()})  # fmt: skip
+        values: dict[str, Any] = {
+            name: np.array(value, np.int64) if isinstance(value, list) else value
+            for name, value in text.items()
+        }
+        return cls(**values)

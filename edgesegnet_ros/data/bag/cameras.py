@@ -1,0 +1,150 @@
+"""Which topics of a bag are cameras, found by type, and which labels belong to each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .errors import BagError
+from .opening import BagFile, OnProblem, payload
+from .reading import COMPRESSED, IMAGE, OUTPUTS, names_labels
+
+_DEPTHS = ('16UC1', '32FC1', 'mono16')
+_TRANSPORT = '/compressed'
+
+
+class Camera(NamedTuple):
+    """One camera of a bag.
+
+    Attributes:
+        image_topic: Of sensor_msgs/Image or CompressedImage.
+        label_topic: Of its ground truth, mono8; an empty string for none.
+    """
+
+    image_topic: str
+    label_topic: str
+
+
+class Cameras(NamedTuple):
+    """What `find_cameras` found.
+
+    Attributes:
+        cameras: In the order of their topics' names.
+        notes: Sentences about image topics that were left out, and why.
+    """
+
+    cameras: list[Camera]
+    notes: list[str]
+
+
+def find_cameras(
+    path: str | Path,
+    topics: Sequence[str] = (),
+    labels: str | None = None,
+    on_problem: OnProblem | None = None,
+) -> Cameras:
+    """Find the cameras of a bag.
+
+    Args:
+        path: Of the bag.
+        topics: Those that are wanted; all that look like cameras where none is named.
+        labels: Topic of the ground truth, for a single camera; found by name and namespace where
+            not given; an empty string for none.
+        on_problem: See BagFile.
+
+    Raises:
+        BagError: Not a bag, or without such topics.
+    """
+    file = BagFile(path, on_problem)
+    try:
+        with file.opened() as reader:
+            types = {c.topic: c.msgtype for c in reader.connections}
+            found = _wanted(file.path, types, topics) if topics else _all(reader, file.path, types)
+    finally:
+        file.close()
+    truths = sorted(
+        name for name, kind in types.items()
+        if kind == IMAGE and names_labels(name) and OUTPUTS not in name
+    )  # fmt: skip
+    if labels:
+        if types.get(labels) != IMAGE:
+            images = sorted(name for name, kind in types.items() if kind == IMAGE)
+            raise BagError(
+                f'{file.path}: has no topic of labels {labels}; its topics of {IMAGE} are '
+                f'{", ".join(images) or "none"}'
+            )
+        if len(found.cameras) > 1:
+            raise BagError(
+                f'{file.path}: --labels {labels}, but there are {len(found.cameras)} cameras '
+                f'({", ".join(c.image_topic for c in found.cameras)}): name one with --topic'
+            )
+        truths = [labels]
+    several = len(found.cameras) > 1
+    return found._replace(cameras=[
+        camera._replace(label_topic='' if labels == '' else _truth_of(camera, truths, several))
+        for camera in found.cameras
+    ])  # fmt: skip
+
+
+def _wanted(path: Path, types: dict[str, str], topics: Sequence[str]) -> Cameras:
+    listing = ', '.join(f'{name} ({kind})' for name, kind in sorted(types.items()))
+    for topic in topics:
+        if topic in types and types[topic] not in (IMAGE, COMPRESSED):
+            raise BagError(
+                f'{path}: {topic} is of {types[topic]}; a camera is of {IMAGE} or {COMPRESSED}. '
+                f'It has {listing}'
+            )
+        if topic not in types:
+            raise BagError(
+                f'{path}: has no image topic {topic}; it has {listing or "no topics"}'
+            )
+    return Cameras([Camera(topic, '') for topic in topics], [])
+
+
+def _all(reader: Any, path: Path, types: dict[str, str]) -> Cameras:
+    images = sorted(name for name, kind in types.items() if kind in (IMAGE, COMPRESSED))
+    cameras, notes = [], []
+    for name in images:
+        reason = _no_camera(reader, name, images)
+        if reason:
+            notes.append(f'{path}: {name} left out: {reason}')
+        elif not names_labels(name):
+            cameras.append(Camera(name, ''))
+    if not cameras:
+        listing = ', '.join(f'{name} ({kind})' for name, kind in sorted(types.items()))
+        raise BagError(
+            f'{path}: has no topic of {IMAGE} or {COMPRESSED} that shows a camera; it has '
+            f'{listing or "no topics"}' + ('; name one with --topic' if images else '')
+        )
+    return Cameras(cameras, notes)
+
+
+def _no_camera(reader: Any, name: str, images: list[str]) -> str:
+    """Why an image topic is not a camera's; empty for one that is."""
+    if OUTPUTS in name:
+        return 'an output of a segmentation node'
+    if name.endswith(_TRANSPORT) and name[: -len(_TRANSPORT)] in images:
+        return f'the same camera as {name[: -len(_TRANSPORT)]}'
+    if name.endswith('/compressedDepth'):
+        return 'depth'
+    connections = [c for c in reader.connections if c.topic == name]
+    try:
+        for connection, _, data in reader.messages(connections=connections):
+            message = reader.deserialize(payload(data), connection.msgtype)
+            encoding = getattr(message, 'encoding', '') or getattr(message, 'format', '')
+            return 'depth' if encoding.startswith(_DEPTHS) else ''
+    except Exception:  # a damaged first message: what reads all of them says so
+        return ''
+    return ''
+
+
+def _truth_of(camera: Camera, truths: list[str], several: bool) -> str:
+    """The label topic that shares the camera's namespace; with one camera, the first."""
+    base = camera.image_topic
+    if base.endswith(_TRANSPORT):
+        base = base[: -len(_TRANSPORT)]
+    namespace = base.rsplit('/', 1)[0] + '/'
+    own = [name for name in truths if name.startswith(namespace) and name != camera.image_topic]
+    others = [name for name in truths if name != camera.image_topic]
+    return (own or ([] if several else others) or [''])[0]

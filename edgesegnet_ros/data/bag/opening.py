@@ -1,0 +1,222 @@
+"""Bags opened with rosbags: of ROS 2 or ROS 1, whole or as far as they can be read."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .errors import BagError
+from .salvage import SalvagedMcap, salvage_ros1, salvage_sqlite, zstd
+
+ROS2_SUFFIXES = ('.mcap', '.db3')
+SUFFIXES = (*ROS2_SUFFIXES, '.bag')
+_REPAIR = 'If its recording was cut off, `ros2 bag reindex` (SQLite) or `mcap recover` may mend it'
+_ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
+
+
+class BagProblem(NamedTuple):
+    """Something wrong with a bag that reading went on without.
+
+    Attributes:
+        kind: truncated, no_index, bad_image, bad_labels, …
+        where: The bag, its file, or its topic and the stamp.
+        what: A sentence.
+        frames: How many images it concerns; None where that is unknown.
+    """
+
+    kind: str
+    where: str
+    what: str
+    frames: int | None = None
+
+
+OnProblem = Callable[[BagProblem], None]
+
+
+class BagFile:
+    """One bag on the disk.
+
+    Args:
+        path: Folder with metadata.yaml, or an .mcap, .db3 or .bag file.
+        on_problem: Called for what is wrong with it, and then as much is read as can be, also
+            from a folder without metadata.yaml. Where not given, that is an error.
+
+    Raises:
+        BagError: No bag, or nothing of it can be read.
+    """
+
+    def __init__(self, path: str | Path, on_problem: OnProblem | None = None) -> None:
+        self.path = Path(path).expanduser()
+        self._on_problem = on_problem
+        self._temporary: tempfile.TemporaryDirectory | None = None
+        self._paths: list[Any] = [self.path]
+        refuse_what_is_no_bag(self.path, lenient=on_problem is not None)
+        if on_problem is not None:
+            self._prepare(on_problem)
+
+    @contextmanager
+    def opened(self) -> Iterator[Any]:
+        """The bag as rosbags reads it, with its many errors turned into one sentence.
+
+        Raises:
+            BagError: It is damaged, in the block as well.
+        """
+        from rosbags.highlevel import AnyReader
+        from rosbags.typesys import Stores, get_typestore
+
+        try:
+            # Humble's types stand in where a bag, such as an old SQLite one, has none of its own.
+            types = get_typestore(Stores.ROS2_HUMBLE)
+            with AnyReader(self._paths, default_typestore=types) as reader:
+                yield reader
+        except (BagError, GeneratorExit):
+            raise
+        except PermissionError as error:
+            raise BagError(f'{self.path}: no permission to read it') from error
+        except Exception as error:  # rosbags lets struct, sqlite3, zstd and lz4 errors through
+            raise BagError(
+                f'{self.path}: truncated, damaged or not a bag ({reason_of(error)}). {_REPAIR}'
+            ) from error
+
+    def close(self) -> None:
+        """Remove what was copied to be read."""
+        if self._temporary is not None:
+            self._temporary.cleanup()
+
+    def _prepare(self, on_problem: OnProblem) -> None:
+        with suppress(BagError):
+            if self.path.is_file() or (self.path / 'metadata.yaml').is_file():
+                with self.opened():
+                    pass
+                self._note_missing_index(on_problem)
+                return
+        files = [self.path] if self.path.is_file() else _files_of(self.path)
+        if self.path.is_dir() and not (self.path / 'metadata.yaml').is_file():
+            on_problem(BagProblem(
+                'no_index', str(self.path), 'it has no metadata.yaml; its files are read one by '
+                f'one, in the order of their names: {", ".join(file.name for file in files)}',
+            ))  # fmt: skip
+        readable = [what for file in files for what in self._readable(file, on_problem)]
+        if not readable:
+            raise BagError(f'{self.path}: nothing of it can be read. {_REPAIR}')
+        self._paths = readable
+        with self.opened():
+            pass
+
+    def _readable(self, file: Path, on_problem: OnProblem) -> list[Any]:
+        """What stands for one file; none where nothing of it can be read."""
+        try:
+            plain = self._decompressed(file)
+            if plain.suffix == '.mcap' and _lacks_summary(plain):
+                on_problem(_NO_SUMMARY._replace(where=str(file)))
+            if _opens(plain):
+                return [plain]
+            salvaged: Any
+            if plain.suffix == '.mcap':
+                salvaged = SalvagedMcap(plain)
+                lost = f'the last {salvaged.lost} bytes are of no use'
+            elif plain.suffix == '.db3':
+                salvaged, lost = salvage_sqlite(plain, self._folder()), 'its end is missing'
+            else:
+                salvaged, lost = salvage_ros1(plain, self._folder()), 'its end is missing'
+            if not _opens(salvaged):
+                raise BagError(f'{file}: nothing of it can be read')
+        except (BagError, OSError) as error:
+            on_problem(BagProblem('truncated', str(file), f'left out: {error}'))
+            return []
+        on_problem(BagProblem(
+            'truncated', str(file), f'damaged or cut off: {lost}; what comes before is read',
+        ))  # fmt: skip
+        return [salvaged]
+
+    def _note_missing_index(self, on_problem: OnProblem) -> None:
+        for file in [self.path] if self.path.is_file() else _files_of(self.path):
+            if file.suffix == '.mcap' and _lacks_summary(file):
+                on_problem(_NO_SUMMARY._replace(where=str(file)))
+
+    def _decompressed(self, file: Path) -> Path:
+        if file.suffix != '.zstd':
+            return file
+        plain = self._folder() / file.stem
+        with file.open('rb') as packed, plain.open('wb') as out, suppress(EOFError):
+            shutil.copyfileobj(zstd().open(packed, 'rb'), out)
+        return plain
+
+    def _folder(self) -> Path:
+        if self._temporary is None:
+            self._temporary = tempfile.TemporaryDirectory(prefix='edgesegnet-bag-')
+        return Path(self._temporary.name)
+
+
+_NO_SUMMARY = BagProblem(
+    'no_index', '', 'no index at its end, so all of it is read to find the images', 0
+)
+
+
+def payload(data: bytes) -> bytes:
+    """A message's own bytes: those of a bag read without its metadata may be compressed."""
+    return zstd().decompress(data) if data[:4] == _ZSTD_MAGIC else data
+
+
+def reason_of(error: BaseException) -> str:
+    """What an exception says, without its full stop; its name where it says nothing."""
+    return str(error).rstrip('.') or type(error).__name__
+
+
+def _opens(path: Any) -> bool:
+    from rosbags.highlevel import AnyReader
+    from rosbags.typesys import Stores, get_typestore
+
+    try:
+        with AnyReader([path], default_typestore=get_typestore(Stores.ROS2_HUMBLE)):
+            return True
+    except Exception:  # whatever rosbags lets through: it is tried another way
+        return False
+
+
+def _lacks_summary(file: Path) -> bool:
+    """Whether an MCAP ends well, but without an index."""
+    with file.open('rb') as mcap:
+        if mcap.seek(0, 2) < 45:
+            return False
+        mcap.seek(-37, 2)
+        end = mcap.read()
+    return end.endswith(b'\x89MCAP0\r\n') and end[9:17] == b'\0' * 8
+
+
+def _files_of(folder: Path) -> list[Path]:
+    names = (*ROS2_SUFFIXES, *(suffix + '.zstd' for suffix in ROS2_SUFFIXES))
+    found = [file for file in folder.iterdir() if file.name.endswith(names)]
+    return sorted(found, key=lambda file: (len(file.name), file.name))
+
+
+def refuse_what_is_no_bag(path: Path, lenient: bool = False) -> None:
+    """Raise for a path that cannot be a bag.
+
+    Args:
+        path: What was named.
+        lenient: Whether a folder without metadata.yaml may be one.
+
+    Raises:
+        BagError: It is none, with what is there instead.
+    """
+    if not path.exists():
+        raise BagError(f'{path}: no such file or folder')
+    if path.is_dir() and not (path / 'metadata.yaml').is_file():
+        files = [file.name for file in _files_of(path)]
+        if lenient and files:
+            return
+        hint = (
+            f'; name the file itself: {", ".join(files)}' if files
+            else '; a ROS 2 bag is a folder with metadata.yaml, or an .mcap or .db3 file'
+        )  # fmt: skip
+        raise BagError(f'{path}: not a ROS 2 bag, it has no metadata.yaml{hint}')
+    if path.is_file() and path.suffix not in SUFFIXES:
+        raise BagError(
+            f'{path}: not a bag, which is a folder with metadata.yaml, an .mcap or .db3 file, or '
+            'a .bag file of ROS 1'
+        )

@@ -1,0 +1,281 @@
+"""What a bag still holds whose recording was cut off, or whose index is gone.
+
+Each function gives something that rosbags reads in the file's place; nothing is changed where the
+bag lies. An MCAP is read through a view that ends where its whole records end; SQLite and ROS 1
+are copied, as far as they can be read, into a temporary folder.
+"""
+
+from __future__ import annotations
+
+import bz2
+import io
+import sqlite3
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+from .errors import BagError
+
+_MAGIC = b'\x89MCAP0\r\n'
+_CHUNK, _DATA_END, _FOOTER_OP = 0x06, 0x0F, 0x02
+_FOOTER = b'\x02' + struct.pack('<QQQI', 20, 0, 0, 0) + _MAGIC
+_MOST_BYTES = 2**32
+"""Of one record; a greater length is not one."""
+
+
+class SalvagedMcap:
+    """An MCAP as far as its whole records go, without its index; stands for a path in rosbags.
+
+    Args:
+        path: The file.
+
+    Attributes:
+        lost: Bytes at the end that are of no use; 0 for a file that only lacks its index.
+
+    Raises:
+        BagError: Not even its beginning is one.
+    """
+
+    suffix = '.mcap'
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with path.open('rb') as file:
+            if file.read(8) != _MAGIC:
+                raise BagError(f'{path}: not an MCAP file, or empty')
+            self._end, self._tail = _whole_records(file)
+            self.lost = max(0, path.stat().st_size - self._end - len(self._tail))
+            self.lost -= self.lost if self._complete(file) else 0
+
+    def _complete(self, file: BinaryIO) -> bool:
+        file.seek(self._end)
+        return file.read(1) in (bytes([_DATA_END]), bytes([_FOOTER_OP]))
+
+    def exists(self) -> bool:
+        """As of a path."""
+        return self._path.exists()
+
+    def is_dir(self) -> bool:
+        """As of a path."""
+        return False
+
+    def open(self, mode: str = 'rb') -> BinaryIO:
+        """As of a path."""
+        return io.BufferedReader(_Spliced(self._path.open('rb'), self._end, self._tail + _FOOTER))
+
+    def __str__(self) -> str:
+        return str(self._path)
+
+
+class _Spliced(io.RawIOBase):
+    """The first bytes of a file, and others after them."""
+
+    def __init__(self, file: BinaryIO, cut: int, tail: bytes) -> None:
+        self._file, self._cut, self._tail, self._place = file, cut, tail, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        origin = (0, self._place, self._cut + len(self._tail))[whence]
+        self._place = max(0, origin + offset)
+        return self._place
+
+    def readinto(self, buffer: Any) -> int:
+        if self._place < self._cut:
+            self._file.seek(self._place)
+            data = self._file.read(min(len(buffer), self._cut - self._place))
+        else:
+            start = self._place - self._cut
+            data = self._tail[start : start + len(buffer)]
+        buffer[: len(data)] = data
+        self._place += len(data)
+        return len(data)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def _whole_records(file: BinaryIO) -> tuple[int, bytes]:
+    """Where the last whole record of the data ends, and what the chunk cut off after it holds."""
+    size = file.seek(0, io.SEEK_END)
+    place = len(_MAGIC)
+    while True:
+        file.seek(place)
+        head = file.read(9)
+        if len(head) < 9 or head[0] in (_DATA_END, _FOOTER_OP):
+            return place, b''
+        (length,) = struct.unpack('<Q', head[1:])
+        if head[0] == 0 or length > _MOST_BYTES:
+            return place, b''
+        if place + 9 + length > size:
+            return place, _inner_records(file.read()) if head[0] == _CHUNK else b''
+        place += 9 + length
+
+
+def _inner_records(chunk: bytes) -> bytes:
+    """The whole records of a chunk that was cut off, as they may stand without one."""
+    if len(chunk) < 40:
+        return b''
+    (name_length,) = struct.unpack_from('<I', chunk, 28)
+    name = chunk[32 : 32 + name_length]
+    packed = chunk[32 + name_length + 8 :]
+    try:
+        records = _unpacked(name, packed)
+    except Exception:  # whatever the library says of a damaged frame
+        return b''
+    place = 0
+    while place + 9 <= len(records):
+        (length,) = struct.unpack_from('<Q', records, place + 1)
+        if place + 9 + length > len(records):
+            break
+        place += 9 + length
+    return records[:place]
+
+
+def _unpacked(name: bytes, packed: bytes) -> bytes:
+    if name == b'zstd':
+        return zstd().ZstdDecompressor().decompress(packed)
+    if name == b'lz4':
+        from lz4.frame import LZ4FrameDecompressor
+
+        return LZ4FrameDecompressor().decompress(packed)
+    return packed if not name else b''
+
+
+def zstd() -> Any:
+    """The module that rosbags takes for zstd: of the standard library from Python 3.14 on."""
+    try:
+        from compression import zstd as module
+    except ImportError:
+        from backports import zstd as module
+    return module
+
+
+def salvage_sqlite(path: Path, folder: Path) -> Path:
+    """Copy what can be read of a damaged SQLite bag.
+
+    Raises:
+        BagError: Nothing can.
+    """
+    copy = folder / path.name
+    damaged = sqlite3.connect(f'file:{path}?mode=ro&immutable=1', uri=True)
+    whole = sqlite3.connect(copy)
+    try:
+        # SQLite then opens a file that is shorter than its header says.
+        damaged.execute('PRAGMA writable_schema=ON')
+        tables = list(damaged.execute(
+            "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND sql IS NOT NULL "
+            "AND name NOT LIKE 'sqlite_%'"
+        ))  # fmt: skip
+        if not {'topics', 'messages'} <= {name for name, _ in tables}:
+            raise BagError(f'{path}: not the database of a bag, or too little of it is left')
+        for name, sql in tables:
+            whole.execute(sql)
+            _copy_rows(damaged, whole, name)
+        whole.execute('CREATE INDEX timestamp_idx ON messages (timestamp ASC)')
+        whole.commit()
+    except sqlite3.DatabaseError as error:
+        raise BagError(f'{path}: nothing of it can be read ({error})') from error
+    finally:
+        damaged.close()
+        whole.close()
+    return copy
+
+
+def _copy_rows(damaged: sqlite3.Connection, whole: sqlite3.Connection, table: str) -> None:
+    rows = damaged.execute(f'SELECT * FROM "{table}" NOT INDEXED')
+    places = ','.join('?' * len(rows.description))
+    while True:
+        try:
+            row = next(rows, None)
+        except sqlite3.DatabaseError:  # here it was cut off
+            return
+        if row is None:
+            return
+        whole.execute(f'INSERT INTO "{table}" VALUES ({places})', row)
+
+
+class _Record(NamedTuple):
+    op: int
+    header: Any
+    data: bytes
+
+
+_BAG_CONNECTION, _BAG_MESSAGE, _BAG_CHUNK = 0x07, 0x02, 0x05
+
+
+def salvage_ros1(path: Path, folder: Path) -> Path:
+    """Copy the messages of a ROS 1 bag that was cut off before its index was written.
+
+    Raises:
+        BagError: Not even its beginning is one.
+    """
+    from rosbags.rosbag1 import Writer
+
+    copy = folder / path.name
+    with path.open('rb') as file, Writer(copy) as writer:
+        if not file.readline(16).startswith(b'#ROSBAG V2.0'):
+            raise BagError(f'{path}: not a bag of ROS 1, version 2.0')
+        connections: dict[int, Any] = {}
+        for record in _messages_of_chunks(file):
+            number = record.header.get_uint32('conn')
+            if record.op == _BAG_CONNECTION:
+                if number not in connections:
+                    connections[number] = _add_connection(writer, record)
+            elif number in connections:
+                writer.write(connections[number], record.header.get_time('time'), record.data)
+    return copy
+
+
+def _add_connection(writer: Any, record: _Record) -> Any:
+    from rosbags.rosbag1.reader import Header, normalize
+
+    told = Header.read(io.BytesIO(struct.pack('<I', len(record.data)) + record.data))
+    kind = told.get_string('type').replace('/msg/', '/').replace('/', '/msg/', 1)
+    return writer.add_connection(
+        normalize(record.header.get_string('topic')), kind,
+        msgdef=told.get_string('message_definition'), md5sum=told.get_string('md5sum'),
+        callerid=str(record.header.get_uint32('conn')),
+    )  # fmt: skip
+
+
+def _messages_of_chunks(file: BinaryIO) -> Iterator[_Record]:
+    for record in _records(file):
+        if record.op == _BAG_CHUNK:
+            kind = record.header.get_string('compression')
+            if kind == 'bz2':
+                data = bz2.decompress(record.data)
+            elif kind == 'lz4':
+                from lz4.frame import decompress
+
+                data = decompress(record.data)
+            else:
+                data = record.data
+            yield from _records(io.BytesIO(data))
+        elif record.op in (_BAG_CONNECTION, _BAG_MESSAGE):
+            yield record
+
+
+def _records(file: BinaryIO) -> Iterator[_Record]:
+    """Records up to the first that is cut off; of a chunk that is, what it still holds."""
+    from rosbags.rosbag1 import ReaderError
+    from rosbags.rosbag1.reader import Header
+
+    while True:
+        try:
+            header = Header.read(file)
+            op = header.get_uint8('op')
+            (length,) = struct.unpack('<I', file.read(4))
+        except (ReaderError, struct.error):
+            return
+        data = file.read(length)
+        plain_chunk = op == _BAG_CHUNK and header.get('compression') == b'none'
+        if len(data) < length and not plain_chunk:
+            return
+        yield _Record(op, header, data)
