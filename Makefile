@@ -5,6 +5,10 @@ PYTHON ?=
 # The CPU build where pip's configuration offers one. A torch that is in .venv already is kept.
 TORCH_SPEC ?= torch==2.13.0
 export TORCH_SPEC
+# Of wheels/extras.py; what is installed stays.
+EXTRAS := commands
+test lint: EXTRAS := all
+test-node: EXTRAS := node-tests
 
 ifdef ROS_DISTRO
   # A sourced ROS goes first; its workspace is sourced on top, for the messages.
@@ -44,7 +48,7 @@ help:  ## this list
 setup:  ## environment, ROS 2 from wheels, messages (two to three minutes, then seconds)
 	@python=$$(command -v $(or $(PYTHON),python3)) || \
 	  { echo 'set-up: no $(or $(PYTHON),python3) on PATH; name a Python 3.10 to 3.13 with PYTHON=FILE' >&2; exit 2; }; \
-	$$python wheels/set_up.py --ros $(ROS) $(if $(PYTHON),--python $(PYTHON))
+	$$python wheels/set_up.py --ros $(ROS) --extras $(EXTRAS) $(if $(PYTHON),--python $(PYTHON))
 
 demo: setup  ## watch the node segment a street, or INPUT=…
 	@$(ENVIRONMENT)/bin/edgesegnet demo $(if $(INPUT),--input '$(INPUT)')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import sys
 from pathlib import Path
@@ -12,8 +13,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / 'wheels'))
 
 import prerequisites  # noqa: E402
+from extras import SETS, wanted_extras  # noqa: E402
 from prerequisites import Interpreter, SetUpError, check_tools, find_python  # noqa: E402
-from workspace import digest  # noqa: E402
+from workspace import Workspace, digest  # noqa: E402
 
 COMPLETE = Interpreter((3, 11), Path('/usr/bin/python3'), True, True)
 
@@ -71,6 +73,22 @@ def test_a_digest_follows_the_content_of_files(tmp_path: Path):
     assert digest(file) == first
     file.write_text('b')
     assert digest(file) != first
+
+
+def test_an_extra_that_is_there_is_never_taken_away(tmp_path: Path):
+    (tmp_path / '.venv').mkdir()
+    workspace = Workspace.of_environment(tmp_path / '.venv')
+    assert wanted_extras(workspace, 'commands') == SETS['commands']
+    workspace.set_stamp('extras', ','.join(wanted_extras(workspace, 'all')))
+    assert wanted_extras(workspace, 'commands') == tuple(sorted(SETS['all']))
+
+
+def test_the_set_up_asks_for_extras_that_setup_py_has():
+    assigned = next(
+        node for node in ast.parse((ROOT / 'setup.py').read_text()).body
+        if isinstance(node, ast.Assign) and node.targets[0].id == 'EXTRAS'
+    )  # fmt: skip
+    assert set(SETS['all']) == set(ast.literal_eval(assigned.value))
 
 
 def test_label_info_has_the_type_hash_of_vision_msgs():

@@ -18,6 +18,7 @@ from pathlib import Path
 import pip_runs
 import sourced
 from colcon_build import colcon_build
+from extras import SETS, wanted_extras
 from pip_runs import Progress
 from prerequisites import (
     SetUpError,
@@ -29,7 +30,6 @@ from prerequisites import (
 from workspace import ROOT, Workspace, digest
 
 REQUIREMENTS = ROOT / 'wheels/requirements'
-EXTRAS = 'train,report,bags,test,lint'
 
 BUILD_FARM_FOLDERS = """
 import pathlib, re, sys, sysconfig
@@ -118,20 +118,21 @@ def install_wheels(workspace: Workspace) -> None:
     progress.done()
 
 
-def install_package(workspace: Workspace) -> None:
-    """Install this package in place, with torch and everything that its commands need."""
+def install_package(workspace: Workspace, extras: tuple[str, ...]) -> None:
+    """Install this package in place, with torch and what the extras name."""
     files = [ROOT / 'setup.py', REQUIREMENTS / 'constraints.txt']
-    wanted = digest(*files)
+    wanted = digest(*files, extras)
     if workspace.stamp('package') == wanted:
         return
     progress = Progress('[3/4] torch, OpenCV and the tools of a workstation')
     pip_runs.install(
         workspace.python,
         [*torch_to_install(workspace, progress), '--no-build-isolation',
-         '-e', f'{ROOT}[{EXTRAS}]', '-c', str(files[1])],
+         '-e', f'{ROOT}[{",".join(extras)}]', '-c', str(files[1])],
         progress,
         workspace.log,
     )  # fmt: skip
+    workspace.set_stamp('extras', ','.join(extras))
     workspace.set_stamp('package', wanted)
     progress.done()
 
@@ -212,6 +213,9 @@ def main() -> int:
         choices=('kilted', 'jazzy'),
         help='which ROS 2 to take from wheels; where ROS is sourced, that one',
     )
+    parser.add_argument(
+        '--extras', default='commands', choices=SETS, help='what the environment is wanted for'
+    )
     parser.add_argument('--python', help='interpreter for the environment')
     arguments = parser.parse_args()
     workspace = Workspace.choose(arguments.ros)
@@ -220,11 +224,12 @@ def main() -> int:
     fcntl.flock(lock, fcntl.LOCK_EX)
     try:
         make_environment(workspace, arguments.python)
+        extras = wanted_extras(workspace, arguments.extras)
         if workspace.sourced:
-            sourced.install_package(workspace)
+            sourced.install_package(workspace, extras)
         else:
             install_wheels(workspace)
-            install_package(workspace)
+            install_package(workspace, extras)
         build_messages(workspace)
     except SetUpError as error:
         print(f'\nset-up: {error}', file=sys.stderr)

@@ -15,7 +15,6 @@ from pip_runs import Progress
 from prerequisites import Interpreter, SetUpError, probe
 from workspace import ROOT, Workspace, digest
 
-EXTRAS = ('train', 'report', 'bags', 'test', 'lint')
 FROM_THE_SYSTEM = ('numpy', 'opencv-python-headless', 'pyyaml', 'rosbags-image', 'torch')
 
 # Import name: Debian package; {distro} is the sourced distribution.
@@ -68,13 +67,13 @@ def find_ros_python(asked: str | None) -> Interpreter:
     )
 
 
-def install_package(workspace: Workspace) -> None:
+def install_package(workspace: Workspace, extras: tuple[str, ...]) -> None:
     """Install this package in place, and only what the system does not have.
 
     Raises:
         SetUpError: The system lacks something; the message has the line that installs it.
     """
-    wanted = digest(ROOT / 'setup.py', ROOT / 'wheels/sourced.py')
+    wanted = digest(ROOT / 'setup.py', ROOT / 'wheels/sourced.py', extras)
     if workspace.stamp('package') == wanted:
         return
     progress = Progress(f'[2/4] what ROS 2 {workspace.distribution} has')
@@ -82,7 +81,7 @@ def install_package(workspace: Workspace) -> None:
     progress.done()
     progress = Progress('[3/4] torch and the tools of a workstation')
     pip_runs.install(workspace.python, ['--no-deps', '-e', str(ROOT)], progress, workspace.log)
-    listed = workspace.run_python(REQUIREMENTS, ','.join(FROM_THE_SYSTEM), *EXTRAS)
+    listed = workspace.run_python(REQUIREMENTS, ','.join(FROM_THE_SYSTEM), *extras)
     needed = listed.stdout.splitlines()
     if not workspace.runs('import torch'):
         needed.append(workspace.torch_spec)
@@ -90,6 +89,7 @@ def install_package(workspace: Workspace) -> None:
     constraints = workspace.venv / 'constraints.txt'
     constraints.write_text(f'numpy=={numpy}\n')
     pip_runs.install(workspace.python, [*needed, '-c', str(constraints)], progress, workspace.log)
+    workspace.set_stamp('extras', ','.join(extras))
     workspace.set_stamp('package', wanted)
     progress.done()
 
