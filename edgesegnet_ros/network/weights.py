@@ -80,6 +80,34 @@ def save_weights(
                            'make room or name another folder') from None
 
 
+def store_temperature(path: Union[str, Path], temperature: float) -> None:
+    """Give a weights file another temperature; its arrays stay bit for bit what they were.
+
+    Args:
+        path: Of a file that `save_weights` wrote; replaced whole or not at all.
+        temperature: Divides the logits before the softmax, above 0.
+
+    Raises:
+        ValueError: A temperature that is not above 0 and finite.
+        WeightsError: The file is none of this package, or cannot be replaced.
+    """
+    if not 0.0 < temperature < float('inf'):
+        raise ValueError(f'a temperature is above 0 and finite, not {temperature}')
+    path = Path(path)
+    _, info = load_weights(path)
+    with safe_open(str(path), framework='pt') as file:
+        metadata = dict(file.metadata())
+        tensors = {name: file.get_tensor(name) for name in file.keys()}
+    metadata['info'] = json.dumps(info._replace(temperature=float(temperature))._asdict())
+    try:
+        write_whole(path, tensors, metadata)
+    except OSError as error:
+        raise WeightsError(
+            f'{path}: its temperature cannot be stored ({error}); copy the file to a folder that '
+            'you may write to, and give that to --model'
+        ) from None
+
+
 def load_weights(path: Union[str, Path]) -> Tuple[Network, WeightsInfo]:
     """Read a model, in fp32 and evaluation mode.
 
@@ -119,7 +147,7 @@ def load_weights(path: Union[str, Path]) -> Tuple[Network, WeightsInfo]:
         })  # fmt: skip
     except (KeyError, TypeError, ValueError, RuntimeError, NetworkError) as error:
         raise WeightsError(
-            f'{path}: does not fit {fields.get("network", "EdgeSegNet")} '
+            f'{path}: does not fit the network {fields.get("network", "edgesegnet")} '
             f'({str(error).splitlines()[0]}); use a file that `edgesegnet train` wrote'
         ) from None
     return model.eval(), info
