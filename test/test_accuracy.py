@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgesegnet_ros.evaluation.accuracy import Scores
+from edgesegnet_ros.evaluation.accuracy import Scores, count_pixels
 
 
 def test_by_hand():
@@ -30,3 +30,16 @@ def test_nothing_labelled_is_not_a_number():
     scores = Scores.empty(2)
     scores.add(np.zeros((2, 2), np.uint8), np.full((2, 2), 255, np.uint8))
     assert np.isnan(scores.pixel_accuracy)
+
+
+def test_counts_are_those_of_torchmetrics():
+    torch = pytest.importorskip('torch')
+    reference = pytest.importorskip('torchmetrics.functional.classification')
+    random = np.random.default_rng(1)
+    labels, predicted = random.integers(0, 5, (2, 40, 30)).astype(np.uint8)
+    labels[:5], predicted[3:9] = 255, 255
+    known = labels != 255
+    expected = reference.multiclass_confusion_matrix(
+        torch.from_numpy(np.minimum(predicted, 5)[known].astype(np.int64)),
+        torch.from_numpy(labels[known].astype(np.int64)), num_classes=6)
+    np.testing.assert_array_equal(count_pixels(predicted, labels, 5), expected[:5].numpy())

@@ -6,11 +6,28 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from edgesegnet_ros.data.camvid import VOID
 from edgesegnet_ros.engines.segmenter import Segmenter
+
+
+def count_pixels(predicted: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
+    """Pixels by true and predicted class.
+
+    torchmetrics gives the same counts, in eight times the time; the tests compare them.
+
+    Args:
+        predicted: (H, W) uint8 class ids; those without a class (255) are left unlabelled.
+        labels: (H, W) uint8 class ids; 255 (void) is not counted.
+        classes: Number of classes; labels are below it, or void.
+
+    Returns:
+        (classes, classes + 1) int64; rows are true classes, the last column is "unlabelled".
+    """
+    known = labels != VOID
+    columns = classes + 1
+    places = labels[known].astype(np.int64) * columns + np.minimum(predicted[known], classes)
+    return np.bincount(places, minlength=classes * columns).reshape(classes, columns)
 
 
 @dataclass
@@ -20,10 +37,12 @@ class Scores:
     Attributes:
         confusion: (classes, classes) int64 pixel counts; rows are the true classes.
         images: Number of images counted.
+        declined: (classes) int64, pixels of each true class that were left unlabelled.
     """
 
     confusion: np.ndarray
     images: int = 0
+    declined: np.ndarray = None  # type: ignore[assignment]
 
     @classmethod
     def empty(cls, num_classes: int) -> Scores:
