@@ -1,9 +1,14 @@
 """Weights files keep what they were given, and foreign ones are refused."""
 
+import json
+import resource
+
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
+from edgesegnet_ros.network import weights
 from edgesegnet_ros.network.edgesegnet import EdgeSegNet
 from edgesegnet_ros.network.weights import WeightsError, WeightsInfo, load_weights, save_weights
 
@@ -55,5 +60,41 @@ def test_foreign_formats(tmp_path):
 def test_another_number_of_classes_than_it_says(tmp_path):
     path = tmp_path / 'm.safetensors'
     save_weights(path, EdgeSegNet(11), INFO._replace(num_classes=12))
-    with pytest.raises(WeightsError, match='does not fit EdgeSegNet'):
+    with pytest.raises(WeightsError, match='does not fit the network edgesegnet'):
         load_weights(path)
+
+
+def test_shipped_files_without_a_name_are_edgesegnets(tmp_path):
+    path = tmp_path / 'm.safetensors'
+    save_weights(path, EdgeSegNet(11), INFO)
+    with safe_open(str(path), 'pt') as file:
+        metadata = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}
+    fields = json.loads(metadata['info'])
+    assert fields.pop('network') == 'edgesegnet'
+    save_file(tensors, str(path), {**metadata, 'info': json.dumps(fields)})
+    model, info = load_weights(path)
+    assert isinstance(model, EdgeSegNet) and info.network == 'edgesegnet'
+
+
+def test_an_unknown_network_is_refused(tmp_path, monkeypatch):
+    path = tmp_path / 'm.safetensors'
+    with monkeypatch.context() as patched:
+        patched.setattr(weights, 'name_of', lambda model: 'other')
+        save_weights(path, EdgeSegNet(11), INFO)
+    with pytest.raises(WeightsError, match="'other' is unknown: there are edgesegnet, refinenet"):
+        load_weights(path)
+
+
+def test_a_full_disk_leaves_what_was_there(tmp_path):
+    path = tmp_path / 'm.safetensors'
+    save_weights(path, EdgeSegNet(11), INFO)
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(WeightsError, match='cannot be written.*File too large'):
+            save_weights(path, EdgeSegNet(11), INFO)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]

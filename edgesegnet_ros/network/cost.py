@@ -18,10 +18,10 @@ def gmac(network: nn.Module, input_size: Tuple[int, int]) -> float:
     """10⁹ multiply-accumulates of the convolutions for one picture.
 
     Args:
-        network: Takes (1, 3, H, W).
+        network: Takes (1, 3, H, W); one on the device `meta` is counted without computing.
         input_size: Height and width.
     """
-    image = torch.zeros(1, 3, *input_size)
+    image = torch.zeros(1, 3, *input_size, device=next(network.parameters()).device)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(image)
     return counter.get_total_flops() / 2e9

@@ -136,6 +136,11 @@ class EdgeSegNetInference(nn.Module):
         self.requires_grad_(False)
         self.eval()
 
+    @property
+    def classifier_bias(self) -> torch.Tensor:
+        """(num_classes,) what is added to each class's logits, to be changed in place."""
+        return self.refine4.project.bias
+
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Logits at a quarter of the input's size.
 
