@@ -59,20 +59,16 @@ class Scores:
         Returns:
             The pixel accuracy of this image alone, 0-1; nan where all of it is void.
         """
-        known = labels != VOID
-        truth = torch.from_numpy(labels[known].astype(np.int64))
-        guess = torch.from_numpy(predicted[known].astype(np.int64))
-        # One more class takes the pixels that the network declined to label.
-        classes = len(self.confusion)
-        guess[guess >= classes] = classes
-        matrix = multiclass_confusion_matrix(guess, truth, num_classes=classes + 1).numpy()
-        self.confusion += matrix[:classes, :classes]
-        self.declined += matrix[:classes, classes]
+        counts = count_pixels(predicted, labels, len(self.confusion))
+        self.confusion += counts[:, :-1]
+        self.declined += counts[:, -1]
         self.images += 1
-        return float(np.trace(matrix) / len(truth)) if len(truth) else float('nan')
+        total = int(counts.sum())
+        return float(np.trace(counts) / total) if total else float('nan')
 
     def __post_init__(self) -> None:
-        self.declined = np.zeros(len(self.confusion), np.int64)
+        if self.declined is None:
+            self.declined = np.zeros(len(self.confusion), np.int64)
 
     @property
     def pixels(self) -> np.ndarray:
