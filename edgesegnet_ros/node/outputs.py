@@ -15,7 +15,7 @@ from std_msgs.msg import Header
 from vision_msgs.msg import LabelInfo, VisionClass
 
 from edgesegnet_ros.data.classes import ClassSet
-from edgesegnet_ros.data.geometry import UNLABELED
+from edgesegnet_ros.data.masks import group_mask
 from edgesegnet_ros.data.picture import colorize, overlay
 from edgesegnet_ros.msg import ClassMask, ClassMasks
 from edgesegnet_ros.node.images import bounding_box, to_message
@@ -168,14 +168,6 @@ class Outputs:
             self._node.destroy_lifecycle_publisher(publisher)
         self._publishers = {}
         self._node.destroy_publisher(self._label_info)
-
-
-def group_mask(labels: np.ndarray, ids: Tuple[int, ...]) -> np.ndarray:
-    """(H, W) uint8: 255 where the class is one of `ids`, else 0."""
-    table = np.zeros(256, np.uint8)
-    table[list(ids)] = 255
-    table[UNLABELED] = 0
-    return cv2.LUT(labels, table)
 
 
 def class_mask(name: str, ids: Tuple[int, ...], mask: np.ndarray, message: Image) -> ClassMask:

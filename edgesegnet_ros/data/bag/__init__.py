@@ -4,7 +4,7 @@ from .cameras import Camera, Cameras, find_cameras
 from .errors import BagError
 from .opening import BagProblem
 from .reading import BagFrame, BagFrames, read_frames
-from .writing import BagWriter, ImageFrame, write_image_bag, write_street_bag
+from .writing import BagWriter, ImageFrame, MessageBag, write_image_bag, write_street_bag
 
 __all__ = [
     'BagError',
@@ -15,6 +15,7 @@ __all__ = [
     'Camera',
     'Cameras',
     'ImageFrame',
+    'MessageBag',
     'find_cameras',
     'read_frames',
     'write_image_bag',

@@ -12,6 +12,8 @@ from .errors import BagError
 from .placing import placed
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from edgesegnet_ros.data.street import Street
     from edgesegnet_ros.data.street.camera import PinholeCamera
 
@@ -36,12 +38,113 @@ class ImageFrame(NamedTuple):
     stamp_ns: int
 
 
-class BagWriter:
-    """Writes frames to a bag; use it in a with block.
+class MessageBag:
+    """Writes messages of any type to a bag; use it in a with block.
 
     Topics are made when the first message of theirs comes, so a bag without labels has no label
     topic. The definitions of the types are in the bag, and each message is recorded at its own
     stamp.
+
+    Args:
+        path: Folder of the bag.
+        storage: `mcap` or `sqlite3`.
+        force: Whether a bag that is there is replaced, once this one is whole.
+        about: Notes for the bag's metadata.
+        definitions: Types that ROS 2 does not bring: name -> .msg text.
+
+    Attributes:
+        types: Name -> message class.
+
+    Raises:
+        BagError: On entering, when the path is taken or cannot be written.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        storage: str = 'mcap',
+        force: bool = False,
+        about: dict[str, str] | None = None,
+        definitions: dict[str, str] | None = None,
+    ) -> None:
+        if storage not in STORAGES:
+            raise BagError(f'{storage}: no storage of bags; there are {", ".join(STORAGES)}')
+        self._path, self._storage, self._force = Path(path), storage, force
+        self._about, self._definitions = about or {}, definitions or {}
+
+    def __enter__(self) -> Self:
+        """Open the bag under a temporary name."""
+        from rosbags.rosbag2 import StoragePlugin, Writer
+        from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+
+        self._store = get_typestore(Stores.ROS2_HUMBLE)
+        for name, text in self._definitions.items():
+            self._store.register(get_types_from_msg(text, name))
+        self.types = self._store.types
+        self._connections: dict = {}
+        with ExitStack() as stack:
+            folder = stack.enter_context(
+                placed(self._path, self._force, 'metadata.yaml', 'bag')
+            )
+            plugin = StoragePlugin[self._storage.upper()]
+            writer = Writer(folder, version=BAG_VERSION, storage_plugin=plugin)
+            writer.set_custom_data('generator', 'edgesegnet_ros')
+            for key, value in self._about.items():
+                writer.set_custom_data(key, value)
+            self._writer = stack.enter_context(writer)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *error) -> None:
+        """Finish the bag and put it in its place, or remove it after an error."""
+        self._stack.__exit__(*error)
+
+    def send(
+        self, topic: str, kind: str, stamp_ns: int, message: object, latched: bool = False
+    ) -> None:
+        """Write a message.
+
+        Args:
+            topic: Where it is published.
+            kind: Its type, such as sensor_msgs/msg/Image.
+            stamp_ns: When it counts as recorded.
+            message: Of `types`.
+            latched: Whether players offer it to whoever subscribes later (transient local).
+        """
+        if topic not in self._connections:
+            self._connections[topic] = self._writer.add_connection(
+                topic, kind, typestore=self._store,
+                offered_qos_profiles=[_latched_qos()] if latched else [],
+            )  # fmt: skip
+        self._writer.write(
+            self._connections[topic], stamp_ns, self._store.serialize_cdr(message, kind)
+        )
+
+    def header(self, stamp_ns: int, frame_id: str) -> object:
+        """A std_msgs/Header."""
+        time = self.types['builtin_interfaces/msg/Time']
+        return self.types['std_msgs/msg/Header'](
+            stamp=time(sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9), frame_id=frame_id
+        )
+
+    def image(self, pixels: np.ndarray, encoding: str, header: object) -> object:
+        """A sensor_msgs/Image.
+
+        Args:
+            pixels: (H, W) or (H, W, 3) uint8.
+            encoding: mono8, rgb8, …
+            header: Of the message.
+        """
+        pixels = np.ascontiguousarray(pixels)
+        return self.types['sensor_msgs/msg/Image'](
+            header=header, height=pixels.shape[0], width=pixels.shape[1], encoding=encoding,
+            is_bigendian=0, step=pixels.strides[0], data=pixels.ravel(),
+        )  # fmt: skip
+
+
+class BagWriter(MessageBag):
+    """Writes frames to a bag; use it in a with block.
 
     Args:
         path: Folder of the bag.
@@ -63,34 +166,8 @@ class BagWriter:
         camera: PinholeCamera | None = None,
         about: dict[str, str] | None = None,
     ) -> None:
-        if storage not in STORAGES:
-            raise BagError(f'{storage}: no storage of bags; there are {", ".join(STORAGES)}')
-        self._path, self._storage, self._force = Path(path), storage, force
-        self._camera, self._about = camera, about or {}
-
-    def __enter__(self) -> BagWriter:
-        """Open the bag under a temporary name."""
-        from rosbags.rosbag2 import StoragePlugin, Writer
-        from rosbags.typesys import Stores, get_typestore
-
-        self._types = get_typestore(Stores.ROS2_HUMBLE)
-        self._connections: dict = {}
-        with ExitStack() as stack:
-            folder = stack.enter_context(
-                placed(self._path, self._force, 'metadata.yaml', 'bag')
-            )
-            plugin = StoragePlugin[self._storage.upper()]
-            writer = Writer(folder, version=BAG_VERSION, storage_plugin=plugin)
-            writer.set_custom_data('generator', 'edgesegnet_ros')
-            for key, value in self._about.items():
-                writer.set_custom_data(key, value)
-            self._writer = stack.enter_context(writer)
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(self, *error) -> None:
-        """Finish the bag and put it in its place, or remove it after an error."""
-        self._stack.__exit__(*error)
+        super().__init__(path, storage=storage, force=force, about=about)
+        self._camera = camera
 
     def write(self, frame: ImageFrame) -> None:
         """Write an image, its calibration and its labels under one stamp.
@@ -109,30 +186,21 @@ class BagWriter:
                 f'labels of an image of {image.shape[:2]} are as large and uint8, '
                 f'not {labels.shape} {labels.dtype}'
             )
-        self._send(IMAGE_TOPIC, 'Image', stamp_ns, **_image_fields(image, 'rgb8'))
+        header = self.header(stamp_ns, FRAME_ID)
+        kind = 'sensor_msgs/msg/Image'
+        self.send(IMAGE_TOPIC, kind, stamp_ns, self.image(image, 'rgb8', header))
         if self._camera is not None:
-            self._send(INFO_TOPIC, 'CameraInfo', stamp_ns, **self._calibration())
+            info_kind = 'sensor_msgs/msg/CameraInfo'
+            info = self.types[info_kind](header=header, **self._calibration())
+            self.send(INFO_TOPIC, info_kind, stamp_ns, info)
         if labels is not None:
-            self._send(LABEL_TOPIC, 'Image', stamp_ns, **_image_fields(labels, 'mono8'))
-
-    def _send(self, topic: str, kind: str, stamp_ns: int, **fields) -> None:
-        types, name = self._types, f'sensor_msgs/msg/{kind}'
-        if topic not in self._connections:
-            self._connections[topic] = self._writer.add_connection(topic, name, typestore=types)
-        time = types.types['builtin_interfaces/msg/Time']
-        header = types.types['std_msgs/msg/Header'](
-            stamp=time(sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9), frame_id=FRAME_ID
-        )
-        message = types.types[name](header=header, **fields)
-        self._writer.write(
-            self._connections[topic], stamp_ns, types.serialize_cdr(message, name)
-        )
+            self.send(LABEL_TOPIC, kind, stamp_ns, self.image(labels, 'mono8', header))
 
     def _calibration(self) -> dict:
         camera = self._camera
         assert camera is not None
         f, cx, cy = camera.focal, camera.cx, camera.cy
-        region = self._types.types['sensor_msgs/msg/RegionOfInterest'](
+        region = self.types['sensor_msgs/msg/RegionOfInterest'](
             x_offset=0, y_offset=0, height=0, width=0, do_rectify=False
         )
         return {
@@ -143,12 +211,21 @@ class BagWriter:
         }  # fmt: skip
 
 
-def _image_fields(pixels: np.ndarray, encoding: str) -> dict:
-    return {
-        'height': pixels.shape[0], 'width': pixels.shape[1], 'encoding': encoding,
-        'is_bigendian': 0, 'step': pixels.strides[0] if pixels.flags.c_contiguous else
-        int(np.prod(pixels.shape[1:])), 'data': np.ascontiguousarray(pixels).ravel(),
-    }  # fmt: skip
+def _latched_qos() -> object:
+    from rosbags.interfaces import (
+        Qos,
+        QosDurability,
+        QosHistory,
+        QosLiveliness,
+        QosReliability,
+        QosTime,
+    )
+
+    forever = QosTime(9223372036, 854775807)
+    return Qos(
+        QosHistory.KEEP_LAST, 1, QosReliability.RELIABLE, QosDurability.TRANSIENT_LOCAL, forever,
+        forever, QosLiveliness.AUTOMATIC, forever, False,
+    )  # fmt: skip
 
 
 def write_street_bag(

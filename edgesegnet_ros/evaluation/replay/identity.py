@@ -1,0 +1,39 @@
+"""The key of a bag replayed in one way, by which finished work is recognised."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import edgesegnet_ros
+from edgesegnet_ros import shipped
+from edgesegnet_ros.engines import cpu
+from edgesegnet_ros.engines.recipe import file_sha256
+from edgesegnet_ros.evaluation.replay.options import ReplayOptions
+
+
+def bag_identity(path: Path) -> list[list[Any]]:
+    """Name, size and time of change of a bag's files: terabytes are not read to be recognised."""
+    files = [path] if path.is_file() else sorted(f for f in path.iterdir() if f.is_file())
+    return [[f.name, f.stat().st_size, f.stat().st_mtime_ns] for f in files]
+
+
+def identity(options: ReplayOptions) -> dict[str, Any]:
+    """All that decides the figures but the bag: the files' bytes, not their names alone."""
+    described = options.to_json()
+    for name, request in (('request', options.request), ('against', options.against)):
+        if request is not None:
+            described[name] |= {
+                'weights_sha256': file_sha256(shipped.find('models', request.model)),
+                'classes_sha256': file_sha256(shipped.find('classes', request.classes)),
+                'threads': request.num_threads or cpu.cores(),
+            }
+    return {'version': edgesegnet_ros.__version__, 'options': described}
+
+
+def fingerprint(bag: Path, decided_by: dict[str, Any]) -> str:
+    """A key of 16 hexadecimal digits for one bag replayed in one way."""
+    text = json.dumps([str(bag.resolve()), bag_identity(bag), decided_by], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

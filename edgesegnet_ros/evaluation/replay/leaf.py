@@ -1,0 +1,276 @@
+"""One camera of one bag, replayed: the leaf that all other results are sums of."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgesegnet_ros.data.bag import BagError, BagFrames, Camera
+from edgesegnet_ros.data.classes import ClassSet
+from edgesegnet_ros.data.geometry import place, to_network
+from edgesegnet_ros.engines import LoadedModel, open_engine
+from edgesegnet_ros.engines.segmenter import Segmenter
+from edgesegnet_ros.evaluation.provenance import provenance
+from edgesegnet_ros.evaluation.replay.figures import fill_in
+from edgesegnet_ros.evaluation.replay.frames import FrameSink, ReplayFrame, report_sinks
+from edgesegnet_ros.evaluation.replay.label_folder import LabelFolder
+from edgesegnet_ros.evaluation.replay.label_maps import LABEL_MAPS_NAME, LabelMapWriter
+from edgesegnet_ros.evaluation.replay.options import ReplayOptions
+from edgesegnet_ros.evaluation.replay.pipeline import Decoded, Label, Pipeline
+from edgesegnet_ros.evaluation.replay.problems import ProblemLog
+from edgesegnet_ros.evaluation.replay.result import ReplayResult
+from edgesegnet_ros.evaluation.replay.result_bag import ResultBag
+from edgesegnet_ros.evaluation.replay.scoring import Labelled, Scoring
+from edgesegnet_ros.evaluation.replay.tallies import Times
+
+FRAMES_NAME, RESULT_BAG_NAME = 'frames', 'results'
+OPTIONAL_STAGES = ('flow', 'against', 'label_maps', 'write_bag', 'pictures', 'video')
+_BLANK: Callable[[], None] = lambda: None  # noqa: E731
+
+
+class Engines:
+    """The engine, and the one it is compared with, loaded once for many bags.
+
+    Args:
+        options: Of the replay.
+
+    Raises:
+        EdgeSegNetError: One cannot be had, or they were trained for other classes.
+    """
+
+    def __init__(self, options: ReplayOptions) -> None:
+        self.model: LoadedModel = open_engine(options.request)
+        self.segmenter = Segmenter(self.model.engine, options.resize_mode)
+        self.other: Segmenter | None = None
+        self.other_model: LoadedModel | None = None
+        if options.against is not None:
+            self.other_model = open_engine(options.against)
+            if len(self.other_model.classes.classes) != len(self.model.classes.classes):
+                raise BagError(
+                    f'--against: {self.other_model.classes.name} has other classes than '
+                    f'{self.model.classes.name}; label maps of the same classes are compared'
+                )
+            self.other = Segmenter(self.other_model.engine, options.resize_mode)
+
+
+class Leaf:
+    """What is needed to score one camera of one bag, wherever its labels come from.
+
+    Args:
+        bag: Its path.
+        camera: Its topics.
+        options: Of the replay.
+        classes: Of the labels.
+        folder: For its files; it exists.
+        key: Its fingerprint.
+    """
+
+    def __init__(
+        self,
+        bag: Path,
+        camera: Camera,
+        options: ReplayOptions,
+        classes: ClassSet,
+        folder: Path,
+        key: str,
+    ) -> None:
+        self.bag, self.camera, self.options, self.classes = bag, camera, options, classes
+        self.folder, self.key = folder, key
+        self.log = ProblemLog()
+        self.where = f'{bag}: {camera.image_topic}'
+        self.frames = BagFrames(
+            bag, camera.image_topic, camera.label_topic, self.log.on_problem
+        )
+        labels = options.labels
+        is_folder = bool(labels) and Path(str(labels)).is_dir()
+        self.truth = LabelFolder(Path(str(labels)), len(classes.classes)) if is_folder else None
+        self.scoring = Scoring(self.where, classes, options.flow, self._sinks(), self.log)
+        self.pipeline = Pipeline(self.frames, self.truth, self.scoring, self.log)
+
+    def _sinks(self) -> list[FrameSink]:
+        """Those that could be opened."""
+        options, made = self.options, []
+        namespace = self.camera.image_topic.rsplit('/', 1)[0]
+        openings: list[tuple[str, Callable[[], Any]]] = []
+        if options.label_maps:
+            path = self.folder / LABEL_MAPS_NAME
+            openings.append(('label_maps', lambda: [LabelMapWriter(path)]))
+        if options.write_bag:
+            bag = self.folder / RESULT_BAG_NAME
+            openings.append(('write_bag', lambda: [ResultBag(
+                bag, self.camera.image_topic, self.classes, namespace, options.unlabeled_below,
+            )]))  # fmt: skip
+        openings.append(('pictures', self._report_sinks))
+        for name, opening in openings:
+            try:
+                made += opening()
+            except (OSError, BagError) as error:
+                self.log.add('not_written', f'{self.where}: {name}', f'not written: {error}')
+        return made
+
+    def _report_sinks(self) -> list[FrameSink]:
+        folder = self.folder / FRAMES_NAME
+        if not (self.options.pictures or self.options.video):
+            return []
+        folder.mkdir()
+        return report_sinks(folder, self.classes, self.options.pictures, self.options.video,
+                            self.frames.total)  # fmt: skip
+
+    def run(
+        self,
+        label: Label,
+        progress: Callable[[], None],
+        before: Callable[[np.ndarray], None] = lambda picture: None,
+    ) -> None:
+        """Label and score every frame; see Pipeline."""
+        complete = False
+        try:
+            self.pipeline.run(label, progress, before)
+            complete = True
+        finally:
+            self.scoring.close(complete)
+            self.frames.close()
+
+    def result(self, times: dict[str, Times], engine: Any) -> ReplayResult:
+        """What was found.
+
+        Args:
+            times: Of the stages before scoring.
+            engine: Description of what ran.
+        """
+        scoring, options = self.scoring, self.options
+        seen = max(self.pipeline.seen, self.frames.total)
+        if not seen:
+            self.log.add('no_images', self.where, 'holds no image: there is nothing to evaluate')
+        missing = seen - scoring.tallies.frames
+        unread = self.frames.total - self.pipeline.seen
+        if unread > 0:
+            self.log.add('truncated', self.where, f'{unread} of the {self.frames.total} images '
+                         'that the bag announces could not be read', unread)  # fmt: skip
+        self._note_labels(scoring.tallies.frames_scored)
+        result = ReplayResult(
+            mode='live' if options.live else 'offline', bags=[str(self.bag)],
+            topic=self.camera.image_topic, labels_from=self._labels_from(),
+            frames_in=seen, dropped=missing, labels_sha256=scoring.labels_sha256,
+            duration_s=scoring.duration_s, wall_s=self.pipeline.wall_s,
+            series=scoring.series.to_json(),
+        )  # fmt: skip
+        if missing:
+            result.drops['unreadable'] = missing
+        spent = {'read': self.pipeline.read_times, **times, **scoring.times}
+        result.costs_s = {
+            stage: round(spent[stage].total_ms / 1e3, 3) if stage in spent else 0.0
+            for stage in OPTIONAL_STAGES
+        }
+        if options.against is not None:
+            result.disagreement = {'with': options.against.model}
+        fill_in(result, scoring.tallies, spent, self.classes)
+        if self.pipeline.wall_s > 0:
+            result.rate_hz = round(result.frames_out / self.pipeline.wall_s, 4)
+        for name, file in (('label_maps', LABEL_MAPS_NAME), ('frames_dir', FRAMES_NAME)):
+            if (self.folder / file).exists():
+                setattr(result, name, file)
+        result.problems = self.log.problems
+        request = options.request
+        result.provenance = provenance(
+            request.model, request.classes, engine, {'replay': None}
+        ) | {'options': options.to_json(), 'fingerprint': self.key}
+        return result
+
+    def _labels_from(self) -> str | None:
+        return str(self.truth.folder) if self.truth else (self.camera.label_topic or None)
+
+    def _note_labels(self, scored: int) -> None:
+        source = self._labels_from()
+        frames = self.scoring.tallies.frames
+        if source is None or not frames:
+            return
+        if not scored:
+            self.log.add('labels_unmatched', self.where, f'no label of {source} has the stamp or '
+                         f'the number of one of its {frames} frames (or all of them are void): '
+                         'there are no figures of accuracy', frames)  # fmt: skip
+        elif self.truth is not None and self.truth.used < self.truth.total:
+            self.log.add('labels_unused', source, f'{self.truth.total - self.truth.used} of '
+                         f'{self.truth.total} label images belong to no frame')  # fmt: skip
+
+
+def replay_offline(
+    leaf: Leaf, engines: Engines, progress: Callable[[], None] = _BLANK
+) -> ReplayResult:
+    """Every frame, as fast as the engine goes.
+
+    Args:
+        leaf: What is replayed.
+        engines: What labels it.
+        progress: Called after each frame.
+
+    Raises:
+        EdgeSegNetError: The engine failed.
+    """
+    options = leaf.options
+    times = {name: Times() for name in ('latency', 'resize', 'infer')}
+    if engines.other is not None:
+        times['against'] = Times()
+    bare: list[float] = []
+
+    def label(decoded: Decoded) -> Labelled:
+        frame = decoded.frame
+        began = time.perf_counter()
+        done = engines.segmenter.segment(
+            frame.image, options.confidence, options.unlabeled_below
+        )
+        labelled = time.perf_counter()
+        # The segmenter's buffers are written again with the next frame.
+        kept = ReplayFrame(
+            frame.number, frame.stamp_ns, frame.image, done.labels.copy(), decoded.truth,
+            None if done.confidence is None else done.confidence.copy(),
+            source=frame.message, camera_info=leaf.frames.camera_info,
+        )  # fmt: skip
+        latency_ms = (labelled - began) * 1e3
+        times['latency'].add(latency_ms)
+        for stage, spent in done.stages_ms.items():
+            times[stage].add(spent)
+        other = None
+        if engines.other is not None:
+            began = time.perf_counter()
+            other = engines.other.segment(frame.image).labels.copy()
+            times['against'].add((time.perf_counter() - began) * 1e3)
+        stamp = frame.message.header.stamp
+        return Labelled(kept, bool(stamp.sec or stamp.nanosec), latency_ms, other)
+
+    last: list[np.ndarray] = []
+
+    def time_bare(picture: np.ndarray) -> None:
+        last[:] = [picture]
+        bare.extend(_bare_ms(engines.segmenter, options, picture))
+
+    leaf.run(label, progress, time_bare)
+    if last:
+        time_bare(last[0])
+    description = engines.model.engine.describe()
+    result = leaf.result(times, description)
+    if bare and result.rate_hz:
+        result.bare_rate_hz = round(1e3 * len(bare) / sum(bare), 4)
+        result.engine_share = round(result.rate_hz / result.bare_rate_hz, 4)
+    if result.disagreement is not None and engines.other_model is not None:
+        other = engines.other_model.engine.describe()
+        result.disagreement |= {'engine': other.engine, 'precision': other.precision}
+    return result
+
+
+def _bare_ms(segmenter: Segmenter, options: ReplayOptions, picture: np.ndarray) -> list[float]:
+    """Times of the engine alone on one picture, nothing else going on in this process."""
+    engine = segmenter.engine
+    image = to_network(picture, place(picture.shape[:2], engine.input_size, options.resize_mode))
+    labels = np.empty(engine.input_size, np.uint8)
+    confidence = np.empty_like(labels) if options.confidence else None
+    spent = []
+    for _ in range(options.bare_frames):
+        began = time.perf_counter()
+        engine.infer(image, labels, confidence)
+        spent.append((time.perf_counter() - began) * 1e3)
+    return spent

@@ -1,0 +1,55 @@
+"""What decides a replay's figures, in one place, so that a finished bag is recognised."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from edgesegnet_ros.engines.base import EngineRequest
+
+
+@dataclass(frozen=True)
+class ReplayOptions:
+    """How a bag is replayed.
+
+    Attributes:
+        request: Model, classes and engine.
+        topics: Image topics; all cameras where none is named.
+        labels: Topic or folder of the ground truth; found by name where None, none where ''.
+        resize_mode: `stretch` or `letterbox`.
+        unlabeled_below: Pixels of a smaller confidence (0-1) become unlabelled.
+        confidence: Whether it is computed.
+        flow: Whether labels are compared along optical flow.
+        against: A second engine, whose disagreement is measured; None for none.
+        label_maps: Whether labels.zip is kept.
+        pictures: Whether the worst and a sample of the frames are kept.
+        video: Whether the overlay video is made.
+        write_bag: Whether results.mcap is written in the leaf's folder.
+        bare_frames: Frames by which the engine alone is timed; 0 for not at all.
+        live: Whether the node runs in bag time.
+        rate: Live: times the recording's own pace.
+    """
+
+    request: EngineRequest = EngineRequest()
+    topics: tuple[str, ...] = ()
+    labels: str | None = None
+    resize_mode: str = 'stretch'
+    unlabeled_below: float = 0.0
+    confidence: bool = True
+    flow: bool = True
+    against: EngineRequest | None = None
+    label_maps: bool = True
+    pictures: bool = True
+    video: bool = True
+    write_bag: bool = False
+    bare_frames: int = 0
+    live: bool = False
+    rate: float = 1.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Numbers, texts and lists."""
+        values = asdict(self)
+        for name in ('request', 'against'):
+            request = getattr(self, name)
+            values[name] = None if request is None else request._asdict()
+        return values

@@ -1,0 +1,149 @@
+"""Results as a bag: what the node would have published, beside the images it would have seen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from edgesegnet_ros.data.bag import MessageBag
+from edgesegnet_ros.data.classes import ClassSet
+from edgesegnet_ros.data.masks import group_mask
+from edgesegnet_ros.evaluation.replay.frames import ReplayFrame
+
+IMAGE, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
+CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
+LABEL_INFO, CLASS_MASKS = 'vision_msgs/msg/LabelInfo', 'edgesegnet_ros/msg/ClassMasks'
+# As the .msg files of this package and of vision_msgs have them, comments left out.
+DEFINITIONS = {
+    'vision_msgs/msg/VisionClass': 'uint16 class_id\nstring class_name\n',
+    LABEL_INFO: 'std_msgs/Header header\nvision_msgs/VisionClass[] class_map\nfloat32 threshold\n',
+    'edgesegnet_ros/msg/ClassMask': 'string name\nuint8[] class_ids\nfloat32 coverage\n'
+    'sensor_msgs/RegionOfInterest bounding_box\nsensor_msgs/Image mask\n',
+    CLASS_MASKS: 'std_msgs/Header header\nedgesegnet_ros/ClassMask[] masks\n',
+}
+
+
+class ResultBag:
+    """A FrameSink that writes an MCAP bag which RViz, Foxglove and Nav2 replay.
+
+    Images and calibration keep their topics; `segmentation/mask`, `confidence`, `label_info`
+    (latched) and `class_masks` are those of the node, in `namespace`.
+
+    Args:
+        path: Folder of the bag; or, where it ends in .mcap, the one file.
+        image_topic: Of the camera.
+        classes: Names, colours and groups.
+        namespace: Before the topics of the node; empty for none.
+        threshold: Confidence (0-1) below which pixels were left unlabelled.
+        force: Whether a bag that is there is replaced.
+
+    Raises:
+        BagError: The path is taken or cannot be written.
+    """
+
+    name = 'write_bag'
+
+    def __init__(
+        self,
+        path: Path,
+        image_topic: str,
+        classes: ClassSet,
+        namespace: str = '',
+        threshold: float = 0.0,
+        force: bool = False,
+    ) -> None:
+        self._image_topic, self._classes = image_topic, classes
+        self._prefix = f'{namespace.rstrip("/")}/segmentation/'
+        self._threshold = threshold
+        self._bag = MessageBag(path, force=force, definitions=DEFINITIONS).__enter__()
+        self._named = False
+
+    def on_frame(self, frame: ReplayFrame) -> None:
+        """See FrameSink."""
+        bag, stamp = self._bag, frame.stamp_ns
+        source = frame.source
+        header: Any = bag.header(stamp, source.header.frame_id if source is not None else '')
+        if not self._named:
+            bag.send(self._prefix + 'label_info', LABEL_INFO, stamp, self._label_info(header),
+                     latched=True)  # fmt: skip
+            self._named = True
+        self._send_image(frame, header)
+        mask = bag.image(frame.labels, 'mono8', header)
+        bag.send(self._prefix + 'mask', IMAGE, stamp, mask)
+        if frame.confidence is not None:
+            confidence = bag.image(frame.confidence, 'mono8', header)
+            bag.send(self._prefix + 'confidence', IMAGE, stamp, confidence)
+        masks = [self._class_mask(name, ids, frame.labels, header)
+                 for name, ids in self._classes.groups.items()]  # fmt: skip
+        together = bag.types[CLASS_MASKS](header=header, masks=masks)
+        bag.send(self._prefix + 'class_masks', CLASS_MASKS, stamp, together)
+
+    def close(self, complete: bool) -> None:
+        """See FrameSink."""
+        # Without a frame there is no bag: it would have no topic.
+        error = None if complete and self._named else RuntimeError('incomplete')
+        self._bag.__exit__(None if error is None else RuntimeError, error, None)
+
+    def _send_image(self, frame: ReplayFrame, header: Any) -> None:
+        bag, source = self._bag, frame.source
+        topic = self._image_topic
+        if source is None:
+            bag.send(topic, IMAGE, frame.stamp_ns, bag.image(frame.picture, 'rgb8', header))
+        elif hasattr(source, 'format'):
+            message = bag.types[COMPRESSED](
+                header=header, format=source.format, data=source.data
+            )
+            bag.send(topic, COMPRESSED, frame.stamp_ns, message)
+        else:  # rebuilt, since the header of ROS 1 has one field more
+            message = bag.types[IMAGE](header=header, **{
+                name: getattr(source, name)
+                for name in ('height', 'width', 'encoding', 'is_bigendian', 'step', 'data')
+            })  # fmt: skip
+            bag.send(topic, IMAGE, frame.stamp_ns, message)
+        info = frame.camera_info
+        if info is not None:
+            self._send_info(info, frame.stamp_ns, header)
+
+    def _send_info(self, info: Any, stamp_ns: int, header: Any) -> None:
+        bag = self._bag
+        base = self._image_topic
+        base = base[: -len('/compressed')] if base.endswith('/compressed') else base
+        roi = bag.types['sensor_msgs/msg/RegionOfInterest'](**{
+            name: getattr(info.roi, name)
+            for name in ('x_offset', 'y_offset', 'height', 'width', 'do_rectify')
+        })  # fmt: skip
+        # ROS 1 has the matrices in capitals.
+        matrices = {n: getattr(info, n, None) for n in 'dkrp'}
+        matrices = {n: getattr(info, n.upper()) if v is None else v for n, v in matrices.items()}
+        message = bag.types[CAMERA_INFO](
+            header=header, height=info.height, width=info.width,
+            distortion_model=info.distortion_model, **matrices,
+            binning_x=info.binning_x, binning_y=info.binning_y, roi=roi,
+        )  # fmt: skip
+        bag.send(base.rsplit('/', 1)[0] + '/camera_info', CAMERA_INFO, stamp_ns, message)
+
+    def _label_info(self, header: Any) -> Any:
+        types = self._bag.types
+        names = [
+            types['vision_msgs/msg/VisionClass'](class_id=entry.id, class_name=entry.name)
+            for entry in self._classes.classes if entry.id not in self._classes.ignored
+        ]  # fmt: skip
+        return types[LABEL_INFO](header=header, class_map=names, threshold=self._threshold)
+
+    def _class_mask(
+        self, name: str, ids: tuple[int, ...], labels: np.ndarray, header: Any
+    ) -> Any:
+        mask = group_mask(labels, ids)
+        x, y, width, height = cv2.boundingRect(mask)
+        types = self._bag.types
+        return types['edgesegnet_ros/msg/ClassMask'](
+            name=name, class_ids=np.array(ids, np.uint8),
+            coverage=float(cv2.countNonZero(mask)) / mask.size,
+            bounding_box=types['sensor_msgs/msg/RegionOfInterest'](
+                x_offset=x, y_offset=y, height=height, width=width, do_rectify=False
+            ),
+            mask=self._bag.image(mask, 'mono8', header),
+        )  # fmt: skip

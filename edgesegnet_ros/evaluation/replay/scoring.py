@@ -1,0 +1,244 @@
+"""Counts each frame of one camera in the order of the bag, and hands it on to the sinks."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from edgesegnet_ros.data.bag import BagError
+from edgesegnet_ros.data.classes import ClassSet
+from edgesegnet_ros.data.geometry import UNLABELED, place, to_source
+from edgesegnet_ros.errors import EdgeSegNetError
+from edgesegnet_ros.evaluation.accuracy import count_pixels
+from edgesegnet_ros.evaluation.replay.flow import FlowConsistency
+from edgesegnet_ros.evaluation.replay.frames import FrameSink, ReplayFrame
+from edgesegnet_ros.evaluation.replay.problems import ProblemLog
+from edgesegnet_ros.evaluation.replay.series import Series
+from edgesegnet_ros.evaluation.replay.tallies import Tallies, Times
+
+
+class Labelled(NamedTuple):
+    """A frame that got its labels.
+
+    Attributes:
+        frame: Without figures of its own yet.
+        has_stamp: Whether its header had one.
+        latency_ms: Picture to labels; None where unknown.
+        other: (H, W) uint8, labels of the second engine; None without one.
+    """
+
+    frame: ReplayFrame
+    has_stamp: bool = True
+    latency_ms: float | None = None
+    other: np.ndarray | None = None
+
+
+class Scoring:
+    """All counts of one camera; `add` takes its frames one by one, from one thread.
+
+    Args:
+        where: Bag and topic, for problems.
+        classes: Of the labels.
+        flow: Whether neighbouring frames are compared.
+        sinks: Take every frame.
+        log: Takes what is wrong.
+
+    Attributes:
+        tallies: Counts.
+        times: Stage -> times, of `score`, `flow` and each sink.
+        series: Over time.
+        jumps: Frames whose size is not the former's.
+    """
+
+    def __init__(
+        self,
+        where: str,
+        classes: ClassSet,
+        flow: bool,
+        sinks: Sequence[FrameSink],
+        log: ProblemLog,
+    ) -> None:
+        self._where, self._log = where, log
+        self._count = len(classes.classes)
+        self._flow = FlowConsistency(self._count) if flow else None
+        self._sinks = list(sinks)
+        self.tallies = Tallies(self._count)
+        self.series = Series([entry.name for entry in classes.classes])
+        self.times = {name: Times() for name in ('score', *(['flow'] if flow else []),
+                                                 *(sink.name for sink in sinks))}  # fmt: skip
+        self._digest = hashlib.sha256()
+        self._first_ns: int | None = None
+        self._last_ns = 0
+        self._size: tuple[int, ...] | None = None
+
+    @property
+    def labels_sha256(self) -> str:
+        """Over all label maps so far: height and width as little-endian uint32, then the ids."""
+        return self._digest.hexdigest()
+
+    @property
+    def duration_s(self) -> float | None:
+        """From the first stamp to the greatest."""
+        return None if self._first_ns is None else (self._last_ns - self._first_ns) * 1e-9
+
+    def add(self, labelled: Labelled) -> None:
+        """Count one frame and hand it on."""
+        began = time.perf_counter()
+        frame = self._with_known_truth(labelled.frame)
+        follows = self._look_at(frame, labelled.has_stamp)
+        labels = frame.labels
+        self._digest.update(struct.pack('<II', *labels.shape))
+        self._digest.update(np.ascontiguousarray(labels))
+        pixels = _by_class(labels, self._count)
+        tallies = self.tallies
+        tallies.frames += 1
+        tallies.pixels += pixels
+        confidence = None
+        if frame.confidence is not None:
+            counts = np.bincount(frame.confidence.ravel(), minlength=256)
+            tallies.confidence += counts
+            confidence = float(counts @ np.arange(256) / labels.size / 255.0)
+        accuracy = self._score(frame)
+        disagreement = self._disagreement(labelled.other, labels)
+        self.times['score'].add((time.perf_counter() - began) * 1e3)
+        consistency = self._compare(frame, follows)
+        assert self._first_ns is not None
+        self.series.add(
+            {'t_s': (frame.stamp_ns - self._first_ns) * 1e-9, 'latency_ms': labelled.latency_ms,
+             'confidence': confidence, 'consistency': consistency, 'pixel_accuracy': accuracy,
+             'disagreement': disagreement},
+            pixels[:-1] / labels.size,
+        )  # fmt: skip
+        self._hand_on(replace(frame, pixel_accuracy=accuracy, consistency=consistency))
+
+    def close(self, complete: bool) -> None:
+        """The last frame was seen (or not, after an error)."""
+        for sink in self._sinks:
+            self._guarded(sink, lambda sink=sink: sink.close(complete))
+        self._sinks = []
+
+    def skip(self) -> None:
+        """A frame is missing here: its neighbours are not compared."""
+        if self._flow is not None:
+            self._flow.forget()
+
+    def _look_at(self, frame: ReplayFrame, has_stamp: bool) -> bool:
+        """Note what is odd; whether the frame follows the one before it."""
+        place_ = f'{self._where}, image {frame.index}'
+        if not has_stamp:
+            self._log.add('no_stamp', place_, 'the stamp is zero; the time of recording stands '
+                          'in for it', 1)  # fmt: skip
+        first = self._first_ns is None
+        follows = first or frame.stamp_ns > self._last_ns
+        if not follows:
+            self._log.add(
+                'out_of_order', place_,
+                f'its stamp lies {(self._last_ns - frame.stamp_ns) * 1e-9:g} s before the '
+                'greatest so far (or equals it): evaluated in the order of the recording, and not '
+                'compared with its neighbours in time', 1,
+            )  # fmt: skip
+        self._first_ns = frame.stamp_ns if first else self._first_ns
+        self._last_ns = max(self._last_ns, frame.stamp_ns)
+        size = frame.picture.shape[:2]
+        if self._size not in (None, size):
+            assert self._size is not None
+            self._log.add(
+                'resolution_changes', place_, f'{self._size[1]}x{self._size[0]} becomes '
+                f'{size[1]}x{size[0]}: label maps follow, and the two are not compared in time', 1,
+            )  # fmt: skip
+            follows = False
+        self._size = size
+        return follows
+
+    def _with_known_truth(self, frame: ReplayFrame) -> ReplayFrame:
+        truth = frame.truth
+        if truth is None:
+            return frame
+        # CamVid's convention: the number of classes is void, too.
+        unknown = (truth > self._count) & (truth != UNLABELED)
+        if unknown.any():
+            values = np.unique(truth[unknown]).tolist()
+            self._log.add('bad_labels', f'{self._where}, image {frame.index}', 'the labels hold '
+                          f'{values}, which no class has: counted as void', 1)  # fmt: skip
+        if (truth >= self._count).any():
+            truth = np.where(truth >= self._count, np.uint8(UNLABELED), truth)
+        return replace(frame, truth=truth)
+
+    def _score(self, frame: ReplayFrame) -> float | None:
+        truth = frame.truth
+        if truth is None:
+            return None
+        labels, confidence = frame.labels, frame.confidence
+        if truth.shape != labels.shape:  # scored at the labels' own resolution
+            placement = place(truth.shape, labels.shape, 'stretch')
+            labels = to_source(labels, placement)
+            confidence = None if confidence is None else to_source(confidence, placement)
+        counts = count_pixels(labels, truth, self._count)
+        total = int(counts.sum())
+        if not total:
+            return None
+        self.tallies.frames_scored += 1
+        self.tallies.confusion += counts
+        if confidence is not None:
+            known = truth != UNLABELED
+            self.tallies.bins_pixels += np.bincount(confidence[known], minlength=256)
+            self.tallies.bins_right += np.bincount(
+                confidence[known & (labels == truth)], minlength=256
+            )
+        return float(np.trace(counts)) / total
+
+    def _disagreement(self, other: np.ndarray | None, labels: np.ndarray) -> float | None:
+        if other is None:
+            return None
+        differ = _by_class(labels[labels != other], self._count)
+        self.tallies.against_pixels += _by_class(labels, self._count)
+        self.tallies.against_differ += differ
+        return float(differ.sum()) / labels.size
+
+    def _compare(self, frame: ReplayFrame, follows: bool) -> float | None:
+        if self._flow is None:
+            return None
+        began = time.perf_counter()
+        first = self.tallies.frames == 1
+        if not follows:
+            self._flow.forget()
+        pair = self._flow.add(frame.picture, frame.labels)
+        self.times['flow'].add((time.perf_counter() - began) * 1e3)
+        if pair is None:
+            self.tallies.pairs_skipped += not first
+            return None
+        self.tallies.pairs += 1
+        self.tallies.flow_pixels += pair.pixels
+        self.tallies.flow_compared += pair.compared
+        self.tallies.flow_agreed += pair.agreed
+        return pair.share
+
+    def _hand_on(self, frame: ReplayFrame) -> None:
+        for sink in list(self._sinks):
+            began = time.perf_counter()
+            if not self._guarded(sink, lambda sink=sink: sink.on_frame(frame)):
+                self._sinks.remove(sink)
+                self._guarded(sink, lambda sink=sink: sink.close(False))
+            self.times[sink.name].add((time.perf_counter() - began) * 1e3)
+
+    def _guarded(self, sink: FrameSink, do: object) -> bool:
+        """Whether it went well; a full disk costs its output, not the evaluation."""
+        try:
+            do()  # type: ignore[operator]
+        except (OSError, BagError, EdgeSegNetError) as error:
+            self._log.add('not_written', f'{self._where}: {sink.name}', 'not written, and nothing '
+                          f'is left of it: {error}')  # fmt: skip
+            return False
+        return True
+
+
+def _by_class(labels: np.ndarray, count: int) -> np.ndarray:
+    """(count + 1) int64 pixels by class; those without a class are the last."""
+    counts = np.bincount(labels.ravel(), minlength=256)
+    return np.append(counts[:count], counts[count:].sum())
