@@ -13,8 +13,8 @@ from setuptools.command.build_py import build_py
 HERE = Path(__file__).resolve().parent
 SHIPPED = {'config': '**/*.*', 'models': '**/*'}
 EXTRAS = {
-    'train': ['torchmetrics>=1.4', 'tqdm>=4.60'],
-    'report': ['matplotlib>=3.7', 'tqdm>=4.60'],
+    'train': ['matplotlib>=3.7', 'tensorboard>=2.12', 'torchmetrics>=1.4', 'tqdm>=4.60'],
+    'report': ['av>=12', 'jinja2>=3.1', 'matplotlib>=3.7', 'tqdm>=4.60'],
     'bags': ['rosbags>=0.10', 'rosbags-image>=0.10'],
     'openvino': ['openvino>=2024.4'],
     'test': ['hypothesis>=6.100', 'pytest>=8,<8.4', 'pytest-timeout>=2.3'],
@@ -50,6 +50,7 @@ setup(
     # path, ahead of what colcon installed.
     package_dir={'': '.'},
     packages=find_packages(include=['edgesegnet_ros', 'edgesegnet_ros.*']),
+    package_data={'edgesegnet_ros.evaluation.report': ['templates/*']},
     cmdclass={'build_py': BuildWithShippedFiles},
     entry_points={'console_scripts': ['edgesegnet = edgesegnet_ros.cli:main']},
     install_requires=[

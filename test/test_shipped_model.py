@@ -15,7 +15,7 @@ from edgesegnet_ros.engines import open_engine
 from edgesegnet_ros.engines.base import EngineRequest
 from edgesegnet_ros.engines.segmenter import Segmenter
 from edgesegnet_ros.evaluation.accuracy import score
-from edgesegnet_ros.training.train import FIRST_RENDERED_SEED
+from edgesegnet_ros.training.dataset import FIRST_RENDERED_SEED
 
 
 @pytest.fixture(scope='module')

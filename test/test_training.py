@@ -1,29 +1,53 @@
-"""A run that is interrupted and resumed ends as an uninterrupted one."""
+"""Training: resumption to the bit, early refusals, files that stay whole, overfitting."""
 
 from __future__ import annotations
 
 import csv
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
 
 import cv2
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from edgesegnet_ros import cli
+from edgesegnet_ros.data.camvid import CamVidError, read_split
+from edgesegnet_ros.data.classes import load_classes
 from edgesegnet_ros.data.street import Street
+from edgesegnet_ros.engines.base import EngineRequest
+from edgesegnet_ros.engines.pytorch import TorchEngine
+from edgesegnet_ros.engines.segmenter import Segmenter
+from edgesegnet_ros.evaluation.accuracy import score
+from edgesegnet_ros.network.weights import load_weights
 from edgesegnet_ros.training import train as training
 from edgesegnet_ros.training.checkpoint import CheckpointError
-from edgesegnet_ros.training.config import TrainConfig
+from edgesegnet_ros.training.config import ConfigError, TrainConfig
 
 CONFIG = TrainConfig(
     epochs=2, batch=2, input_size=(64, 64), crop=(64, 64), rendered=0, validate_every=1
 )
 
 
+@pytest.fixture(scope='module', autouse=True)
+def one_thread():
+    """Sums in one order, and no waiting for a busy machine's second core."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope='module')
 def small_camvid(tmp_path_factory):
     """A dataset in CamVid's layout, of rendered streets."""
     folder = tmp_path_factory.mktemp('camvid')
-    for split, seed, count in (('train', 3, 4), ('val', 4, 2)):
+    for split, seed, count in (('train', 3, 4), ('val', 4, 1)):
         street = Street(seed, (90, 120))
         for part in (split, split + 'annot'):
             (folder / part).mkdir()
@@ -34,33 +58,79 @@ def small_camvid(tmp_path_factory):
     return folder
 
 
-def run(folder, out, config=CONFIG):
-    training.train(config, folder, out, 11, 'camvid11')
-    return load_file(out / training.WEIGHTS)
+def run(folder, out, config=CONFIG, **sources):
+    given = training.Sources(folder, load_classes('camvid11'), **sources)
+    return training.train(config, given, out, 'cpu', tensorboard=False)
 
 
-def test_interrupted_and_resumed_equals_uninterrupted(small_camvid, tmp_path, monkeypatch):
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # sums in one order
-    whole = run(small_camvid, tmp_path / 'whole')
-    save = training.save_checkpoint
+@pytest.fixture(scope='module')
+def whole(small_camvid, tmp_path_factory):
+    """A run that nothing interrupted."""
+    out = tmp_path_factory.mktemp('whole')
+    assert run(small_camvid, out).signal == 0
+    return out
 
-    def interrupt_after_saving(*arguments):
-        save(*arguments)
-        raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, 'save_checkpoint', interrupt_after_saving)
-    with pytest.raises(KeyboardInterrupt):
-        run(small_camvid, tmp_path / 'parts')
-    half = load_file(tmp_path / 'parts' / training.WEIGHTS)
-    assert any(not torch.equal(half[name], whole[name]) for name in whole)
-    monkeypatch.undo()
-    parts = run(small_camvid, tmp_path / 'parts')
-    torch.set_num_threads(threads)
-    assert all(torch.equal(parts[name], whole[name]) for name in whole)
-    rows = list(csv.DictReader((tmp_path / 'whole' / 'log.csv').open()))
+def same_run(one, other):
+    """Whether two runs' states are the same to the bit, and their logs but for the clock."""
+    first, second = (load_file(out / training.CHECKPOINT) for out in (one, other))
+    assert first.keys() == second.keys()
+    different = [name for name in first if not torch.equal(first[name], second[name])]
+    rows = []
+    for out in (one, other):
+        rows.append([
+            {name: value for name, value in row.items() if name != 'seconds'}
+            for row in csv.DictReader((out / 'log.csv').open())
+        ])  # fmt: skip
+    return not different and rows[0] == rows[1]
+
+
+def stop_after(monkeypatch, steps, number):
+    """Send this process a signal after so many steps."""
+    seen = []
+    update = training.update_average
+
+    def count(*arguments):
+        update(*arguments)
+        seen.append(None)
+        if len(seen) == steps:
+            os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(training, 'update_average', count)
+
+
+@pytest.mark.parametrize(
+    ('steps', 'number'), [(1, signal.SIGTERM), (2, signal.SIGINT), (3, signal.SIGINT)]
+)
+def test_interrupted_and_resumed_equals_uninterrupted(
+    small_camvid, whole, tmp_path, monkeypatch, steps, number
+):
+    with monkeypatch.context() as patched:
+        stop_after(patched, steps, number)
+        outcome = run(small_camvid, tmp_path)
+    assert outcome.signal == number
+    assert (outcome.progress.epoch, outcome.progress.step) == divmod(steps, 2)
+    assert not same_state(whole, tmp_path)
+    assert run(small_camvid, tmp_path).signal == 0
+    assert same_run(whole, tmp_path)
+    rows = list(csv.DictReader((tmp_path / 'log.csv').open()))
     assert [row['epoch'] for row in rows] == ['1', '2']
     assert 0 < float(rows[1]['loss']) and 0 <= float(rows[1]['val_pixel_accuracy']) <= 1
+
+
+def same_state(one, other):
+    first, second = (load_file(out / training.CHECKPOINT) for out in (one, other))
+    return all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_what_a_run_leaves(small_camvid, whole):
+    assert {path.name for path in whole.iterdir()} == {
+        'best.safetensors', 'checkpoint.safetensors', 'curves.png', 'log.csv',
+        'weights.safetensors',
+    }  # fmt: skip
+    assert cv2.imread(str(whole / 'curves.png')).shape == (540, 960, 3)
+    model, info = load_weights(whole / 'weights.safetensors')
+    assert info.classes == 'camvid11' and info.input_size == (64, 64)
 
 
 def test_a_truncated_checkpoint_is_refused_by_name(small_camvid, tmp_path):
@@ -69,9 +139,99 @@ def test_a_truncated_checkpoint_is_refused_by_name(small_camvid, tmp_path):
         run(small_camvid, tmp_path)
 
 
-def test_the_rate_rises_and_falls():
-    config = TrainConfig(epochs=10, warmup_epochs=1.0, learning_rate=1.0)
-    rates = [training.learning_rate(config, progress / 10) for progress in range(100)]
-    assert rates.index(max(rates)) == 10
-    assert rates[:10] == sorted(rates[:10]) and rates[10:] == sorted(rates[10:], reverse=True)
-    assert rates[-1] == pytest.approx(0.01, abs=1e-3)
+def test_a_bad_dataset_is_refused_whole_before_training(small_camvid, tmp_path, monkeypatch):
+    folder = tmp_path / 'data'
+    for part in ('train', 'trainannot', 'val', 'valannot'):
+        (folder / part).mkdir(parents=True)
+        for path in sorted((small_camvid / part).iterdir()):
+            (folder / part / path.name).write_bytes(path.read_bytes())
+    (folder / 'trainannot/1.png').unlink()
+    labels = cv2.imread(str(folder / 'trainannot/2.png'), cv2.IMREAD_UNCHANGED)
+    cv2.imwrite(str(folder / 'trainannot/2.png'), labels[:-1])
+    cv2.imwrite(str(folder / 'valannot/0.png'), labels * 0 + 99)
+    monkeypatch.setattr(training, 'build_network', None)
+    with pytest.raises(CamVidError) as refused:
+        run(folder, tmp_path / 'out')
+    text = str(refused.value)
+    assert '3 unusable files' in text and 'trainannot/1.png: missing' in text
+    assert 'trainannot/2.png: 120x89' in text and 'valannot/0.png: unknown label values' in text
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(small_camvid, whole, tmp_path):
+    run(small_camvid, tmp_path, replace(CONFIG, epochs=1))
+    before = (tmp_path / training.CHECKPOINT).read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # The weights still fit, the checkpoint does not.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000_000, limits[1]))
+    try:
+        with pytest.raises(CheckpointError, match='File too large.*give the same command again'):
+            run(small_camvid, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (tmp_path / training.CHECKPOINT).read_bytes() == before
+    assert run(small_camvid, tmp_path).signal == 0
+
+
+SAVE_FOREVER = """
+import sys, torch
+from pathlib import Path
+from edgesegnet_ros.network.storage import write_whole
+tensors = {'x': torch.zeros(4_000_000)}
+for number in range(10**9):
+    tensors['x'].fill_(number)
+    write_whole(Path(sys.argv[1]), tensors, {})
+"""
+
+
+def test_a_kill_leaves_a_whole_file(tmp_path):
+    path = tmp_path / 'c.safetensors'
+    process = subprocess.Popen([sys.executable, '-c', SAVE_FOREVER, str(path)])
+    try:
+        for wanted in range(1, 4):  # killed while a later one is being written
+            while not path.exists() or load_file(path)['x'][0] < wanted:
+                assert process.poll() is None
+                time.sleep(0.01)
+        while not (tmp_path / 'c.safetensors.partial').exists():
+            assert process.poll() is None
+    finally:
+        process.kill()
+        process.wait()
+    values = load_file(path)['x']
+    assert values[0] >= 3 and (values == values[0]).all()
+
+
+def test_it_overfits_a_few_images(small_camvid, tmp_path):
+    config = TrainConfig(
+        epochs=4, batch=4, camvid_views=120, input_size=(64, 64), crop=(64, 64), rendered=0,
+        scale_min=1.0, scale_max=1.0, flip=False, color=0.0, class_balance=0.0,
+        learning_rate=4e-3, ema_decay=0.9, validate_every=4,
+    )  # fmt: skip
+    run(small_camvid, tmp_path, config)
+    model, info = load_weights(tmp_path / training.WEIGHTS)
+    request = EngineRequest(device='cpu', precision='fp32', num_threads=1, input_size=(64, 64))
+    segmenter = Segmenter(TorchEngine(model, info, request))
+    small = [
+        (cv2.resize(image, (64, 64), interpolation=cv2.INTER_AREA),
+         cv2.resize(labels, (64, 64), interpolation=cv2.INTER_NEAREST_EXACT))
+        for image, labels in read_split(small_camvid, 'train')
+    ]  # fmt: skip
+    assert score(segmenter, small).pixel_accuracy > 0.99
+
+
+def test_settings_that_do_not_fit_the_dataset(small_camvid, tmp_path):
+    with pytest.raises(ConfigError, match='batch 8 is more than the 4 views of an epoch'):
+        run(small_camvid, tmp_path, replace(CONFIG, batch=8))
+
+
+def test_the_command_stops_by_signal_and_goes_on(small_camvid, tmp_path, monkeypatch, capsys):
+    words = [
+        'train', '--data', str(small_camvid), '--out', str(tmp_path), '--epochs', '1', '--batch',
+        '2', '--input-size', '64x64', '--crop', '64x64', '--rendered', '0', '--device', 'cpu',
+        '--json', str(tmp_path / 'run.json'),
+    ]  # fmt: skip
+    with monkeypatch.context() as patched:
+        stop_after(patched, 1, signal.SIGTERM)
+        assert cli.main(words) == 128 + signal.SIGTERM
+    assert 'stopped after epoch 0 and 1 steps; the same command goes on' in capsys.readouterr().out
+    assert cli.main(words) == 0
+    assert list((tmp_path / 'tensorboard').iterdir()) and (tmp_path / 'run.json').is_file()

@@ -15,6 +15,10 @@ def random_view(
     crop: tuple[int, int],
     scales: tuple[float, float],
     random: np.random.Generator,
+    *,
+    flip: bool = True,
+    color: float = 1.0,
+    shrinking: str = 'area',
 ) -> tuple[np.ndarray, np.ndarray]:
     """A scaled, cropped, mirrored and recoloured view.
 
@@ -28,6 +32,10 @@ def random_view(
         crop: Height and width of the view.
         scales: Smallest and largest scale, drawn log-uniformly; the aspect varies by a tenth.
         random: Source of all chance.
+        flip: Whether half of the views are mirrored.
+        color: Strength of the recolouring, 0 for none.
+        shrinking: `area` averages, as `data.geometry` does for the robot; `linear` takes the
+            nearest four pixels, which is sharper; `mixed` draws one of the two.
 
     Returns:
         (crop, 3) uint8 and (crop) uint8.
@@ -36,18 +44,20 @@ def random_view(
     aspect = np.exp(random.uniform(-0.1, 0.1))
     height = max(16, round(frame[0] * scale))
     width = max(16, round(frame[1] * scale * aspect))
-    shrinks = height * width < labels.size
+    averages = height * width < labels.size and shrinking != 'linear'
+    if averages and shrinking == 'mixed':
+        averages = random.random() < 0.5
     image = cv2.resize(
-        image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        image, (width, height), interpolation=cv2.INTER_AREA if averages else cv2.INTER_LINEAR
     )
     labels = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
     top = _corner(height, crop[0], random)
     left = _corner(width, crop[1], random)
     image = _cut(image, top, left, crop, 114)
     labels = _cut(labels, top, left, crop, VOID)
-    if random.random() < 0.5:
+    if flip and random.random() < 0.5:
         image, labels = image[:, ::-1], labels[:, ::-1]
-    return recolour(image, random), np.ascontiguousarray(labels)
+    return recolour(image, random, color), np.ascontiguousarray(labels)
 
 
 def _corner(size: int, crop: int, random: np.random.Generator) -> int:
@@ -65,18 +75,29 @@ def _cut(
     return out
 
 
-def recolour(image: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Vary brightness, contrast, gamma, colour balance and saturation of (H, W, 3) uint8 RGB."""
+def recolour(
+    image: np.ndarray, random: np.random.Generator, strength: float = 1.0
+) -> np.ndarray:
+    """Vary brightness, contrast, gamma, colour balance, saturation and sharpness.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        random: Source of all chance.
+        strength: Multiplies the ranges; 0 changes nothing.
+    """
+    if not strength:
+        return np.ascontiguousarray(image)
     levels = np.arange(256, dtype=np.float32) / 255.0
-    gamma = np.exp(random.uniform(-0.3, 0.3))
-    contrast, brightness = random.uniform(0.75, 1.3), random.uniform(-0.12, 0.12)
-    balance = random.uniform(0.92, 1.08, 3)
+    gamma = np.exp(strength * random.uniform(-0.3, 0.3))
+    contrast = 1.0 + strength * random.uniform(-0.25, 0.3)
+    brightness = strength * random.uniform(-0.12, 0.12)
+    balance = 1.0 + strength * random.uniform(-0.08, 0.08, 3)
     curve = (levels**gamma - 0.5) * contrast + 0.5 + brightness
     table = np.clip(curve[:, None] * balance * 255.0, 0, 255).astype(np.uint8)
     image = cv2.LUT(np.ascontiguousarray(image), table.reshape(1, 256, 3))
     grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    saturation = random.uniform(0.6, 1.3)
+    saturation = 1.0 + strength * random.uniform(-0.4, 0.3)
     image = cv2.addWeighted(image, saturation, grey, 1.0 - saturation, 0.0)
-    if random.random() < 0.15:
+    if random.random() < 0.15 * strength:
         image = cv2.GaussianBlur(image, (3, 3), random.uniform(0.3, 1.2))
     return image

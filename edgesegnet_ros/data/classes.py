@@ -8,13 +8,13 @@ that is wrong with one is reported with its line.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, NoReturn, Optional, Tuple, Union
+from typing import Dict, List, NamedTuple, NoReturn, Optional, Tuple, Union
 
 import numpy as np
-import yaml
 
 from edgesegnet_ros import shipped
 from edgesegnet_ros.data.geometry import UNLABELED
+from edgesegnet_ros.data.lined_yaml import Lines, read_lines
 from edgesegnet_ros.errors import EdgeSegNetError
 
 
@@ -76,31 +76,6 @@ class ClassSet(NamedTuple):
         return tuple(sorted(known[name] for name in class_names))
 
 
-class _Lines(dict):
-    """A mapping that knows the line it began on, and that of each key."""
-
-    line = 0
-    key_lines: Dict[Any, int] = {}
-
-
-class _LineLoader(yaml.SafeLoader):
-    """Safe YAML whose mappings know their lines."""
-
-
-def _mapping(loader: _LineLoader, node: yaml.MappingNode) -> _Lines:
-    mapping = _Lines()
-    mapping.line = node.start_mark.line + 1
-    mapping.key_lines = {}
-    for key_node, value_node in node.value:
-        key = loader.construct_object(key_node, deep=True)
-        mapping[key] = loader.construct_object(value_node, deep=True)
-        mapping.key_lines[key] = key_node.start_mark.line + 1
-    return mapping
-
-
-_LineLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-
-
 class _Reader:
     """Turns one class file into a ClassSet or refuses it by line."""
 
@@ -110,27 +85,19 @@ class _Reader:
     def refuse(self, line: int, reason: str) -> NoReturn:
         raise ClassFileError(f'{self.path}:{line}: {reason}')
 
-    def document(self) -> _Lines:
-        try:
-            with self.path.open(encoding='utf-8') as file:
-                document = yaml.load(file, _LineLoader)  # noqa: S506 - a SafeLoader
-        except FileNotFoundError:
+    def document(self) -> Lines:
+        if not self.path.exists():
             raise ClassFileError(
                 f'{self.path}: no such class file; shipped are '
                 f'{", ".join(shipped.names("classes"))}'
-            ) from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise ClassFileError(f'{self.path}: cannot be read ({error})') from None
-        except yaml.YAMLError as error:
-            mark = getattr(error, 'problem_mark', None)
-            problem = getattr(error, 'problem', None) or str(error)
-            self.refuse(mark.line + 1 if mark else 1, f'not YAML: {problem}')
-        if not isinstance(document, _Lines):
+            )
+        document = read_lines(self.path, ClassFileError)
+        if not isinstance(document, Lines):
             self.refuse(1, 'a class file is a mapping with name, classes and groups')
         return document
 
     def one_class(self, entry: object, line: int) -> SegmentationClass:
-        if not isinstance(entry, _Lines):
+        if not isinstance(entry, Lines):
             self.refuse(line, 'each class is {id: 0, name: road, color: [128, 64, 128]}')
         for key in ('id', 'name', 'color'):
             if key not in entry:
@@ -150,7 +117,7 @@ class _Reader:
             )
         return SegmentationClass(number, name, tuple(color))
 
-    def classes(self, document: _Lines) -> Tuple[SegmentationClass, ...]:
+    def classes(self, document: Lines) -> Tuple[SegmentationClass, ...]:
         line = document.key_lines.get('classes', document.line)
         entries = document.get('classes')
         if not isinstance(entries, list) or not entries:
@@ -174,7 +141,7 @@ class _Reader:
         return tuple(found)
 
     def members(
-        self, document: _Lines, classes: ClassSet, what: str, names: object, line: int
+        self, document: Lines, classes: ClassSet, what: str, names: object, line: int
     ) -> Tuple[int, ...]:
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             self.refuse(line, f'{what} is a list of class names')
@@ -189,8 +156,8 @@ class _Reader:
         if not isinstance(name, str) or not name:
             self.refuse(document.line, 'name is missing: it is what weights files refer to')
         result = ClassSet(name, self.classes(document), {})
-        groups = document.get('groups', _Lines())
-        if not isinstance(groups, _Lines):
+        groups = document.get('groups', Lines())
+        if not isinstance(groups, Lines):
             self.refuse(document.key_lines['groups'], 'groups maps names to lists of class names')
         for group, names in groups.items():
             line = groups.key_lines[group]

@@ -3,30 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import fields
+import json
+from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
 
-from edgesegnet_ros.training.config import TrainConfig
-
-_HELP = {
-    'epochs': 'passes over the training images',
-    'batch': 'views a step',
-    'input_size': 'height and width that whole pictures stand for, as HxW',
-    'crop': 'height and width of a training view, as HxW',
-    'scale_min': 'smallest random scale of a view',
-    'scale_max': 'largest random scale of a view',
-    'rendered': 'rendered street scenes an epoch, beside CamVid\'s images',
-    'rendered_pool': 'different rendered scenes in all',
-    'learning_rate': 'peak rate of AdamW',
-    'weight_decay': 'weight decay of AdamW',
-    'warmup_epochs': 'epochs over which the rate rises',
-    'ema_decay': 'decay of the averaged weights, which are what is kept',
-    'class_balance': 'power of a class\'s inverse frequency that weighs its loss, 0 to 1',
-    'gradient_norm': 'longer gradients are shortened to this',
-    'training_norms': 'foldable batch norms behind the bare convolutions of Fig. 1',
-    'validate_every': 'epochs between two looks at val',
-    'seed': 'of all chance',
-}
+from edgesegnet_ros.training.config import TrainConfig, read_settings
 
 
 def size(text: str) -> tuple[int, int]:
@@ -39,37 +21,79 @@ def size(text: str) -> tuple[int, int]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The run's files, and every field of TrainConfig."""
+    """The run's files, and every setting of TrainConfig."""
     parser.add_argument('--data', help='CamVid folder; else EDGESEGNET_CAMVID')
     parser.add_argument(
         '--out', default='out/train',
-        help='takes checkpoint, weights and log.csv; a run found there is gone on with',
+        help='takes checkpoint, weights, logs and curves; a run found there is gone on with',
     )  # fmt: skip
     parser.add_argument('--classes', default='camvid11', help='class file that the labels follow')
-    for field in fields(TrainConfig):
-        option = '--' + field.name.replace('_', '-')
-        default, text = field.default, _HELP[field.name]
+    parser.add_argument('--config', metavar='NAME|FILE',
+                        help='YAML of settings, shipped or one\'s own; options go over it')
+    parser.add_argument('--init', default='', metavar='NAME|FILE',
+                        help='weights to start from, published ones too; else random')
+    parser.add_argument('--teacher', default='', metavar='FILE',
+                        help='weights that --distillation learns from')  # fmt: skip
+    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
+    parser.add_argument('--tensorboard', default=True, action=argparse.BooleanOptionalAction,
+                        help='write TensorBoard logs')  # fmt: skip
+    parser.add_argument('--json', metavar='FILE', help='write the run\'s figures to this file')
+    settings = parser.add_argument_group('settings, over --config')
+    for one in fields(TrainConfig):
+        default: Any = one.default
+        shown = 'x'.join(map(str, default)) if isinstance(default, tuple) else default
+        given: dict[str, Any] = {
+            'default': argparse.SUPPRESS, 'help': f'{one.metadata["help"]} (default: {shown})',
+        }  # fmt: skip
         if isinstance(default, bool):
-            parser.add_argument(
-                option, default=default, action=argparse.BooleanOptionalAction, help=text
-            )
-        elif isinstance(default, tuple):
-            parser.add_argument(option, default='x'.join(map(str, default)), type=size, help=text)
+            given['action'] = argparse.BooleanOptionalAction
         else:
-            parser.add_argument(option, default=default, type=type(default), help=text)
+            given['type'] = size if isinstance(default, tuple) else type(default)
+            given['metavar'] = 'HxW' if isinstance(default, tuple) else type(default).__name__
+        if one.metadata['choices']:
+            given['choices'] = one.metadata['choices']
+            given['metavar'] = '|'.join(one.metadata['choices'])
+        settings.add_argument('--' + one.name.replace('_', '-'), **given)
+
+
+def config_of(args: argparse.Namespace) -> TrainConfig:
+    """The run that was asked for: defaults, the YAML file over them, options over both.
+
+    Raises:
+        ConfigError: A value that cannot be used.
+    """
+    settings = read_settings(args.config) if args.config else {}
+    names = [one.name for one in fields(TrainConfig)]
+    settings.update({name: getattr(args, name) for name in names if hasattr(args, name)})
+    return TrainConfig(**settings)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train until the last epoch."""
+    """Train until the last epoch, or until a signal asks for an end."""
+    from edgesegnet_ros import shipped
     from edgesegnet_ros.data.camvid import dataset_folder
     from edgesegnet_ros.data.classes import load_classes
-    from edgesegnet_ros.training.train import WEIGHTS, train
+    from edgesegnet_ros.evaluation.provenance import need
+    from edgesegnet_ros.training.train import BEST, WEIGHTS, Sources, train
 
-    values = {field.name: getattr(args, field.name) for field in fields(TrainConfig)}
-    config = TrainConfig(**values)
-    classes = load_classes(args.classes)
+    need('train', ('tqdm', 'matplotlib'), 'edgesegnet train')
+    config = config_of(args)
+    init = str(shipped.find('models', args.init)) if args.init else ''
+    sources = Sources(dataset_folder(args.data), load_classes(args.classes), init, args.teacher)
     out = Path(args.out)
-    train(config, dataset_folder(args.data), out, len(classes.classes), classes.name)
-    print(f'weights in {out / WEIGHTS}: try them with '
+    outcome = train(config, sources, out, args.device, args.tensorboard)
+    if not outcome.leads:
+        return 0
+    progress = outcome.progress
+    if args.json:
+        figures = {'config': asdict(config), 'epochs': progress.epoch, 'steps': progress.steps,
+                   'best_val_pixel_accuracy': progress.best if progress.best >= 0 else None,
+                   'weights': str(out / WEIGHTS), 'history': progress.history}  # fmt: skip
+        Path(args.json).write_text(json.dumps(figures, indent=2) + '\n')
+    if outcome.signal:
+        print(f'stopped after epoch {progress.epoch} and {progress.step} steps; the same command '
+              'goes on')  # fmt: skip
+        return 128 + outcome.signal
+    print(f'weights in {out / WEIGHTS}, the best on val in {out / BEST}: try them with '
           f'`edgesegnet evaluate --model {out / WEIGHTS} --split val`')  # fmt: skip
     return 0

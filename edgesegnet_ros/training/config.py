@@ -1,28 +1,173 @@
-"""What a training run is made of."""
+"""What a training run is made of: a commented dataclass, and YAML over it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from edgesegnet_ros import shipped
+from edgesegnet_ros.data.lined_yaml import Lines, read_lines
+from edgesegnet_ros.errors import EdgeSegNetError
+from edgesegnet_ros.network import STRIDE
 
 
-@dataclass
+class ConfigError(EdgeSegNetError):
+    """A setting that cannot be used; the message names it, and the line where it stands."""
+
+
+def setting(
+    default: Any, text: str, *choices: str, low: float | None = None, high: float | None = None
+) -> Any:
+    """A field of TrainConfig: its comment, which the option's help is too, and what is allowed."""
+    return field(default=default, metadata={
+        'help': text, 'choices': choices, 'low': low, 'high': high,
+    })  # fmt: skip
+
+
+@dataclass(frozen=True)
 class TrainConfig:
-    """All that decides a run's outcome; every field is an option of `edgesegnet train`."""
+    """All that decides a run's outcome; every field is an option of `edgesegnet train`.
 
-    epochs: int = 24                   # passes over the training images
-    batch: int = 4                     # views a step
-    input_size: tuple[int, int] = (256, 256)  # height, width of whole pictures: scale 1
-    crop: tuple[int, int] = (192, 192)  # height, width of a training view
-    scale_min: float = 0.66            # random scale of a view, relative to input_size
-    scale_max: float = 1.6
-    rendered: int = 160                # rendered street scenes an epoch, beside CamVid's
-    rendered_pool: int = 480           # different rendered scenes in all
-    learning_rate: float = 2e-3        # AdamW, at its peak; falls along a cosine
-    weight_decay: float = 1e-2
-    warmup_epochs: float = 1.0         # the rate rises linearly so long
-    ema_decay: float = 0.998           # of the averaged weights, which are what is kept
-    class_balance: float = 0.4         # power of a class's inverse frequency that weighs its loss
-    gradient_norm: float = 5.0         # longer gradients are shortened to this
-    training_norms: bool = True        # foldable batch norms behind the paper's bare convolutions
-    validate_every: int = 2            # epochs between two looks at val
-    seed: int = 1
+    Raises:
+        ConfigError: A value that cannot be used.
+    """
+
+    network: str = setting('edgesegnet', 'what is trained', 'edgesegnet', 'refinenet101')
+    epochs: int = setting(24, 'how many; an epoch is camvid_views and rendered views', low=1)
+    batch: int = setting(4, 'views a step, of all processes together', low=1)
+    seed: int = setting(1, 'of all chance', low=0)
+
+    # What the network is shown.
+    input_size: tuple[int, int] = setting((256, 256), 'HxW that whole pictures stand for: scale 1')
+    crop: tuple[int, int] = setting((192, 192), 'HxW of a training view')
+    scale_min: float = setting(0.66, 'smallest random scale of a view', low=0.1)
+    scale_max: float = setting(1.6, 'largest random scale of a view', low=0.1)
+    flip: bool = setting(True, 'mirror half of the views')
+    color: float = setting(1.0, 'strength of random brightness, contrast, gamma, balance, '
+                           'saturation and blur; 0 for none', low=0, high=2)  # fmt: skip
+    shrinking: str = setting('area', 'how pictures are shrunk: area as the robot does, linear '
+                             '(sharper), or mixed', 'area', 'linear', 'mixed')  # fmt: skip
+    camvid_views: int = setting(0, 'views of CamVid an epoch, drawn anew each; 0 for every image '
+                                'once', low=0)  # fmt: skip
+    rendered: int = setting(160, 'views of rendered streets an epoch', low=0)
+    rendered_pool: int = setting(480, 'different rendered scenes in all', low=0)
+    workers: int = setting(0, 'processes that make views; 0 for none (a CPU trains longer on a '
+                           'view than it is made)', low=0)  # fmt: skip
+
+    # What is minimised.
+    class_balance: float = setting(0.4, 'power of a class\'s inverse frequency that weighs its '
+                                   'loss', low=0, high=1)  # fmt: skip
+    label_smoothing: float = setting(0.0, 'share of the target spread over all classes', low=0,
+                                     high=0.5)  # fmt: skip
+    distillation: float = setting(0.0, 'share of the loss that is the distance to --teacher',
+                                  low=0, high=1)  # fmt: skip
+    distillation_temperature: float = setting(2.0, 'softens teacher and student', low=0.1)
+
+    # How it is minimised.
+    optimizer: str = setting('adamw', 'AdamW, or SGD with Nesterov momentum', 'adamw', 'sgd')
+    learning_rate: float = setting(2e-3, 'at its peak', low=0)
+    momentum: float = setting(0.9, 'of SGD', low=0, high=1)
+    weight_decay: float = setting(1e-2, 'of convolutions, not of norms and biases', low=0)
+    gradient_norm: float = setting(5.0, 'longer gradients are shortened to this', low=0)
+    warmup_epochs: float = setting(1.0, 'over which the rate rises', low=0)
+    schedule: str = setting('cosine', 'cosine falls from the warm-up to the end; wsd stays, and '
+                            'falls over decay_epochs; constant stays', 'cosine', 'wsd',
+                            'constant')  # fmt: skip
+    decay_epochs: float = setting(4.0, 'of wsd: the last ones, over which the rate falls', low=0)
+    final_rate: float = setting(0.01, 'where the rate ends, as a share of its peak', low=0, high=1)
+    ema_decay: float = setting(0.998, 'of the averaged weights, which are what is kept', low=0,
+                               high=0.99999)  # fmt: skip
+    training_norms: bool = setting(True, 'EdgeSegNet: foldable batch norms behind the bare '
+                                   'convolutions of Fig. 1')  # fmt: skip
+    freeze_norms: bool = setting(False, 'batch norms keep their statistics: for small batches '
+                                 'from given weights')  # fmt: skip
+    precision: str = setting('auto', 'of the forward pass; auto takes what the hardware computes '
+                             'natively', 'auto', 'fp32', 'bf16', 'fp16')  # fmt: skip
+
+    # How often.
+    validate_every: int = setting(2, 'epochs between two looks at val', low=1)
+    checkpoint_minutes: float = setting(10.0, 'between two checkpoints inside an epoch; each '
+                                        'epoch ends with one anyway', low=0)  # fmt: skip
+
+    def __post_init__(self) -> None:
+        for one in fields(self):
+            checked(one.name, getattr(self, one.name))
+        if self.scale_min > self.scale_max:
+            raise ConfigError(
+                f'scale_min {self.scale_min} is above scale_max {self.scale_max}'
+            )
+
+
+_FIELDS = {one.name: one for one in fields(TrainConfig)}
+
+
+def checked(name: str, value: Any) -> Any:
+    """A setting's value in its own type.
+
+    Raises:
+        ConfigError: There is no such setting, or the value is none of those allowed.
+    """
+    if name not in _FIELDS:
+        raise ConfigError(f'no setting is named {name!r}; there are {", ".join(_FIELDS)}')
+    default, rules = _FIELDS[name].default, _FIELDS[name].metadata
+    if isinstance(default, tuple):
+        return _checked_size(name, value)
+    if isinstance(default, float) and type(value) is int:
+        value = float(value)
+    # `1e-3` is a text in YAML 1.1, which wants `1.0e-3`.
+    if isinstance(default, float) and isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            pass
+    if type(value) is not type(default):
+        kind = {bool: 'true or false', int: 'a whole number', float: 'a number', str: 'a text'}
+        raise ConfigError(f'{name} {value!r}: it is {kind[type(default)]}, such as {default}')
+    if rules['choices'] and value not in rules['choices']:
+        raise ConfigError(f'{name} {value!r}: one of {", ".join(rules["choices"])}')
+    low, high = rules['low'], rules['high']
+    if low is not None and not value >= low or high is not None and not value <= high:
+        allowed = f'{low} or more' if high is None else f'{low} to {high}'
+        raise ConfigError(f'{name} {value}: {allowed}')
+    return value
+
+
+def _checked_size(name: str, value: Any) -> tuple[int, int]:
+    if (
+        not isinstance(value, list | tuple)
+        or len(value) != 2
+        or any(type(side) is not int or side < STRIDE or side % STRIDE for side in value)
+    ):
+        raise ConfigError(
+            f'{name} {value!r}: height and width, multiples of {STRIDE}, such as [256, 256]'
+        )
+    return tuple(value)
+
+
+def read_settings(name: str) -> dict[str, Any]:
+    """The settings of a YAML file, by name; what it does not name keeps its default.
+
+    Args:
+        name: A shipped one's name, or a path.
+
+    Raises:
+        ConfigError: It cannot be used; the message names file and line.
+        ShippedFileError: No shipped file has that name.
+    """
+    path = Path(shipped.find('training', name))
+    if not path.is_file():
+        raise ConfigError(f'{path}: no such training configuration; shipped are '
+                          f'{", ".join(shipped.names("training"))}')  # fmt: skip
+    document = read_lines(path, ConfigError)
+    if document is None:
+        return {}
+    if not isinstance(document, Lines):
+        raise ConfigError(f'{path}:1: a training configuration maps settings to values')
+    settings = {}
+    for key, value in document.items():
+        try:
+            settings[key] = checked(key, value)
+        except ConfigError as error:
+            raise ConfigError(f'{path}:{document.key_lines[key]}: {error}') from None
+    return settings

@@ -2,53 +2,154 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import lru_cache
+
+import cv2
 import numpy as np
 import torch
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
 
 from edgesegnet_ros.data.augment import random_view
-from edgesegnet_ros.training.config import TrainConfig
+from edgesegnet_ros.data.camvid import LabelledPair
+from edgesegnet_ros.training.config import ConfigError, TrainConfig
 
-LabelledPair = tuple[np.ndarray, np.ndarray]
+FIRST_RENDERED_SEED = 1_000_000
+"""Streets of smaller seeds are never trained on, so that demo and tests can use them."""
+_RENDERED_SIZE = (360, 480)
+
+Place = tuple[int, int]
+"""Number of the epoch, and of the view in it; both from 0."""
 
 
-class EpochViews(Dataset):
-    """One epoch's random views, in one epoch's random order.
+def rendered_pool(config: TrainConfig, quiet: bool = False) -> list[LabelledPair]:
+    """The rendered street scenes that a run draws from, the same for the same config."""
+    if not config.rendered or not config.rendered_pool:
+        return []
+    from edgesegnet_ros.data.street import random_scenes
 
-    Each view's chance comes from (seed, epoch, position) alone, so that a resumed run sees what
-    an uninterrupted one would have seen.
+    count = config.rendered_pool
+    scenes = random_scenes(FIRST_RENDERED_SEED + config.seed, count, _RENDERED_SIZE)
+    progress = tqdm(scenes, 'rendering streets', count, unit='scene', disable=quiet)
+    return [(scene.image, scene.labels) for scene in progress]
+
+
+class Views(Dataset):
+    """Random views of every epoch, in each epoch's random order.
+
+    A view's chance comes from (seed, epoch, position) alone, so that a resumed run sees what an
+    uninterrupted one would have seen, whichever process makes the view.
 
     Args:
-        real: Labelled images, each shown once.
-        rendered: Labelled scenes, of which `config.rendered` are drawn.
-        config: Sizes, scales and the seed.
-        epoch: Number of the epoch, from 0.
+        real: Labelled images.
+        rendered: Labelled scenes.
+        config: Counts, sizes, scales and the seed.
     """
 
     def __init__(
-        self, real: list[LabelledPair], rendered: list[LabelledPair], config: TrainConfig,
-        epoch: int,
-    ) -> None:  # fmt: skip
-        random = np.random.default_rng([config.seed, epoch])
-        count = min(config.rendered, len(rendered))
-        drawn = random.permutation(len(rendered))[:count]
-        pairs = real + [rendered[index] for index in drawn]
-        self._pairs = [pairs[index] for index in random.permutation(len(pairs))]
+        self, real: list[LabelledPair], rendered: list[LabelledPair], config: TrainConfig
+    ) -> None:
+        self._pairs = real + rendered
+        self._real, self._rendered = len(real), len(rendered)
         self._config = config
-        self._epoch = epoch
+        self.an_epoch = (config.camvid_views or len(real)) + (config.rendered if rendered else 0)
+        self._order = lru_cache(maxsize=2)(self._draw)
 
-    def __len__(self) -> int:
-        return len(self._pairs)
+    def _draw(self, epoch: int) -> np.ndarray:
+        """(an_epoch,) indices into the pairs."""
+        random = np.random.default_rng([self._config.seed, epoch])
+        real = _drawn(random, self._real, self._config.camvid_views or self._real)
+        rendered = _drawn(random, self._rendered, self.an_epoch - len(real)) + self._real
+        return random.permutation(np.concatenate([real, rendered]))
 
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def __getitem__(self, place: Place) -> tuple[torch.Tensor, torch.Tensor]:
         """(3, h, w) uint8 RGB and (h, w) int64 labels of the crop size."""
-        config = self._config
-        image, labels = self._pairs[index]
+        config, (epoch, position) = self._config, place
         image, labels = random_view(
-            image, labels, config.input_size, config.crop,
+            *self._pairs[self._order(epoch)[position]], config.input_size, config.crop,
             (config.scale_min, config.scale_max),
-            np.random.default_rng([config.seed, self._epoch, index]),
+            np.random.default_rng([config.seed, epoch, position]),
+            flip=config.flip, color=config.color, shrinking=config.shrinking,
         )  # fmt: skip
         return torch.from_numpy(image.transpose(2, 0, 1).copy()), torch.from_numpy(
             labels.astype(np.int64)
         )
+
+    def __getstate__(self) -> dict:
+        """Without the cache, which cannot be sent to a process."""
+        return {name: value for name, value in vars(self).items() if name != '_order'}
+
+    def __setstate__(self, state: dict) -> None:
+        vars(self).update(state)
+        self._order = lru_cache(maxsize=2)(self._draw)
+
+
+def _drawn(random: np.random.Generator, among: int, count: int) -> np.ndarray:
+    """(count,) indices below `among`, each drawn again only when all have been."""
+    if not count:
+        return np.empty(0, np.int64)
+    rounds = -(-count // among)
+    return np.concatenate([random.permutation(among) for _ in range(rounds)])[:count]
+
+
+class Batches:
+    """The places of a run's views, batch by batch: this process's share of each.
+
+    Args:
+        views: Of them, whole batches are taken an epoch.
+        config: Its `batch` is that of all processes together.
+        rank: Of this process.
+        processes: How many there are.
+
+    Raises:
+        ConfigError: The batch does not divide among the processes, or has more views than an
+            epoch.
+    """
+
+    def __init__(
+        self, views: Views, config: TrainConfig, rank: int = 0, processes: int = 1
+    ) -> None:
+        if config.batch % processes:
+            raise ConfigError(
+                f'batch {config.batch} cannot be shared by {processes} processes: give a multiple'
+            )
+        if config.batch > views.an_epoch:
+            raise ConfigError(
+                f'batch {config.batch} is more than the {views.an_epoch} views of an epoch: lower '
+                'it, or raise camvid_views or rendered'
+            )
+        self.an_epoch = views.an_epoch // config.batch
+        self._config, self._views = config, views
+        self._share = config.batch // processes
+        self._first = rank * self._share
+
+    def places(self, epoch: int, step: int) -> Iterator[list[Place]]:
+        """From this step of this epoch to the end of the run."""
+        while epoch < self._config.epochs:
+            for number in range(step, self.an_epoch):
+                first = number * self._config.batch + self._first
+                yield [(epoch, position) for position in range(first, first + self._share)]
+            epoch, step = epoch + 1, 0
+
+    def load(self, epoch: int, step: int, pin: bool = False) -> Iterator[list[torch.Tensor]]:
+        """(n, 3, h, w) uint8 images and (n, h, w) int64 labels from a place on.
+
+        One loader serves the whole run, so that its processes start once.
+
+        Args:
+            epoch: The first one.
+            step: The first one in it.
+            pin: Load into memory that a CUDA device copies from while it computes.
+        """
+        workers = self._config.workers
+        return iter(DataLoader(
+            self._views, batch_sampler=list(self.places(epoch, step)), num_workers=workers,
+            pin_memory=pin, prefetch_factor=4 if workers else None, worker_init_fn=_one_thread,
+            # Its own: a loader draws from the common one, which would differ after a resumption.
+            generator=torch.Generator(),
+        ))  # fmt: skip
+
+
+def _one_thread(_worker: int) -> None:
+    cv2.setNumThreads(1)

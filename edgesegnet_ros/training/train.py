@@ -3,178 +3,341 @@
 from __future__ import annotations
 
 import copy
-import csv
 import logging
 import math
+import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
+from signal import SIGTERM
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch.nn import functional as F  # noqa: N812
-from torch.utils.data import DataLoader
+from torch import nn
 from tqdm import tqdm
 
-from edgesegnet_ros.data.camvid import VOID, read_split
+from edgesegnet_ros.data.camvid import LabelledPair, read_splits
+from edgesegnet_ros.data.classes import ClassSet
 from edgesegnet_ros.engines.base import EngineRequest
 from edgesegnet_ros.engines.pytorch import TorchEngine
 from edgesegnet_ros.engines.segmenter import Segmenter
+from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.evaluation.accuracy import Scores, score
-from edgesegnet_ros.network.edgesegnet import HEAD_STRIDE, EdgeSegNet, upsample
+from edgesegnet_ros.network.registry import Network, build_network
 from edgesegnet_ros.network.weights import (
     IMAGENET_MEAN,
     IMAGENET_STD,
     WeightsInfo,
     save_weights,
 )
-from edgesegnet_ros.training.checkpoint import load_checkpoint, save_checkpoint
+from edgesegnet_ros.training.checkpoint import (
+    Parts,
+    Progress,
+    changed_settings,
+    load_checkpoint,
+    save_checkpoint,
+)
 from edgesegnet_ros.training.config import TrainConfig
-from edgesegnet_ros.training.dataset import EpochViews, LabelledPair
+from edgesegnet_ros.training.dataset import Batches, Views, rendered_pool
+from edgesegnet_ros.training.initial import read_network, start_from
+from edgesegnet_ros.training.loss import class_weights, cross_entropy, distance_to_teacher
+from edgesegnet_ros.training.mixed_precision import Autocast
+from edgesegnet_ros.training.processes import Team, join
+from edgesegnet_ros.training.run_log import RunLog
+from edgesegnet_ros.training.schedule import (
+    build_optimizer,
+    learning_rate,
+    set_rate,
+    update_average,
+)
+from edgesegnet_ros.training.stopping import StopRequest
 
 CHECKPOINT = 'checkpoint.safetensors'
 WEIGHTS = 'weights.safetensors'
-FIRST_RENDERED_SEED = 1_000_000
-"""Streets of smaller seeds are never trained on, so that demo and tests can use them."""
+BEST = 'best.safetensors'
+_LOOK_EVERY = 10
+"""Steps between two looks at the loss, each of which waits for a GPU."""
+_MEASURED_BATCHES = 8
+"""On which the statistics of norms behind given weights are taken."""
 
 log = logging.getLogger(__name__)
 
 
-def learning_rate(config: TrainConfig, progress: float) -> float:
-    """Linear warm-up, then a cosine to a hundredth of the peak.
+class TrainingError(EdgeSegNetError):
+    """A run that cannot go on."""
 
-    Args:
-        config: The run.
-        progress: Epochs done, with fractions.
+
+class Sources(NamedTuple):
+    """Where a run begins.
+
+    Attributes:
+        data: A CamVid folder.
+        classes: What its labels mean.
+        init: Weights file to start from; random weights when empty.
+        teacher: Weights file of the teacher of a distillation.
     """
-    if progress < config.warmup_epochs:
-        return config.learning_rate * max(progress / config.warmup_epochs, 0.01)
-    share = (progress - config.warmup_epochs) / max(config.epochs - config.warmup_epochs, 1e-9)
-    return config.learning_rate * (0.505 + 0.495 * math.cos(math.pi * min(share, 1.0)))
+
+    data: Path
+    classes: ClassSet
+    init: str = ''
+    teacher: str = ''
 
 
-@torch.no_grad()
-def update_average(average: torch.nn.Module, model: torch.nn.Module, decay: float) -> None:
-    """Move the averaged weights and running statistics towards the trained ones."""
-    values = model.state_dict().values()
-    for mean, value in zip(average.state_dict().values(), values, strict=True):
-        if mean.is_floating_point():
-            mean.lerp_(value, 1.0 - decay)
-        else:
-            mean.copy_(value)
+class Outcome(NamedTuple):
+    """How a run ended.
 
-
-def rendered_pool(config: TrainConfig) -> list[LabelledPair]:
-    """The rendered street scenes that a run draws from, the same for the same config."""
-    if not config.rendered:
-        return []
-    from edgesegnet_ros.data.street import random_scenes
-
-    scenes = random_scenes(FIRST_RENDERED_SEED + config.seed, config.rendered_pool, (360, 480))
-    progress = tqdm(scenes, 'rendering streets', config.rendered_pool, unit='scene')
-    return [(scene.image, scene.labels) for scene in progress]
-
-
-def class_weights(pairs: list[LabelledPair], num_classes: int, power: float) -> torch.Tensor:
-    """Weights of the classes in the loss: thin ones hardly count by their pixels alone.
-
-    Args:
-        pairs: Labelled images.
-        num_classes: Outputs of the network.
-        power: 0 weighs all pixels alike, 1 all classes.
-
-    Returns:
-        (num_classes,) float32 whose mean over the labelled pixels is 1; 1 for absent classes.
+    Attributes:
+        progress: How far it came.
+        signal: Number of the signal that stopped it; 0 for a run that is done.
+        leads: Whether this process is the one that prints.
     """
-    counts = [np.bincount(labels.ravel(), minlength=256)[:num_classes] for _, labels in pairs]
-    pixels = np.sum(counts, axis=0)
-    share = pixels / pixels.sum()
-    weights = np.where(share > 0, np.maximum(share, 1e-6) ** -power, 0.0)
-    weights = weights / (weights * share).sum()
-    return torch.from_numpy(np.where(share > 0, weights, 1.0).astype(np.float32))
+
+    progress: Progress
+    signal: int
+    leads: bool
 
 
-def train(config: TrainConfig, data: Path, out: Path, num_classes: int, classes: str) -> None:
+class NormalisedNetwork(nn.Module):
+    """The network behind the normalisation of its inputs: uint8 pictures to coarse logits."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+        mean, std = (torch.tensor(values) * 255.0 for values in (IMAGENET_MEAN, IMAGENET_STD))
+        self.register_buffer('mean', mean.reshape(1, 3, 1, 1), persistent=False)
+        self.register_buffer('std', std.reshape(1, 3, 1, 1), persistent=False)
+
+    def normalise(self, images: torch.Tensor) -> torch.Tensor:
+        """(N, 3, H, W) uint8 to floats, channels last."""
+        floats = (images.float() - self.mean) / self.std
+        return floats.contiguous(memory_format=torch.channels_last)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """(N, 3, H, W) uint8 -> (N, num_classes, H/4, W/4)."""
+        return self.network.coarse_logits(self.normalise(images))
+
+
+def train(
+    config: TrainConfig, sources: Sources, out: Path, device: str = 'auto',
+    tensorboard: bool = True,
+) -> Outcome:  # fmt: skip
     """Train until `config.epochs`, going on from the checkpoint in `out` where there is one.
 
+    Under torchrun each of its processes calls this, and the first one writes.
+
     Args:
         config: The run.
-        data: A CamVid folder.
-        out: Takes checkpoint.safetensors (all state, each epoch), weights.safetensors (the
-            averaged weights, deployable, each epoch) and log.csv (a row an epoch).
-        num_classes: Outputs of the network.
-        classes: Name of the class file that the labels follow.
+        sources: Dataset and given weights.
+        out: Takes checkpoint.safetensors (all state), weights.safetensors (the averaged weights,
+            deployable, each epoch), best.safetensors (those best on val), log.csv (a row an
+            epoch), curves.png and TensorBoard's logs.
+        device: auto, cpu, cuda or cuda:N.
+        tensorboard: Whether its logs are wanted.
 
     Raises:
-        CamVidError: The dataset is not whole.
-        CheckpointError: The checkpoint cannot be resumed from.
+        CamVidError: The dataset is not whole; nothing was trained.
+        EdgeSegNetError: Of the room where it failed; the message says what to do.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(config.seed)
-    real, val = read_split(data, 'train'), read_split(data, 'val')
-    rendered = rendered_pool(config)
-    weights = class_weights(real + rendered, num_classes, config.class_balance)
-    info = WeightsInfo(classes, num_classes, config.input_size)
-    model = EdgeSegNet(num_classes, config.training_norms).to(memory_format=torch.channels_last)
-    average = copy.deepcopy(model).eval()
-    optimizer = torch.optim.AdamW(
-        model.parameters(), config.learning_rate, weight_decay=config.weight_decay
-    )
-    done = 0
-    if (out / CHECKPOINT).exists():
-        done = load_checkpoint(out / CHECKPOINT, model, average, optimizer)
-        log.info('resuming after epoch %d of %d', done, config.epochs)
-    mean = torch.tensor(IMAGENET_MEAN).reshape(1, 3, 1, 1) * 255.0
-    std = torch.tensor(IMAGENET_STD).reshape(1, 3, 1, 1) * 255.0
-    for epoch in range(done, config.epochs):
-        started = time.monotonic()
-        views = EpochViews(real, rendered, config, epoch)
-        loader = DataLoader(views, config.batch, drop_last=len(views) > config.batch)
-        losses: list[float] = []
-        model.train()
-        with tqdm(loader, f'epoch {epoch + 1}/{config.epochs}', unit='step') as progress:
-            for step, (images, labels) in enumerate(progress):
-                rate = learning_rate(config, epoch + step / len(loader))
-                for group in optimizer.param_groups:
-                    group['lr'] = rate
-                inputs = ((images - mean) / std).contiguous(memory_format=torch.channels_last)
-                logits = upsample(model.coarse_logits(inputs), HEAD_STRIDE)
-                loss = F.cross_entropy(logits, labels, weights, ignore_index=VOID)
+    classes = len(sources.classes.classes)
+    with ExitStack() as stack:
+        team = join(device)
+        stack.callback(team.part)
+        autocast = Autocast(config.precision, team.device)
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TrainingError(f'{out}: cannot be made ({error.strerror})') from None
+        splits = read_splits(sources.data, ('train', 'val'), classes)
+        rendered = rendered_pool(config, quiet=not team.leads)
+        views = Views(splits['train'], rendered, config)
+        batches = Batches(views, config, team.rank, team.count)
+        weights = class_weights(splits['train'] + rendered, classes, config.class_balance)
+        weights = weights.to(team.device)
+        info = WeightsInfo(sources.classes.name, classes, config.input_size)
+
+        torch.manual_seed(config.seed)
+        network = build_network(config.network, classes, config.training_norms)
+        network.to(team.device, memory_format=torch.channels_last)
+        normalised = NormalisedNetwork(network).to(team.device)
+        teacher = _teacher(config, sources.teacher, classes, team)
+        optimizer = build_optimizer(config, network)
+        average = copy.deepcopy(network).eval()
+        parts = Parts(network, average, optimizer, autocast.scaler)
+        progress = Progress()
+        if (out / CHECKPOINT).exists():
+            progress, before = load_checkpoint(out / CHECKPOINT, parts)
+            if team.leads:
+                log.info('going on after epoch %d and %d steps', progress.epoch, progress.step)
+                for line in changed_settings(before, config):
+                    log.warning('otherwise than before: %s', line)
+        elif sources.init:
+            given = read_network(sources.init, classes, config.network).to(team.device)
+            loader = batches.load(0, 0)
+            images = [next(loader)[0] for _ in range(min(_MEASURED_BATCHES, batches.an_epoch))]
+            start_from(network, given, (normalised.normalise(i.to(team.device)) for i in images))
+            average.load_state_dict(network.state_dict())
+        model = team.wrap(normalised)
+        if team.device.type == 'cuda':
+            torch.backends.cudnn.benchmark = True
+
+        stop = stack.enter_context(StopRequest())
+        run_log = RunLog(out, tensorboard, progress.steps) if team.leads else None
+        if run_log:
+            stack.callback(run_log.close)
+        bar = stack.enter_context(_bar(config, batches, progress, team))
+        loader = batches.load(progress.epoch, progress.step, pin=team.device.type == 'cuda')
+        saved = time.monotonic()
+        loss_sum = torch.zeros((), dtype=torch.float64, device=team.device)
+        loss_sum += progress.loss if team.leads else 0.0
+
+        while progress.epoch < config.epochs:
+            began = time.monotonic() - progress.seconds
+            network.train()
+            if config.freeze_norms:
+                _freeze_norms(network)
+            for step in range(progress.step, batches.an_epoch):
+                images, labels = (part.to(team.device, non_blocking=True) for part in next(loader))
+                rate = learning_rate(config, progress.epoch + step / batches.an_epoch)
+                set_rate(optimizer, rate)
+                _seed_step(config, progress.epoch, step, team.rank)
+
+                with autocast():
+                    coarse = model(images)
+                own = cross_entropy(coarse, labels, weights, config.label_smoothing)
+                terms = [own.weight]
+                if teacher is not None:
+                    with torch.no_grad(), autocast():
+                        wanted = teacher(images)
+                    way = distance_to_teacher(
+                        coarse, wanted, labels, config.distillation_temperature
+                    )
+                    terms.append(way.weight)
+                # The pixels of all processes divide the loss, so that they train as one would.
+                weight_sums = team.sums(terms)
+                objective = own.total / weight_sums[0].clamp_min(1e-9).float()
+                if teacher is not None:
+                    distance = way.total / weight_sums[1].clamp_min(1.0).float()
+                    objective = torch.lerp(objective, distance, config.distillation)
+                objective = objective * team.count  # DistributedDataParallel divides by it
+
                 optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                torch.nn.utils.clip_grad_norm_(model.parameters(), config.gradient_norm)
-                optimizer.step()
-                steps = epoch * len(loader) + step + 1
-                # A young average forgets the random start quickly.
-                update_average(average, model, min(config.ema_decay, (1 + steps) / (10 + steps)))
-                losses.append(loss.item())
-                progress.set_postfix(loss=f'{np.mean(losses[-50:]):.3f}')
-        last = epoch + 1 == config.epochs
-        accuracy = miou = None
-        if last or (epoch + 1) % config.validate_every == 0:
-            scores = _validate(average, info, val)
-            accuracy, miou = scores.pixel_accuracy, scores.miou
-            log.info('epoch %d: val pixel accuracy %.4f, mIoU %.4f', epoch + 1, accuracy, miou)
-        save_weights(out / WEIGHTS, average, info)
-        save_checkpoint(out / CHECKPOINT, model, average, optimizer, epoch + 1, config)
-        _append_row(out / 'log.csv', {
-            'epoch': epoch + 1, 'loss': f'{np.mean(losses):.4f}', 'learning_rate': f'{rate:.2e}',
-            'val_pixel_accuracy': accuracy, 'val_miou': miou,
-            'seconds': round(time.monotonic() - started),
-        })  # fmt: skip
+                autocast.scaler.scale(objective).backward()
+                autocast.scaler.unscale_(optimizer)
+                nn.utils.clip_grad_norm_(network.parameters(), config.gradient_norm)
+                autocast.scaler.step(optimizer)
+                autocast.scaler.update()
+                progress.steps += 1
+                update_average(average, network, config.ema_decay, progress.steps)
+
+                loss_sum += objective.detach() / team.count
+                progress.step = step + 1
+                bar.update()
+                if progress.step % _LOOK_EVERY == 0 or progress.step == batches.an_epoch:
+                    loss = loss_sum.item() * team.count / progress.step
+                    if not math.isfinite(loss):
+                        raise TrainingError(
+                            f'the loss is {loss} in epoch {progress.epoch + 1}: lower '
+                            f'--learning-rate ({config.learning_rate}); the last checkpoint in '
+                            f'{out} is from before'
+                        )
+                    bar.set_postfix(epoch=progress.epoch + 1, loss=f'{loss:.3f}')
+                    if run_log:
+                        run_log.step(progress.steps, loss, rate)
+                # What one process is asked to do, all do at the same step.
+                stopped = team.any(bool(stop.signal))
+                if team.any(_minutes_since(saved) >= config.checkpoint_minutes) or stopped:
+                    if progress.step == batches.an_epoch:
+                        break
+                    progress.loss = team.sums([loss_sum])[0].item()
+                    progress.seconds = time.monotonic() - began
+                    loss_sum.fill_(progress.loss if team.leads else 0.0)
+                    if team.leads:
+                        save_checkpoint(out / CHECKPOINT, parts, progress, config)
+                    saved = time.monotonic()
+                    if stopped:
+                        return Outcome(progress, stop.signal or SIGTERM, team.leads)
+
+            loss = team.sums([loss_sum])[0].item() / batches.an_epoch
+            loss_sum.zero_()
+            progress.epoch, progress.step, progress.loss = progress.epoch + 1, 0, 0.0
+            if run_log:
+                row = {'epoch': progress.epoch, 'loss': loss, 'learning_rate': rate,
+                       'val_pixel_accuracy': None, 'val_miou': None}  # fmt: skip
+                last = progress.epoch == config.epochs
+                if last or progress.epoch % config.validate_every == 0:
+                    scores = validate(average, info, splits['val'], team.device)
+                    row['val_pixel_accuracy'] = scores.pixel_accuracy
+                    row['val_miou'] = scores.miou
+                    if scores.pixel_accuracy > progress.best:
+                        progress.best = scores.pixel_accuracy
+                        save_weights(out / BEST, average, info)
+                row['seconds'] = round(time.monotonic() - began)
+                progress.history.append(row)
+                progress.seconds = 0.0
+                save_weights(out / WEIGHTS, average, info)
+                save_checkpoint(out / CHECKPOINT, parts, progress, config)
+                run_log.epoch(progress.history, progress.steps)
+                bar.write(_sentence(row), file=sys.stderr)
+            progress.seconds, saved = 0.0, time.monotonic()
+            if stopped and progress.epoch < config.epochs:
+                return Outcome(progress, stop.signal or SIGTERM, team.leads)
+        if run_log and progress.history:
+            run_log.draw(progress.history)
+        return Outcome(progress, 0, team.leads)
 
 
-def _validate(average: EdgeSegNet, info: WeightsInfo, val: list[LabelledPair]) -> Scores:
+def validate(
+    average: Network, info: WeightsInfo, val: list[LabelledPair], device: torch.device
+) -> Scores:
     """Score what would be deployed, with the threads that training has."""
     request = EngineRequest(
-        device='cpu', num_threads=torch.get_num_threads(), input_size=info.input_size
+        device=str(device), num_threads=torch.get_num_threads(), input_size=info.input_size
     )
     return score(Segmenter(TorchEngine(average, info, request)), val)
 
 
-def _append_row(path: Path, row: dict[str, object]) -> None:
-    new = not path.exists()
-    with path.open('a', newline='') as file:
-        writer = csv.DictWriter(file, row)
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
+def _teacher(
+    config: TrainConfig, path: str, classes: int, team: Team
+) -> NormalisedNetwork | None:
+    """What a distillation learns from; None where nothing does."""
+    if not config.distillation:
+        return None
+    if not path:
+        raise TrainingError('distillation needs the weights of a teacher: give --teacher FILE')
+    teacher = NormalisedNetwork(read_network(path, classes)).to(team.device)
+    return teacher.eval().requires_grad_(False)
+
+
+def _freeze_norms(network: nn.Module) -> None:
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()
+
+
+def _seed_step(config: TrainConfig, epoch: int, step: int, rank: int) -> None:
+    """Make the chance inside the network (dropout) depend on the step alone."""
+    sequence = np.random.SeedSequence([config.seed, epoch, step, rank])
+    torch.manual_seed(int(sequence.generate_state(1)[0]))
+
+
+def _minutes_since(moment: float) -> float:
+    return (time.monotonic() - moment) / 60.0
+
+
+def _bar(config: TrainConfig, batches: Batches, progress: Progress, team: Team) -> tqdm:
+    """A bar over the whole run, so that the time left is the run's."""
+    interactive = sys.stderr.isatty()
+    return tqdm(
+        desc='training', unit='step', total=config.epochs * batches.an_epoch,
+        initial=progress.epoch * batches.an_epoch + progress.step, disable=not team.leads,
+        mininterval=0.2 if interactive else 60.0, smoothing=0.05, dynamic_ncols=interactive,
+    )  # fmt: skip
+
+
+def _sentence(row: dict) -> str:
+    text = f'epoch {row["epoch"]}: loss {row["loss"]:.4f}, {row["seconds"]} s'
+    if row['val_pixel_accuracy'] is None:
+        return text
+    return (f'{text}, val pixel accuracy {row["val_pixel_accuracy"]:.4f}, '
+            f'mIoU {row["val_miou"]:.4f}')  # fmt: skip

@@ -1,0 +1,53 @@
+"""YAML whose mappings know their lines, so that what is wrong can be named with its line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Dict, Type
+
+import yaml
+
+from edgesegnet_ros.errors import EdgeSegNetError
+
+
+class Lines(dict):
+    """A mapping that knows the line it began on, and that of each key."""
+
+    line = 0
+    key_lines: Dict[Any, int] = {}
+
+
+class _LineLoader(yaml.SafeLoader):
+    """Safe YAML whose mappings are `Lines`."""
+
+
+def _mapping(loader: _LineLoader, node: yaml.MappingNode) -> Lines:
+    mapping = Lines()
+    mapping.line = node.start_mark.line + 1
+    mapping.key_lines = {}
+    for key_node, value_node in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        mapping[key] = loader.construct_object(value_node, deep=True)
+        mapping.key_lines[key] = key_node.start_mark.line + 1
+    return mapping
+
+
+_LineLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def read_lines(path: Path, error: Type[EdgeSegNetError]) -> Any:
+    """A YAML file's document, its mappings as `Lines`.
+
+    Args:
+        path: The file; that it is there is the caller's to see to.
+        error: What is raised for a file that cannot be read or is no YAML, with its line.
+    """
+    try:
+        with path.open(encoding='utf-8') as file:
+            return yaml.load(file, _LineLoader)  # noqa: S506 - a SafeLoader
+    except (OSError, UnicodeDecodeError) as problem:
+        raise error(f'{path}: cannot be read ({problem})') from None
+    except yaml.YAMLError as problem:
+        mark = getattr(problem, 'problem_mark', None)
+        text = getattr(problem, 'problem', None) or str(problem)
+        raise error(f'{path}:{mark.line + 1 if mark else 1}: not YAML: {text}') from None

@@ -1,0 +1,80 @@
+"""What is minimised: weighted cross-entropy of the labelled pixels, and the way to a teacher."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch.nn import functional as F  # noqa: N812
+
+from edgesegnet_ros.data.camvid import VOID, LabelledPair
+from edgesegnet_ros.network.edgesegnet import HEAD_STRIDE, upsample
+
+
+class Summed(NamedTuple):
+    """A sum over pixels and what divides it, apart, so that several processes' can be added.
+
+    Attributes:
+        total: Scalar.
+        weight: Scalar; the mean is total / weight.
+    """
+
+    total: torch.Tensor
+    weight: torch.Tensor
+
+
+def class_weights(pairs: list[LabelledPair], num_classes: int, power: float) -> torch.Tensor:
+    """Weights of the classes in the loss: thin ones hardly count by their pixels alone.
+
+    Args:
+        pairs: Labelled images.
+        num_classes: Outputs of the network.
+        power: 0 weighs all pixels alike, 1 all classes.
+
+    Returns:
+        (num_classes,) float32 whose mean over the labelled pixels is 1; 1 for absent classes.
+    """
+    counts = [np.bincount(labels.ravel(), minlength=256)[:num_classes] for _, labels in pairs]
+    pixels = np.sum(counts, axis=0)
+    share = pixels / max(pixels.sum(), 1)
+    weights = np.where(share > 0, np.maximum(share, 1e-6) ** -power, 0.0)
+    weights = weights / max((weights * share).sum(), 1e-9)
+    return torch.from_numpy(np.where(share > 0, weights, 1.0).astype(np.float32))
+
+
+def cross_entropy(
+    coarse: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor, smoothing: float
+) -> Summed:
+    """Cross-entropy at the labels' resolution; void counts neither above nor below the line.
+
+    Args:
+        coarse: (N, C, H/4, W/4) logits.
+        labels: (N, H, W) int64, 255 for void.
+        weights: (C,) of the classes.
+        smoothing: Share of the target that is spread over all classes.
+    """
+    logits = upsample(coarse.float(), HEAD_STRIDE)
+    total = F.cross_entropy(
+        logits, labels, weights, ignore_index=VOID, reduction='sum', label_smoothing=smoothing
+    )
+    return Summed(total, weights[labels[labels != VOID]].sum())
+
+
+def distance_to_teacher(
+    coarse: torch.Tensor, teacher: torch.Tensor, labels: torch.Tensor, temperature: float
+) -> Summed:
+    """Kullback-Leibler divergence from the teacher (Hinton et al., arXiv 1503.02531, section 2).
+
+    Args:
+        coarse: (N, C, H/4, W/4) logits.
+        teacher: The teacher's, of the same views.
+        labels: (N, H, W) int64; positions that are void are left out here too.
+        temperature: Divides both; the result is multiplied by its square.
+    """
+    middle = HEAD_STRIDE // 2
+    known = labels[:, middle::HEAD_STRIDE, middle::HEAD_STRIDE] != VOID
+    student = F.log_softmax(coarse.float() / temperature, dim=1)
+    wanted = F.log_softmax(teacher.float() / temperature, dim=1)
+    divergence = F.kl_div(student, wanted, reduction='none', log_target=True).sum(1)
+    return Summed((divergence * known).sum() * temperature**2, known.sum().float())

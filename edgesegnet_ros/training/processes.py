@@ -1,0 +1,83 @@
+"""One process, or several that torchrun started and that train together."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from typing import NamedTuple
+
+import torch
+from torch import distributed
+from torch.nn.parallel import DistributedDataParallel
+
+from edgesegnet_ros.engines.pytorch import choose_device
+
+_PATIENCE = timedelta(hours=2)
+"""How long the others wait while the first process scores val."""
+
+
+class Team(NamedTuple):
+    """The processes of a run, as one of them sees them.
+
+    Attributes:
+        rank: Of this process; 0 alone writes and prints.
+        count: How many there are.
+        device: Where this one computes.
+    """
+
+    rank: int
+    count: int
+    device: torch.device
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes and prints."""
+        return self.rank == 0
+
+    def sums(self, values: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Scalars on `device`, each summed over the processes."""
+        if self.count == 1:
+            return values
+        joined = torch.stack([value.detach().double() for value in values])
+        distributed.all_reduce(joined)
+        return list(joined)
+
+    def any(self, value: bool) -> bool:
+        """Whether it is so in any of the processes."""
+        if self.count == 1:
+            return value
+        return self.sums([torch.tensor(float(value), device=self.device)])[0].item() > 0
+
+    def wrap(self, model: torch.nn.Module) -> torch.nn.Module:
+        """The model with its gradients averaged over the processes."""
+        if self.count == 1:
+            return model
+        ids = [self.device.index] if self.device.type == 'cuda' else None
+        return DistributedDataParallel(model, device_ids=ids)
+
+    def part(self) -> None:
+        """End the group; without a group nothing happens."""
+        if self.count > 1:
+            distributed.destroy_process_group()
+
+
+def join(device: str) -> Team:
+    """Join those that torchrun started with this process, or be alone.
+
+    Args:
+        device: auto, cpu, cuda or cuda:N; under torchrun each process takes a GPU of its own.
+
+    Raises:
+        EngineError: The device is not there.
+    """
+    count = int(os.environ.get('WORLD_SIZE', '1'))
+    if count == 1:
+        return Team(0, 1, choose_device(device))
+    if choose_device(device).type == 'cuda':
+        own = choose_device(f'cuda:{os.environ["LOCAL_RANK"]}')
+        torch.cuda.set_device(own)
+    else:
+        own = torch.device('cpu')
+    backend = 'nccl' if own.type == 'cuda' else 'gloo'
+    distributed.init_process_group(backend, timeout=_PATIENCE)
+    return Team(distributed.get_rank(), count, own)

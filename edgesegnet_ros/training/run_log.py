@@ -1,0 +1,109 @@
+"""What a run leaves for people: a CSV row an epoch, TensorBoard logs, a picture of the curves."""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+from typing import Any
+
+from edgesegnet_ros.errors import EdgeSegNetError
+from edgesegnet_ros.evaluation.provenance import need
+
+LOG = 'log.csv'
+CURVES = 'curves.png'
+TENSORBOARD = 'tensorboard'
+
+
+class RunLogError(EdgeSegNetError):
+    """A log that cannot be written."""
+
+
+class RunLog:
+    """Writes one run's logs.
+
+    Args:
+        out: Folder that takes them.
+        tensorboard: Whether TensorBoard's are wanted.
+        steps: Done before, where a run goes on: TensorBoard forgets what came after them.
+
+    Raises:
+        MissingExtra: TensorBoard is not installed.
+    """
+
+    def __init__(self, out: Path, tensorboard: bool, steps: int) -> None:
+        self._out = out
+        self._board = None
+        if tensorboard:
+            need('train', ('tensorboard',), 'TensorBoard logs (--no-tensorboard for none)')
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._board = SummaryWriter(str(out / TENSORBOARD), purge_step=steps)
+
+    def step(self, steps: int, loss: float, rate: float) -> None:
+        """Note a step now and then."""
+        if self._board:
+            self._board.add_scalar('loss/step', loss, steps)
+            self._board.add_scalar('learning_rate', rate, steps)
+
+    def epoch(self, history: list[dict[str, Any]], steps: int) -> None:
+        """Note the last row of `history`, and write them all.
+
+        Raises:
+            RunLogError: They cannot be written.
+        """
+        row = history[-1]
+        if self._board:
+            for name in ('loss', 'val_pixel_accuracy', 'val_miou'):
+                if row[name] is not None:
+                    self._board.add_scalar(f'epoch/{name}', row[name], steps)
+            self._board.flush()
+        path = self._out / LOG
+        partial = path.with_name(LOG + '.partial')
+        try:
+            with partial.open('w', newline='') as file:
+                writer = csv.DictWriter(file, row)
+                writer.writeheader()
+                writer.writerows(history)
+            os.replace(partial, path)
+        except OSError as error:
+            raise RunLogError(f'{path}: cannot be written ({error})') from None
+
+    def close(self) -> None:
+        """Let TensorBoard's files go."""
+        if self._board:
+            self._board.close()
+
+    def draw(self, history: list[dict[str, Any]]) -> Path:
+        """Draw loss, pixel accuracy and mIoU over the epochs.
+
+        Raises:
+            MissingExtra: Matplotlib is not installed.
+            RunLogError: The picture cannot be written.
+        """
+        need('train', ('matplotlib',), 'the picture of the curves')
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(8, 4.5), layout='constrained')
+        losses = figure.subplots()
+        epochs = [row['epoch'] for row in history]
+        losses.plot(epochs, [row['loss'] for row in history], color='0.5', label='training loss')
+        losses.set_xlabel('epoch')
+        losses.set_ylabel('training loss')
+        losses.set_ylim(bottom=0)
+        scored = [row for row in history if row['val_pixel_accuracy'] is not None]
+        scores = losses.twinx()
+        for name, label in (('val_pixel_accuracy', 'pixel accuracy on val'),
+                            ('val_miou', 'mIoU on val')):  # fmt: skip
+            scores.plot([row['epoch'] for row in scored], [row[name] for row in scored],
+                        marker='.', label=label)  # fmt: skip
+        scores.set_ylim(0, 1)
+        scores.grid(alpha=0.3)
+        lines = losses.get_lines() + scores.get_lines()
+        scores.legend(lines, [line.get_label() for line in lines], loc='center right')
+        path = self._out / CURVES
+        try:
+            figure.savefig(path, dpi=120)
+        except OSError as error:
+            raise RunLogError(f'{path}: cannot be written ({error})') from None
+        return path
