@@ -15,6 +15,7 @@ COMMANDS = {
     'data': ('edgesegnet_ros.data.command', 'render a street, turn a folder into a bag'),
     'train': ('edgesegnet_ros.training.command', 'train on CamVid and rendered streets'),
     'evaluate': ('edgesegnet_ros.evaluation.command', 'accuracy of a model on a split of CamVid'),
+    'replay': ('edgesegnet_ros.evaluation.replay.command', 'recorded bags, and a report on them'),
     'bench': ('edgesegnet_ros.evaluation.bench', 'speed of the engines on this machine'),
 }
 EXIT_USAGE = 2

@@ -48,7 +48,7 @@ class FlowConsistency:
 
     def __init__(self, num_classes: int) -> None:
         self._columns = num_classes + 1
-        self._flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
         self._former: tuple[np.ndarray, np.ndarray] | None = None
         self._former_size: tuple[int, int] | None = None
 

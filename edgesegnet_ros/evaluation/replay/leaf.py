@@ -27,7 +27,7 @@ from edgesegnet_ros.evaluation.replay.result_bag import ResultBag
 from edgesegnet_ros.evaluation.replay.scoring import Labelled, Scoring
 from edgesegnet_ros.evaluation.replay.tallies import Times
 
-FRAMES_NAME, RESULT_BAG_NAME = 'frames', 'results'
+FRAMES_NAME = 'frames'
 OPTIONAL_STAGES = ('flow', 'against', 'label_maps', 'write_bag', 'pictures', 'video')
 _BLANK: Callable[[], None] = lambda: None  # noqa: E731
 
@@ -67,6 +67,7 @@ class Leaf:
         classes: Of the labels.
         folder: For its files; it exists.
         key: Its fingerprint.
+        result_bag: Where its results are written as a bag; None for nowhere.
     """
 
     def __init__(
@@ -77,7 +78,9 @@ class Leaf:
         classes: ClassSet,
         folder: Path,
         key: str,
+        result_bag: Path | None = None,
     ) -> None:
+        self.result_bag = result_bag
         self.bag, self.camera, self.options, self.classes = bag, camera, options, classes
         self.folder, self.key = folder, key
         self.log = ProblemLog()
@@ -99,10 +102,11 @@ class Leaf:
         if options.label_maps:
             path = self.folder / LABEL_MAPS_NAME
             openings.append(('label_maps', lambda: [LabelMapWriter(path)]))
-        if options.write_bag:
-            bag = self.folder / RESULT_BAG_NAME
+        if self.result_bag is not None:
+            bag = self.result_bag
             openings.append(('write_bag', lambda: [ResultBag(
                 bag, self.camera.image_topic, self.classes, namespace, options.unlabeled_below,
+                options.force,
             )]))  # fmt: skip
         openings.append(('pictures', self._report_sinks))
         for name, opening in openings:
@@ -174,6 +178,8 @@ class Leaf:
         for name, file in (('label_maps', LABEL_MAPS_NAME), ('frames_dir', FRAMES_NAME)):
             if (self.folder / file).exists():
                 setattr(result, name, file)
+        if self.result_bag is not None and self.result_bag.exists():
+            result.result_bag = str(self.result_bag.absolute())
         result.problems = self.log.problems
         request = options.request
         result.provenance = provenance(

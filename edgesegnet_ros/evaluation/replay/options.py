@@ -24,7 +24,9 @@ class ReplayOptions:
         label_maps: Whether labels.zip is kept.
         pictures: Whether the worst and a sample of the frames are kept.
         video: Whether the overlay video is made.
-        write_bag: Whether results.mcap is written in the leaf's folder.
+        write_bag: Where the results are written as a bag; None for nowhere.
+        write_bag_each: Whether that is a folder, for a bag of each camera of each bag.
+        force: Whether what is there is replaced.
         bare_frames: Frames by which the engine alone is timed; 0 for not at all.
         live: Whether the node runs in bag time.
         rate: Live: times the recording's own pace.
@@ -41,7 +43,9 @@ class ReplayOptions:
     label_maps: bool = True
     pictures: bool = True
     video: bool = True
-    write_bag: bool = False
+    write_bag: str | None = None
+    write_bag_each: bool = False
+    force: bool = False
     bare_frames: int = 0
     live: bool = False
     rate: float = 1.0
@@ -49,6 +53,7 @@ class ReplayOptions:
     def to_json(self) -> dict[str, Any]:
         """Numbers, texts and lists."""
         values = asdict(self)
+        del values['force']
         for name in ('request', 'against'):
             request = getattr(self, name)
             values[name] = None if request is None else request._asdict()

@@ -59,6 +59,7 @@ class Pipeline:
         self.read_times = Times()
         self.seen = 0
         self.wall_s = 0.0
+        self._failure: BaseException | None = None
 
     def run(
         self,
@@ -79,7 +80,6 @@ class Pipeline:
         reader = threading.Thread(target=self._read, name='reader', daemon=True)
         scorer = threading.Thread(target=self._score, name='scorer', daemon=True)
         reader.start()
-        self._failure: BaseException | None = None
         began: float | None = None
         try:
             for decoded in self._decoded:

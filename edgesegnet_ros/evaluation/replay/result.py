@@ -8,9 +8,9 @@ A folder of results looks so::
 
     DIR/replay.json                 the result on top (of a single leaf: that leaf's own)
     DIR/report.html                 its page
-    DIR/bags/<key>/replay.json      each leaf
-    DIR/bags/<key>/labels.zip       its label maps, lossless (label_maps.LabelMaps)
-    DIR/bags/<key>/frames/          pictures and video (what the page shows)
+    DIR/bags/<bag>-<key>/<camera>/replay.json   each leaf
+    DIR/bags/<bag>-<key>/<camera>/labels.zip    its label maps (label_maps.LabelMaps)
+    DIR/bags/<bag>-<key>/<camera>/frames/       pictures and video (what the page shows)
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class Problem:
 
     Attributes:
         kind: For programs, one of: truncated, no_index, no_images, bad_image, out_of_order,
-            resolution_changes, no_stamp, labels_unmatched, bad_labels, not_written, dropped,
-            worker_died, unreadable.
+            resolution_changes, no_stamp, labels_unmatched, labels_unused, bad_labels,
+            not_written, dropped, worker_died, unreadable.
         where: Bag, topic and perhaps stamp, or the file.
         what: A sentence for people: what it was, and what it means for the figures.
         frames: How many frames it concerns; None where that is unknown.
@@ -74,7 +74,8 @@ class ReplayResult:
 
         latency_ms: p50, p95, p99, mean, max. Offline: picture to label map at the picture's own
             size. Live: the node's own, from the image callback's entry to the publication.
-        rate_hz: Label maps a second of the replay (offline), as they arrived (live).
+        rate_hz: Label maps a second of the replay (offline), as they arrived (live); over several
+            parts, frames_out by the sum of their wall_s: what one process does.
         bare_rate_hz: What the engine alone did in the same run, nothing beside it; None if not
             measured.
         engine_share: rate_hz / bare_rate_hz.
@@ -85,7 +86,8 @@ class ReplayResult:
         age_ms: Live: from a frame's publication to its mask's arrival, on one steady clock.
         jitter_ms: Live: standard deviation of (interval of arrivals - interval of stamps).
         duration_s: Of the recording, from the first stamp to the last.
-        wall_s: Of the replay, from the first frame to the last, without the engine's set-up.
+        wall_s: Of the replay, from the first frame to the last, without the engine's set-up; over
+            several parts their sum.
 
         classes: Names, in the order of their ids.
         colors: Class -> [red, green, blue].
@@ -122,6 +124,7 @@ class ReplayResult:
         report: Path of the HTML page; None without.
         label_maps: labels.zip, relative to the folder of replay.json; None if not kept.
         frames_dir: Folder of pictures and video, relative to the folder of replay.json.
+        result_bag: Absolute path of the bag that `--write-bag` wrote; None without.
         folder: Absolute path of the folder of replay.json, when it was written.
         parts: The leaves below, each {"bag", "topic", "result" (path of its replay.json relative
             to this one), and its frames_in, frames_out, dropped, frames_scored, labels_sha256,
@@ -178,6 +181,7 @@ class ReplayResult:
     report: str | None = None
     label_maps: str | None = None
     frames_dir: str | None = None
+    result_bag: str | None = None
     folder: str | None = None
     parts: list[dict[str, Any]] = field(default_factory=list)
     tallies: dict[str, Any] | None = None

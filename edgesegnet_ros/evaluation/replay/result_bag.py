@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
-from edgesegnet_ros.data.bag import MessageBag
+from edgesegnet_ros.data.bag import BagError, MessageBag
 from edgesegnet_ros.data.classes import ClassSet
 from edgesegnet_ros.data.masks import group_mask
 from edgesegnet_ros.evaluation.replay.frames import ReplayFrame
@@ -58,6 +60,12 @@ class ResultBag:
         self._image_topic, self._classes = image_topic, classes
         self._prefix = f'{namespace.rstrip("/")}/segmentation/'
         self._threshold = threshold
+        self._file = path if path.suffix == '.mcap' else None
+        if self._file is not None:
+            if path.exists() and not force:
+                raise BagError(f'{path}: exists already; name another, or give --force')
+            path = path.with_name(f'.{path.stem}.{os.getpid()}')
+        self._folder = path
         self._bag = MessageBag(path, force=force, definitions=DEFINITIONS).__enter__()
         self._named = False
 
@@ -86,6 +94,11 @@ class ResultBag:
         # Without a frame there is no bag: it would have no topic.
         error = None if complete and self._named else RuntimeError('incomplete')
         self._bag.__exit__(None if error is None else RuntimeError, error, None)
+        if self._file is not None and error is None:
+            try:
+                os.replace(next(self._folder.glob('*.mcap')), self._file)
+            finally:
+                shutil.rmtree(self._folder)
 
     def _send_image(self, frame: ReplayFrame, header: Any) -> None:
         bag, source = self._bag, frame.source

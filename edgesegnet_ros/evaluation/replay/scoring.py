@@ -94,7 +94,7 @@ class Scoring:
         follows = self._look_at(frame, labelled.has_stamp)
         labels = frame.labels
         self._digest.update(struct.pack('<II', *labels.shape))
-        self._digest.update(np.ascontiguousarray(labels))
+        self._digest.update(np.ascontiguousarray(labels).data)
         pixels = _by_class(labels, self._count)
         tallies = self.tallies
         tallies.frames += 1

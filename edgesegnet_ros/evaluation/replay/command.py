@@ -1,0 +1,331 @@
+"""`edgesegnet replay`: recorded bags through the production path, and a report to decide by."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgesegnet_ros.data.geometry import RESIZE_MODES
+from edgesegnet_ros.engines import cpu
+from edgesegnet_ros.engines.base import ENGINES, PRECISIONS, EngineRequest
+from edgesegnet_ros.evaluation.replay.options import ReplayOptions
+from edgesegnet_ros.evaluation.replay.result import RESULT_NAME, ReplayError, ReplayResult
+
+if TYPE_CHECKING:
+    from edgesegnet_ros.evaluation.replay.crew import Job
+    from edgesegnet_ros.evaluation.replay.one_bag import BagOutcome
+
+REPORT_NAME = 'report.html'
+BARE_FRAMES = 10
+"""By which the engine alone is timed, before and again after the frames of a single bag."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What is replayed, through which engine, what is measured, and where it goes."""
+    from edgesegnet_ros.evaluation.report.gates import add_gate_argument
+    from edgesegnet_ros.training.command import size
+
+    add = parser.add_argument
+    flag = argparse.BooleanOptionalAction
+    add('bags', nargs='*', metavar='BAG', help='ROS 2 bag (folder, .mcap, .db3), ROS 1 bag '
+        '(.bag), a folder of bags, or @FILE: a list of them, one a line')  # fmt: skip
+    modes = parser.add_mutually_exclusive_group()
+    modes.add_argument('--offline', dest='live', action='store_false', default=False,
+                       help='every frame, as fast as the engine goes')  # fmt: skip
+    modes.add_argument('--live', action='store_true', default=False,
+                       help='bag time, against the node as a process over DDS')  # fmt: skip
+    add('--topic', action='append', default=[], help='image topic; may be repeated; all cameras '
+        'where not given')  # fmt: skip
+    add('--labels', metavar='TOPIC|DIR', help='ground truth: a topic of label images, or a '
+        'folder of them named by stamp or frame number; not given: by name; "": none')  # fmt: skip
+    add('--rate', type=float, default=1.0, help="live: times the recording's own pace")
+    add('--model', default='edgesegnet-camvid11', help='shipped name or file')
+    add('--classes', default='camvid11', help='shipped name or file')
+    add('--engine', default='auto', choices=ENGINES, help='back end')
+    add('--precision', default='auto', choices=PRECISIONS, help='number format')
+    add('--device', default='auto', help='auto, cpu, cuda or cuda:N')
+    add('--num-threads', type=int, default=0, help='CPU threads of a process; 0: its share')
+    add('--input-size', default='256x256', type=size, help='network input, HxW')
+    add('--resize-mode', default='stretch', choices=RESIZE_MODES, help='how an image is brought '
+        'to the input size')  # fmt: skip
+    add('--unlabeled-below', type=float, default=0.0, help='pixels of a smaller confidence (0-1) '
+        'become unlabelled')  # fmt: skip
+    add('--against', metavar='MODEL[,ENGINE[,PRECISION]]', help='also measure the disagreement '
+        'with this one')  # fmt: skip
+    add('--confidence', default=True, action=flag, help='compute it, for its histogram and the '
+        'calibration error')  # fmt: skip
+    add('--flow', default=True, action=flag, help='compare labels along optical flow')
+    add('--label-maps', default=True, action=flag, help='keep every label map, for --compare')
+    add('--pictures', default=True, action=flag, help='keep the worst and a sample of the frames')
+    add('--video', default=None, action=flag, help='make the overlay video (default: for a '
+        'single bag)')  # fmt: skip
+    add('--write-bag', metavar='FILE', help='write masks, confidence, label_info and class_masks '
+        'beside the images into an MCAP bag: a folder, or a file where it ends in .mcap; with '
+        'several bags or cameras a folder of such bags')  # fmt: skip
+    add('--force', action='store_true', help='replace what --write-bag finds there')
+    add('--jobs', type=int, default=0, help='processes for several bags; 0: share the cores')
+    add('--ray', metavar='ADDRESS', help='replay on a Ray cluster; `local` starts one here')
+    add('--out', type=Path, default=Path('out/replay'), metavar='DIR', help='folder of the '
+        'results; bags finished there are not done again')  # fmt: skip
+    add('--json', type=Path, metavar='FILE', help='write the figures to this file, too')
+    add('--compare', nargs=2, type=Path, metavar=('A', 'B'), help='compare two results, pixel for '
+        'pixel and class for class, instead of replaying')  # fmt: skip
+    add_gate_argument(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Replay; 0, 1 where something is missing or a gate fired, 2 for wrong use."""
+    from edgesegnet_ros.evaluation.provenance import need
+
+    if args.compare:
+        from edgesegnet_ros.evaluation.report.compare import run_compare
+
+        if args.bags:
+            raise ReplayError('--compare takes two results and no bag')
+        return run_compare(*args.compare, args.out)
+    need('bags', ['rosbags', 'rosbags.image', 'tqdm'], 'edgesegnet replay')
+    return _replay(args)
+
+
+def _replay(args: argparse.Namespace) -> int:
+    from edgesegnet_ros.data.bag import BagError
+    from edgesegnet_ros.data.bag.placing import write_text
+    from edgesegnet_ros.data.classes import load_classes
+    from edgesegnet_ros.evaluation.replay.identity import fingerprint, identity
+    from edgesegnet_ros.evaluation.replay.merging import Merger
+    from edgesegnet_ros.evaluation.replay.naming import find_bags
+    from edgesegnet_ros.evaluation.replay.one_bag import finished
+    from edgesegnet_ros.evaluation.replay.problems import FAILING
+    from edgesegnet_ros.evaluation.report.gates import check
+
+    bags = find_bags(args.bags)
+    options = _options(args, len(bags))
+    out = args.out.expanduser().absolute()
+    merger = Merger(load_classes(options.request.classes), [str(bag) for bag in bags])
+    decided_by = identity(options)
+    jobs: list[tuple[Path, str]] = []
+    for bag in bags:
+        key = fingerprint(bag, decided_by)
+        done = None if args.force else finished(bag, out, key, bool(options.write_bag))
+        if done is None:
+            jobs.append((bag, key))
+        else:
+            merger.add(done)
+    if len(jobs) < len(bags):
+        print(f'{len(bags) - len(jobs)} of {len(bags)} bags are finished in {args.out}')
+    for outcome in _outcomes(args, options, out, jobs, len(bags)):
+        merger.add(outcome)
+    result = merger.result()
+    written = _write(result, out)
+    text = result.to_json()
+    if args.json:
+        try:
+            write_text(args.json, text)
+        except BagError as error:
+            written = False
+            print(f'edgesegnet replay: {error}', file=sys.stderr)
+    _print(result, args.out)
+    fired = check(args.fail_if, json.loads(text))
+    for each in fired:
+        print(f'edgesegnet replay: --fail-if {each}', file=sys.stderr)
+    missing = any(problem.kind in FAILING for problem in result.problems)
+    return 1 if fired or missing or not written or not result.frames_out else 0
+
+
+def _options(args: argparse.Namespace, bags: int) -> ReplayOptions:
+    """What was asked for, checked.
+
+    Raises:
+        ReplayError: Something that cannot be.
+    """
+    if not 0 <= args.unlabeled_below <= 1:
+        raise ReplayError(f'--unlabeled-below {args.unlabeled_below:g}: 0 to 1')
+    if not 0 < args.rate <= 1000:
+        raise ReplayError(f'--rate {args.rate:g}: more than 0, at most 1000')
+    for name in ('jobs', 'num_threads'):
+        if getattr(args, name) < 0:
+            raise ReplayError(f'--{name.replace("_", "-")} {getattr(args, name)}: 0 or more')
+    if args.live and args.ray:
+        raise ReplayError('--live with --ray: the node runs beside the player, on this machine')
+    if args.live and args.against:
+        raise ReplayError('--live with --against: one node runs at a time; replay offline for it')
+    several = bags > 1
+    if args.write_bag and not several and not args.force and Path(args.write_bag).exists():
+        raise ReplayError(f'--write-bag {args.write_bag}: exists already; give --force')
+    labels = args.labels
+    if labels and not labels.startswith('/') and not Path(labels).is_dir():
+        raise ReplayError(
+            f'--labels {labels}: neither a folder nor a topic, which begins with a slash'
+        )
+    request = EngineRequest(
+        args.model, args.classes, args.engine, args.precision, args.device, args.num_threads,
+        args.input_size,
+    )
+    return ReplayOptions(
+        request=request, topics=tuple(args.topic), labels=labels, resize_mode=args.resize_mode,
+        unlabeled_below=args.unlabeled_below, confidence=args.confidence and not args.live,
+        flow=args.flow, against=_against(args, request), label_maps=args.label_maps,
+        pictures=args.pictures, video=not several if args.video is None else args.video,
+        write_bag=args.write_bag, write_bag_each=several, force=args.force,
+        bare_frames=0 if several or args.live else BARE_FRAMES, live=args.live, rate=args.rate,
+    )  # fmt: skip
+
+
+def _against(args: argparse.Namespace, request: EngineRequest) -> EngineRequest | None:
+    if not args.against:
+        return None
+    model, engine, precision, *more = [*args.against.split(','), '', ''][:4]
+    if more and more[0] or (engine or 'auto') not in ENGINES or (
+        precision or 'auto'
+    ) not in PRECISIONS:
+        raise ReplayError(
+            f'--against {args.against}: MODEL, or MODEL,ENGINE, or MODEL,ENGINE,PRECISION with an '
+            f'engine of {", ".join(ENGINES)} and a precision of {", ".join(PRECISIONS)}'
+        )
+    return request._replace(
+        model=model or request.model, engine=engine or request.engine,
+        precision=precision or ('auto' if engine else request.precision),
+    )  # fmt: skip
+
+
+def _outcomes(
+    args: argparse.Namespace,
+    options: ReplayOptions,
+    out: Path,
+    jobs: list[tuple[Path, str]],
+    bags: int,
+) -> Iterator[BagOutcome]:
+    """What comes of each bag, with a progress bar."""
+    from tqdm import tqdm
+
+    from edgesegnet_ros.evaluation.replay.crew import Job
+
+    if not jobs:
+        return
+    if args.live or (bags == 1 and not args.ray):
+        yield from _here(options, out, jobs)
+        return
+    with tqdm(total=bags, initial=bags - len(jobs), desc='replaying', unit='bag',
+              disable=None) as bar:  # fmt: skip
+        for outcome in _by_crew(args, options, out, [Job(str(b), key) for b, key in jobs]):
+            bar.update()
+            yield outcome
+
+
+def _by_crew(
+    args: argparse.Namespace, options: ReplayOptions, out: Path, jobs: list[Job]
+) -> Iterator[BagOutcome]:
+    from edgesegnet_ros.evaluation.replay.crew import Crew, schedule, shares, with_threads
+
+    crew: Crew
+    if args.ray:
+        from edgesegnet_ros.evaluation.replay.ray_crew import RayCrew, connect, disconnect
+
+        size, threads = shares(options, len(jobs), args.jobs, connect(args.ray))
+        try:
+            crew = RayCrew(with_threads(options, threads), str(out), threads)
+            yield from schedule(jobs, crew, size)
+        finally:
+            disconnect()
+        return
+    from edgesegnet_ros.evaluation.replay.local_crew import LocalCrew
+
+    size, threads = shares(options, len(jobs), args.jobs, cpu.cores())
+    print(f'{len(jobs)} bags by {size} processes of {threads} threads')
+    crew = LocalCrew(with_threads(options, threads), str(out))
+    yield from schedule(jobs, crew, size)
+
+
+def _here(
+    options: ReplayOptions, out: Path, jobs: list[tuple[Path, str]]
+) -> Iterator[BagOutcome]:
+    import cv2
+    from tqdm import tqdm
+
+    from edgesegnet_ros.evaluation.replay.leaf import Engines
+    from edgesegnet_ros.evaluation.replay.one_bag import replay_bag
+
+    cv2.setNumThreads(options.request.num_threads or cpu.cores())
+    engines = None if options.live else Engines(options)
+    for bag, key in jobs:
+        with tqdm(desc=bag.name, unit='frame', disable=None) as bar:
+
+            def on_frame(done: int, total: int, bar: Any = bar) -> None:
+                bar.total = max(total, done)
+                bar.update(done - bar.n if done > bar.n else 1)
+
+            yield replay_bag(bag, options, engines, out, key, on_frame)
+
+
+def _write(result: ReplayResult, out: Path) -> bool:
+    """Write the JSON and the page; whether both are there."""
+    from edgesegnet_ros.data.bag import BagError
+    from edgesegnet_ros.errors import EdgeSegNetError
+
+    result.folder = str(out)
+    well = True
+    try:
+        page = _page(result, out)
+        result.report = None if page is None else str(page)
+    except (EdgeSegNetError, OSError) as error:
+        well = False
+        print(f'edgesegnet replay: no page: {error}', file=sys.stderr)
+    try:
+        result.write(out / RESULT_NAME)
+    except BagError as error:
+        well = False
+        print(f'edgesegnet replay: {error}', file=sys.stderr)
+    return well
+
+
+def _page(result: ReplayResult, out: Path) -> Path | None:
+    try:
+        from edgesegnet_ros.evaluation.report.replay_page import write_replay_report
+    except ModuleNotFoundError as error:
+        if not (error.name or '').startswith('edgesegnet_ros.evaluation.report'):
+            raise
+        return None
+    frames_dir = out / result.frames_dir if result.frames_dir else out
+    return write_replay_report(result, frames_dir, out / REPORT_NAME)
+
+
+def _print(result: ReplayResult, out: Path) -> None:
+    """The figures in a few lines, each with what it is over, and everything that went wrong."""
+    from edgesegnet_ros.evaluation.replay.problems import sentence
+
+    lost = f' ({result.dropped} missing)' if result.dropped else ''
+    parts = [f'{result.frames_in} frames in, {result.frames_out} out{lost}']
+    if result.latency_ms:
+        shown = ', '.join(f'{key} {result.latency_ms[key]:.1f}' for key in ('p50', 'p95', 'p99'))
+        parts.append(f'latency {shown} ms')
+    if result.rate_hz:
+        share = f' ({100 * result.engine_share:.0f} % of the engine alone)' if (
+            result.engine_share) else ''
+        parts.append(f'{result.rate_hz:.1f} frames/s{share}')
+    print('; '.join(parts))
+    if result.age_ms:
+        print(f'age p50 {result.age_ms["p50"]:.1f}, p95 {result.age_ms["p95"]:.1f} ms; jitter '
+              f'{result.jitter_ms or 0:.1f} ms; dropped: {result.drops or "none"}')  # fmt: skip
+    if result.pixel_accuracy is not None and result.miou is not None:
+        print(f'pixel accuracy {result.pixel_accuracy:.4f}, mIoU {result.miou:.4f} on '
+              f'{result.frames_scored} of {result.frames_in} frames')  # fmt: skip
+    if result.temporal_consistency is not None:
+        print(f'temporal consistency {result.temporal_consistency:.4f} on '
+              f'{result.consistency_pairs} pairs of frames')  # fmt: skip
+    if result.disagreement and result.disagreement.get('pixels') is not None:
+        print(f'disagreement with {result.disagreement["with"]}: '
+              f'{result.disagreement["pixels"]:.4f} of all pixels')  # fmt: skip
+    if result.labels_sha256:
+        print(f'label maps sha256 {result.labels_sha256}')
+    for note in result.notes[:20]:
+        print(f'note: {note}')
+    for problem in result.problems[:20]:
+        print(f'PROBLEM ({problem.kind}): {sentence(problem)}', file=sys.stderr)
+    if len(result.problems) > 20:
+        print(f'… and {len(result.problems) - 20} more problems in {RESULT_NAME}',
+              file=sys.stderr)  # fmt: skip
+    print(f'figures: {out / RESULT_NAME}' + (f'   page: {result.report}' if result.report else ''))

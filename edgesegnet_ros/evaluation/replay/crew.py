@@ -1,0 +1,157 @@
+"""Many bags by many workers: whoever is free takes the next, and a death costs one retry."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from edgesegnet_ros.engines import cpu
+from edgesegnet_ros.errors import EdgeSegNetError
+from edgesegnet_ros.evaluation.replay.one_bag import BagOutcome
+from edgesegnet_ros.evaluation.replay.options import ReplayOptions
+from edgesegnet_ros.evaluation.replay.result import Problem, ReplayError
+
+ATTEMPTS = 3
+
+
+class Job(NamedTuple):
+    """One bag to replay.
+
+    Attributes:
+        bag: Its path.
+        key: Its fingerprint.
+    """
+
+    bag: str
+    key: str
+
+
+class Crew(Protocol):
+    """Workers of one kind; a worker is whatever `hire` gives."""
+
+    def hire(self) -> Any:
+        """A new worker, who has no job."""
+
+    def submit(self, worker: Any, job: Job) -> None:
+        """Give it a job."""
+
+    def wait(self, workers: list[Any]) -> list[tuple[Any, BagOutcome | None]]:
+        """Those of the workers that have finished, one at least; None for one that died."""
+
+    def dismiss(self) -> None:
+        """End all of them."""
+
+
+def schedule(jobs: list[Job], crew: Crew, size: int) -> Iterator[BagOutcome]:
+    """Have every job done.
+
+    Args:
+        jobs: In the order in which they are begun.
+        crew: Does them.
+        size: Workers at one time.
+
+    Yields:
+        What came of each, in the order in which they finish.
+
+    Raises:
+        ReplayError: A worker cannot work at all.
+    """
+    waiting = collections.deque(jobs)
+    busy: dict[Any, Job] = {}
+    idle: list[Any] = []
+    deaths: collections.Counter[str] = collections.Counter()
+    try:
+        while waiting or busy:
+            while waiting and len(busy) < size:
+                worker = idle.pop() if idle else crew.hire()
+                job = waiting.popleft()
+                crew.submit(worker, job)
+                busy[worker] = job
+            for worker, outcome in crew.wait(list(busy)):
+                job = busy.pop(worker)
+                if outcome is None:
+                    deaths[job.bag] += 1
+                    if deaths[job.bag] < ATTEMPTS:
+                        waiting.appendleft(job)
+                        continue
+                    yield _given_up(job)
+                    continue
+                idle.append(worker)
+                if outcome.fatal is not None:
+                    raise ReplayError(outcome.fatal)
+                if deaths[job.bag]:
+                    outcome.notes.append(
+                        f'{job.bag}: its worker died {deaths[job.bag]} times; done by another'
+                    )
+                yield outcome
+    finally:
+        crew.dismiss()
+
+
+def _given_up(job: Job) -> BagOutcome:
+    return BagOutcome(job.bag, problems=[Problem(
+        'worker_died', job.bag, f'the process that replayed it died {ATTEMPTS} times (it may need '
+        'more memory than there is): left out',
+    )])  # fmt: skip
+
+
+def shares(options: ReplayOptions, bags: int, jobs: int, cores: int) -> tuple[int, int]:
+    """How many processes, and how many threads each, so that they share the cores.
+
+    Args:
+        options: May name the threads.
+        bags: Left to do.
+        jobs: Processes that the user asked for; 0 for as many as make sense.
+        cores: To share.
+    """
+    threads = options.request.num_threads
+    if not jobs:
+        # One thread a process wastes nothing on waiting for the others.
+        jobs = max(1, cores // (threads or 1))
+    jobs = max(1, min(jobs, bags))
+    return jobs, threads or max(1, cores // jobs)
+
+
+def with_threads(options: ReplayOptions, threads: int) -> ReplayOptions:
+    """The same with both engines limited to so many threads."""
+    against = options.against
+    return replace(
+        options, request=options.request._replace(num_threads=threads),
+        against=against and against._replace(num_threads=threads),
+    )  # fmt: skip
+
+
+class BagWorker:
+    """What a worker does, in whatever kind of process: engines loaded once, then bag by bag.
+
+    Args:
+        options: Of the replay.
+        out: Folder of all results.
+    """
+
+    def __init__(self, options: ReplayOptions, out: str) -> None:
+        self._options, self._out = options, Path(out)
+        self._engines: Any = None
+
+    def replay(self, job: Job) -> BagOutcome:
+        """Replay one bag; what goes wrong is in the outcome."""
+        import cv2
+
+        from edgesegnet_ros.evaluation.replay.leaf import Engines
+        from edgesegnet_ros.evaluation.replay.one_bag import replay_bag
+
+        try:
+            if self._engines is None:
+                cv2.setNumThreads(self._options.request.num_threads or cpu.cores())
+                self._engines = Engines(self._options)
+        except EdgeSegNetError as error:
+            return BagOutcome(job.bag, fatal=str(error))
+        try:
+            return replay_bag(
+                Path(job.bag), self._options, self._engines, self._out, job.key
+            )
+        except EdgeSegNetError as error:
+            return BagOutcome(job.bag, problems=[Problem('unreadable', job.bag, str(error))])

@@ -1,0 +1,99 @@
+"""Workers as processes of this machine."""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.connection
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from edgesegnet_ros.evaluation.replay.crew import BagWorker, Job
+from edgesegnet_ros.evaluation.replay.one_bag import BagOutcome
+from edgesegnet_ros.evaluation.replay.options import ReplayOptions
+
+# A fork would copy the threads' locks of torch and OpenCV in whatever state they are.
+_SPAWN = multiprocessing.get_context('spawn')
+
+
+@dataclass(eq=False)
+class LocalWorker:
+    """A process and the line to it."""
+
+    process: Any
+    line: Any
+
+
+class LocalCrew:
+    """A Crew of processes.
+
+    Args:
+        options: Of the replay.
+        out: Folder of all results.
+        on_submit: Called with the process id and the job, when it is given one.
+    """
+
+    def __init__(
+        self,
+        options: ReplayOptions,
+        out: str,
+        on_submit: Callable[[int, Job], None] = lambda pid, job: None,
+    ) -> None:
+        self._options, self._out, self._on_submit = options, out, on_submit
+        self._workers: list[LocalWorker] = []
+
+    def hire(self) -> LocalWorker:
+        """See Crew."""
+        ours, theirs = _SPAWN.Pipe()
+        process = _SPAWN.Process(
+            target=_work, args=(theirs, self._options, self._out), daemon=True
+        )
+        process.start()
+        theirs.close()
+        self._workers.append(LocalWorker(process, ours))
+        return self._workers[-1]
+
+    def submit(self, worker: LocalWorker, job: Job) -> None:
+        """See Crew."""
+        try:
+            worker.line.send(job)
+        except OSError:  # it has died: `wait` will tell
+            return
+        self._on_submit(worker.process.pid, job)
+
+    def wait(self, workers: list[LocalWorker]) -> list[tuple[LocalWorker, BagOutcome | None]]:
+        """See Crew."""
+        by_line = {worker.line: worker for worker in workers}
+        finished: list[tuple[LocalWorker, BagOutcome | None]] = []
+        for line in multiprocessing.connection.wait(list(by_line)):
+            worker = by_line[line]
+            try:
+                finished.append((worker, worker.line.recv()))
+            except (EOFError, OSError):
+                worker.process.join()
+                worker.line.close()
+                self._workers.remove(worker)
+                finished.append((worker, None))
+        return finished
+
+    def dismiss(self) -> None:
+        """See Crew."""
+        for worker in self._workers:
+            worker.line.close()
+            worker.process.terminate()
+        for worker in self._workers:
+            worker.process.join()
+        self._workers = []
+
+
+def _work(line: Any, options: ReplayOptions, out: str) -> None:
+    # Ctrl-C reaches the whole group; the parent ends its workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    worker = BagWorker(options, out)
+    while True:
+        try:
+            job = line.recv()
+        except EOFError:
+            return
+        line.send(worker.replay(job))
