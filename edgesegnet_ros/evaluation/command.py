@@ -4,62 +4,259 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from edgesegnet_ros.engines.base import ENGINES, PRECISIONS
+from edgesegnet_ros.errors import EdgeSegNetError
+
+if TYPE_CHECKING:
+    from edgesegnet_ros.data.camvid import LabelledImage
+    from edgesegnet_ros.data.classes import ClassSet
+    from edgesegnet_ros.engines import LoadedModel
+    from edgesegnet_ros.evaluation.calibration import Fit, Reliability
+    from edgesegnet_ros.evaluation.measure import Measurement
+    from edgesegnet_ros.network.weights import WeightsInfo
+
+JSON_NAME = 'evaluate.json'
+PAGE_NAME = 'report.html'
+_FOLDED, _ALL = 11, 32
+
+
+class EvaluateError(EdgeSegNetError):
+    """Wrong use of `edgesegnet evaluate`."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What is measured, on what, with which engine."""
+    """What is measured, on what, with which engine, and where it goes."""
     from edgesegnet_ros.data.camvid import SPLITS
     from edgesegnet_ros.data.geometry import RESIZE_MODES
+    from edgesegnet_ros.evaluation.report.gates import add_gate_argument
     from edgesegnet_ros.training.command import size
 
     parser.add_argument('--model', default='edgesegnet-camvid11', help='shipped name or file')
-    parser.add_argument('--classes', default='camvid11', help='shipped name or file')
+    parser.add_argument('--classes', default='camvid11', help='shipped name or file: what is '
+                        "scored; CamVid's 32 colours are folded to 11 for a model of 11")
     parser.add_argument('--engine', default='auto', choices=ENGINES, help='back end')
     parser.add_argument('--precision', default='auto', choices=PRECISIONS, help='number format')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
+    parser.add_argument('--num-threads', default=0, type=int, help='CPU threads; 0 for all cores')
     parser.add_argument('--input-size', default='256x256', type=size, help='network input, HxW')
     parser.add_argument('--resize-mode', default='stretch', choices=RESIZE_MODES, help='how an '
                         'image is brought to the input size')  # fmt: skip
     parser.add_argument('--data', help='CamVid folder; else EDGESEGNET_CAMVID')
     parser.add_argument('--split', default='val', choices=SPLITS, help='part of CamVid')
-    parser.add_argument('--json', help='write the figures to this file')
+    parser.add_argument('--calibration', default=True, action=argparse.BooleanOptionalAction,
+                        help='measure the calibration error of fp32 logits before and after the '
+                        'temperature, which takes one more forward pass an image')  # fmt: skip
+    parser.add_argument('--fit-temperature', action='store_true', help='first fit the temperature '
+                        'on val and store it in the weights file')  # fmt: skip
+    parser.add_argument('--json', metavar='FILE', help='write the figures to this file')
+    parser.add_argument('--html', metavar='FILE', help='write one self-contained page')
+    parser.add_argument('--out', metavar='DIR', help=f'write {JSON_NAME} and {PAGE_NAME} there')
+    add_gate_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Score a split and print it."""
+    """Score a split, print it, and write what was asked for."""
+    from edgesegnet_ros.evaluation.provenance import need
+
+    page = Path(args.html) if args.html else Path(args.out, PAGE_NAME) if args.out else None
+    if args.fit_temperature and args.split != 'val':
+        raise EvaluateError(f'--fit-temperature with --split {args.split}: the temperature is '
+                            'fitted on val alone, since test is never fitted to and train is '
+                            'known by heart; leave --split away')  # fmt: skip
+    need('train', ('torchmetrics', 'tqdm'), 'edgesegnet evaluate')
+    if page:
+        need('report', ('jinja2', 'matplotlib'), 'the page')
+    return _run(args, page)
+
+
+def _run(args: argparse.Namespace, page: Path | None) -> int:
     from tqdm import tqdm
 
-    from edgesegnet_ros.data.camvid import dataset_folder, read_split
+    from edgesegnet_ros import shipped
+    from edgesegnet_ros.data.bag.placing import write_text
+    from edgesegnet_ros.data.camvid import checked_files, dataset_folder
     from edgesegnet_ros.engines import open_engine
     from edgesegnet_ros.engines.base import EngineRequest
     from edgesegnet_ros.engines.segmenter import Segmenter
-    from edgesegnet_ros.evaluation.accuracy import score
+    from edgesegnet_ros.evaluation.calibration import LogitsReference
+    from edgesegnet_ros.evaluation.measure import measure
+    from edgesegnet_ros.evaluation.report.gates import check
+    from edgesegnet_ros.network.weights import load_weights, store_temperature
 
-    pairs = read_split(dataset_folder(args.data), args.split)
+    path = shipped.find('models', args.model)
+    network, weights = load_weights(path)
+    scored, outputs = _classes(args.classes, weights)
+    folder = dataset_folder(args.data)
+    num_classes = len(scored.classes)
+    files = checked_files(folder, args.split, num_classes)
+    _refuse_ids_of_another_set(files, num_classes)
+
+    fit = None
+    folded = num_classes != weights.num_classes
+    reference = LogitsReference(
+        network, weights, args.input_size, args.resize_mode, outputs.ignored
+    )
+    if args.fit_temperature:
+        if folded:
+            raise EvaluateError('--fit-temperature wants labels of the model\'s own classes: '
+                                f'give --classes {weights.classes}')  # fmt: skip
+        fit = _fit(reference, files, num_classes)
+        store_temperature(path, fit.temperature)
+        weights = weights._replace(temperature=fit.temperature)
+        tqdm.write(f'temperature {fit.temperature:.4f}, fitted on {fit.pixels} pixels of val, is '
+                   f'in {path.name}: negative log-likelihood {fit.nll_before:.4f} at 1, '
+                   f'{fit.nll_after:.4f} with it')  # fmt: skip
     model = open_engine(EngineRequest(
-        args.model, args.classes, args.engine, args.precision, args.device,
-        input_size=args.input_size,
+        args.model, str(_file_of(outputs, args.classes)), args.engine, args.precision,
+        args.device, args.num_threads, args.input_size,
     ))  # fmt: skip
-    segmenter = Segmenter(model.engine, args.resize_mode)
-    scores = score(segmenter, tqdm(pairs, f'evaluating {args.split}', unit='image'))
-    iou = {c.name: None if scores.iou[c.id] != scores.iou[c.id] else float(scores.iou[c.id])
-           for c in model.classes.classes}  # fmt: skip
+    measures_logits = args.calibration and not folded
+    found = measure(
+        Segmenter(model.engine, args.resize_mode),
+        tqdm(files, f'evaluating {args.split}', unit='image', disable=None),
+        num_classes,
+        reference if measures_logits else None,
+        (1.0, weights.temperature) if measures_logits else (),
+    )
+    figures = _figures(args, model, scored, found, fit, weights.temperature)
+    if page:
+        from edgesegnet_ros.evaluation.report.evaluate_page import write_evaluate_report
+
+        figures['report'] = str(write_evaluate_report(figures, scored, found.worst, page))
+    text = json.dumps(figures, indent=2, allow_nan=False) + '\n'
+    for target in (args.json, args.out and Path(args.out, JSON_NAME)):
+        if target:
+            write_text(Path(target), text)
+    _print(figures)
+    if page:
+        print(f'page: {figures["report"]}')
+    fired = check(args.fail_if, figures)
+    for gate in fired:
+        print(gate)
+    return 1 if fired else 0
+
+
+def _classes(name: str, weights: WeightsInfo) -> tuple[ClassSet, ClassSet]:
+    """What is scored, and what the network's outputs mean; they differ where one is folded."""
+    from edgesegnet_ros.data.classes import load_classes
+
+    asked = load_classes(name)
+    count = len(asked.classes)
+    if count == weights.num_classes:
+        return asked, asked
+    if {count, weights.num_classes} != {_FOLDED, _ALL}:
+        raise EvaluateError(f'--classes {name} has {count} classes, but the model gives '
+                            f'{weights.num_classes}; it was trained for '
+                            f'{weights.classes}')  # fmt: skip
+    own = load_classes(weights.classes)
+    # Either way it is the 11 that can be compared: 32 fold to them, never the other way.
+    return (asked, own) if count == _FOLDED else (own, own)
+
+
+def _file_of(outputs: ClassSet, asked: str) -> str:
+    """The class file that `outputs` was read from."""
+    from edgesegnet_ros.data.classes import load_classes
+
+    return asked if load_classes(asked).name == outputs.name else outputs.name
+
+
+def _refuse_ids_of_another_set(files: list[LabelledImage], num_classes: int) -> None:
+    """Class ids of the 11 would be scored as if they were ids of the 32, without a sign of it."""
+    from edgesegnet_ros.data.camvid import COLOR_SUFFIX, VOID, read_labels
+
+    if num_classes != _ALL or any(f.labels.stem.endswith(COLOR_SUFFIX) for f in files):
+        return
+    for file in files:
+        labels = read_labels(file.labels, num_classes)
+        if (labels[labels != VOID] > _FOLDED).any():
+            return
+    raise EvaluateError(
+        f'{files[0].labels.parent}: no label is above {_FOLDED}, so these are ids of the '
+        f'{_FOLDED} classes, not of the {_ALL}; give --classes camvid11, or the original labels '
+        f'(name{COLOR_SUFFIX}.png)'
+    )
+
+
+def _fit(reference: Any, files: list[LabelledImage], num_classes: int) -> Fit:
+    from tqdm import tqdm
+
+    from edgesegnet_ros.data.camvid import read_pair
+    from edgesegnet_ros.evaluation.calibration import fit_temperature, sample_pixels
+
+    pairs = (read_pair(file, num_classes)
+             for file in tqdm(files, 'logits of val', unit='image', disable=None))  # fmt: skip
+    return fit_temperature(*sample_pixels(reference, pairs, len(files)))
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
+
+
+def _diagram(reliability: Reliability) -> list[dict[str, float | None]]:
+    return [{name: _number(value) for name, value in each._asdict().items()}
+            for each in reliability.bins()]  # fmt: skip
+
+
+def _figures(
+    args: argparse.Namespace,
+    model: LoadedModel,
+    scored: ClassSet,
+    found: Measurement,
+    fit: Fit | None,
+    temperature: float,
+) -> dict[str, Any]:
+    """What `--json` writes."""
+    from edgesegnet_ros.evaluation.provenance import provenance
+
+    scores, names = found.scores, [entry.name for entry in scored.classes]
+    iou, pixels = scores.iou, scores.pixels
     description = model.engine.describe()
-    figures = {
-        'model': args.model, 'split': args.split, 'classes': model.classes.name,
-        'images': scores.images, 'input_size': list(args.input_size),
-        'engine': description.engine, 'precision': description.precision,
-        'pixel_accuracy': scores.pixel_accuracy, 'miou': scores.miou, 'iou': iou,
+    calibration: dict[str, Any] = {
+        'temperature': temperature, 'bins': len(found.reliability.bins()),
+        'confidence': 'uint8, in steps of 1/255', 'diagram': _diagram(found.reliability),
+        'logits': None, 'fit': fit._asdict() if fit else None,
     }  # fmt: skip
-    if args.json:
-        Path(args.json).write_text(json.dumps(figures, indent=2) + '\n')
-    for name, value in iou.items():
-        print(f'{name:>12} {"absent" if value is None else f"{value:.3f}"}')
-    print(f'{args.model} on {args.split}, {scores.images} images at '
-          f'{args.input_size[0]}x{args.input_size[1]}, {description.engine} '
-          f'{description.precision}: pixel accuracy {scores.pixel_accuracy:.4f}, '
-          f'mIoU {scores.miou:.4f}')  # fmt: skip
-    return 0
+    if found.at_temperature:
+        before, after = found.at_temperature[1.0], found.at_temperature[temperature]
+        calibration['logits'] = {
+            'engine': 'torch fp32', 'ece_before': _number(before.ece()),
+            'ece_after': _number(after.ece()), 'diagram_before': _diagram(before),
+        }  # fmt: skip
+    return {
+        'model': args.model, 'split': args.split, 'classes': scored.name,
+        'outputs': model.classes.name, 'labels': args.classes, 'images': scores.images,
+        'input_size': list(args.input_size), 'resize_mode': args.resize_mode,
+        'engine': description.engine, 'precision': description.precision,
+        'pixel_accuracy': _number(scores.pixel_accuracy), 'miou': _number(scores.miou),
+        'iou': {name: _number(value) for name, value in zip(names, iou, strict=True)},
+        'ece': _number(found.reliability.ece()), 'calibration': calibration,
+        'pixels': {name: int(value) for name, value in zip(names, pixels, strict=True)},
+        'confusion': scores.confusion.tolist(), 'unlabeled': scores.declined.tolist(),
+        'worst': [{'image': each.name, 'pixel_accuracy': each.pixel_accuracy}
+                  for each in found.worst],
+        'provenance': provenance(args.model, scored.name, description, {
+            name: value for name, value in vars(args).items() if name != 'command'}),
+    }  # fmt: skip
+
+
+def _print(figures: dict[str, Any]) -> None:
+    for name, value in figures['iou'].items():
+        print(f'{name:>26} {"absent" if value is None else f"{value:.3f}"}')
+    height, width = figures['input_size']
+    print(f'{figures["model"]} on {figures["split"]}, {figures["images"]} images at '
+          f'{height}x{width}, {figures["engine"]} {figures["precision"]}: pixel accuracy '
+          f'{_said(figures["pixel_accuracy"])}, mIoU {_said(figures["miou"])}, ECE '
+          f'{_said(figures["ece"])}')  # fmt: skip
+    calibration = figures['calibration']
+    if calibration['logits']:
+        print(f'calibration of fp32 logits: ECE {_said(calibration["logits"]["ece_before"])} at '
+              f'temperature 1, {_said(calibration["logits"]["ece_after"])} at '
+              f'{calibration["temperature"]:.4g}, which the weights file holds')  # fmt: skip
+
+
+def _said(value: float | None) -> str:
+    return 'unknown' if value is None else f'{value:.4f}'

@@ -1,0 +1,99 @@
+"""One pass over a labelled split: accuracy, calibration, worst images, in bounded memory."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from edgesegnet_ros.data import camvid_colors
+from edgesegnet_ros.data.camvid import LabelledImage, read_pair
+from edgesegnet_ros.engines.segmenter import Segmenter
+from edgesegnet_ros.evaluation.accuracy import Scores
+from edgesegnet_ros.evaluation.calibration import LogitsReference, Reliability
+
+WORST = 10
+
+
+@dataclass(order=True)
+class WorstImage:
+    """An image that was segmented badly.
+
+    Attributes:
+        badness: 1 - pixel_accuracy; the heap's order.
+        name: Of its file.
+        image: (H, W, 3) uint8 RGB.
+        labels: (H, W) uint8 class ids, 255 for void.
+        predicted: (H, W) uint8 class ids.
+    """
+
+    badness: float
+    name: str
+    image: np.ndarray = field(compare=False)
+    labels: np.ndarray = field(compare=False)
+    predicted: np.ndarray = field(compare=False)
+
+    @property
+    def pixel_accuracy(self) -> float:
+        """Of this image alone, 0-1."""
+        return 1.0 - self.badness
+
+
+@dataclass
+class Measurement:
+    """What one pass found.
+
+    Attributes:
+        scores: Of the engine's labels.
+        reliability: Of the engine's confidence, at the temperature of the weights.
+        at_temperature: Temperature -> reliability of fp32 logits; empty without a reference.
+        worst: At most `WORST` images, the worst first.
+    """
+
+    scores: Scores
+    reliability: Reliability
+    at_temperature: dict[float, Reliability]
+    worst: list[WorstImage]
+
+
+def measure(
+    segmenter: Segmenter,
+    files: Iterable[LabelledImage],
+    num_classes: int,
+    reference: LogitsReference | None = None,
+    temperatures: Iterable[float] = (),
+) -> Measurement:
+    """Segment each picture once, as a robot would, and count at the labels' own resolution.
+
+    Args:
+        segmenter: With `output_resolution` `input`.
+        files: Read one by one; no more than the worst images are kept.
+        num_classes: That are scored: the network's, or 11 for a network of CamVid's 32, whose
+            labels are then folded.
+        reference: Also measures the calibration of its logits.
+        temperatures: At these.
+    """
+    folds = num_classes != segmenter.engine.num_classes
+    found = Measurement(
+        Scores.empty(num_classes), Reliability(), {t: Reliability() for t in temperatures}, []
+    )
+    for pair in files:
+        image, labels = read_pair(pair, num_classes)
+        result = segmenter.segment(image, confidence=True)
+        assert result.confidence is not None
+        predicted = camvid_colors.fold(result.labels) if folds else result.labels
+        accuracy = found.scores.add(predicted, labels)
+        found.reliability.add(result.confidence, predicted, labels)
+        if reference is not None:
+            reference.count(image, labels, found.at_temperature)
+        if not math.isnan(accuracy):
+            entry = WorstImage(1.0 - accuracy, pair.image.name, image, labels, predicted.copy())
+            if len(found.worst) < WORST:
+                heapq.heappush(found.worst, entry)
+            else:
+                heapq.heappushpop(found.worst, entry)
+    found.worst.sort(reverse=True)
+    return found

@@ -1,0 +1,148 @@
+"""The overlay video of a page: H.264 in MP4, which every browser plays, small enough to embed."""
+
+from __future__ import annotations
+
+import os
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edgesegnet_ros.data.classes import ClassSet
+from edgesegnet_ros.data.picture import overlay
+from edgesegnet_ros.errors import EdgeSegNetError
+from edgesegnet_ros.evaluation.provenance import need
+from edgesegnet_ros.evaluation.replay.frames import ReplayFrame
+from edgesegnet_ros.evaluation.report.page import PICTURE_WIDTH
+from edgesegnet_ros.evaluation.report.pictures import OVERLAY_ALPHA
+
+VIDEO_NAME = 'overlay.mp4'
+RATE_HZ = 10
+MOST_FRAMES = 600
+"""One minute; longer recordings show every n-th frame."""
+BIT_RATE = 800_000
+"""At most, in bit/s: a minute is 6 MB."""
+_ENCODERS = (
+    ('libx264', {'preset': 'veryfast', 'crf': '27', 'maxrate': str(BIT_RATE),
+                 'bufsize': str(2 * BIT_RATE), 'threads': '1'}),
+    ('libopenh264', {}),
+)  # fmt: skip
+
+
+class FilmError(EdgeSegNetError):
+    """A video that cannot be encoded here."""
+
+
+class Film:
+    """Encodes pictures one by one; the file appears when it is whole.
+
+    Args:
+        path: An .mp4 file.
+
+    Raises:
+        MissingExtra: PyAV is not installed.
+        FilmError: Its FFmpeg has no H.264 encoder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        need('report', ('av',), 'the video')
+        import av
+
+        self._path = path
+        self._partial = path.with_name(path.name + '.partial')
+        self._size = (0, 0)
+        self._frames = 0
+        known = [entry for entry in _ENCODERS if entry[0] in av.codecs_available]
+        if not known:
+            raise FilmError('this PyAV has no H.264 encoder, so there is no video: install the '
+                            'wheel of PyPI (pip install --force-reinstall av)')  # fmt: skip
+        name, options = known[0]
+        self._file = av.open(str(self._partial), 'w', format='mp4',
+                             options={'movflags': '+faststart'})  # fmt: skip
+        self._stream = self._file.add_stream(name, rate=RATE_HZ, options=options)
+        self._stream.pix_fmt = 'yuv420p'
+        self._stream.bit_rate = BIT_RATE if not options else 0
+
+    def add(self, picture: np.ndarray) -> None:
+        """Encode one picture.
+
+        Args:
+            picture: (H, W, 3) uint8 RGB; the first one gives the size, later ones follow it.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
+        import av
+
+        if not self._frames:
+            self._size = _even(picture.shape[:2])
+            self._stream.height, self._stream.width = self._size
+        height, width = self._size
+        if picture.shape[:2] != self._size:
+            picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format='rgb24')
+        frame.pts, frame.time_base = self._frames, Fraction(1, RATE_HZ)
+        for packet in self._stream.encode(frame):
+            self._file.mux(packet)
+        self._frames += 1
+
+    def close(self, complete: bool = True) -> None:
+        """End the film.
+
+        Args:
+            complete: False removes what was begun, as does a film of no picture.
+        """
+        try:
+            if complete and self._frames:
+                for packet in self._stream.encode():
+                    self._file.mux(packet)
+            self._file.close()
+            if complete and self._frames:
+                os.replace(self._partial, self._path)
+        finally:
+            self._partial.unlink(missing_ok=True)
+
+
+class FilmSink:
+    """A replay's FrameSink that films the overlays.
+
+    Args:
+        frames_dir: Takes the film.
+        classes: Gives the colours.
+        total: Frames to come; unknown, the film ends after MOST_FRAMES.
+    """
+
+    name = 'video'
+
+    def __init__(self, frames_dir: Path, classes: ClassSet, total: int | None) -> None:
+        self._path = frames_dir / VIDEO_NAME
+        # Opened by the first frame: without PyAV a replay goes on with no video.
+        self._film: Film | None = None
+        self._palette = classes.palette
+        self.step = max(1, -(-(total or 0) // MOST_FRAMES))
+        self.filmed = self._seen = 0
+
+    def on_frame(self, frame: ReplayFrame) -> None:
+        """Film every n-th frame."""
+        picture, labels = frame.picture, frame.labels
+        self._film = self._film or Film(self._path)
+        if self._seen % self.step == 0 and self.filmed < MOST_FRAMES:
+            height, width = picture.shape[:2]
+            if width > PICTURE_WIDTH:
+                size = (PICTURE_WIDTH, max(2, round(height * PICTURE_WIDTH / width)))
+                picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+                labels = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST_EXACT)
+            self._film.add(overlay(picture, labels, self._palette, OVERLAY_ALPHA))
+            self.filmed += 1
+        self._seen += 1
+
+    def close(self, complete: bool) -> None:
+        """See FrameSink."""
+        if self._film:
+            self._film.close(complete)
+
+
+def _even(size: tuple[int, ...]) -> tuple[int, int]:
+    """4:2:0 colours want even sides."""
+    return max(2, size[0] - size[0] % 2), max(2, size[1] - size[1] % 2)

@@ -1,0 +1,98 @@
+"""One self-contained HTML page: no request leaves it, and it is written whole or not at all."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+TEMPLATES = Path(__file__).parent / 'templates'
+PICTURE_WIDTH = 480
+"""Pictures are shown no wider, which bounds the page's size."""
+_JPEG_QUALITY = 82
+
+
+def render(template: str, **context: Any) -> str:
+    """Fill a template of this package.
+
+    Args:
+        template: File name in `templates/`.
+        context: What it names. Text is escaped; SVG and the like come as `markupsafe.Markup`.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters['percent'] = percent
+    environment.filters['number'] = number
+    environment.filters['of_100'] = of_100
+    return environment.get_template(template).render(**context)
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """0.8731 as `87.3 %`; what is unknown as a dash."""
+    return '–' if value is None else f'{100 * value:.{digits}f}\u202f%'
+
+
+def of_100(value: float) -> str:
+    """A share as a number of a hundred, never rounded to all or nothing that it is not."""
+    count = 100 * value
+    if 99 < count < 100 or 0 < count < 1:
+        return f'{count:.1f}'
+    return f'{count:.0f}'
+
+
+def number(value: float | None, digits: int = 1, unit: str = '') -> str:
+    """A figure with its unit; what is unknown as a dash."""
+    if value is None:
+        return '–'
+    return f'{value:,.{digits}f}'.replace(',', '\u202f') + (f'\u202f{unit}' if unit else '')
+
+
+def scaled(picture: np.ndarray, width: int = PICTURE_WIDTH) -> np.ndarray:
+    """A picture made no wider than `width`, averaged."""
+    if picture.shape[1] <= width:
+        return picture
+    height = max(1, round(picture.shape[0] * width / picture.shape[1]))
+    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def scaled_labels(labels: np.ndarray, width: int = PICTURE_WIDTH) -> np.ndarray:
+    """A label map made no wider than `width`, by nearest neighbour."""
+    if labels.shape[1] <= width:
+        return labels
+    height = max(1, round(labels.shape[0] * width / labels.shape[1]))
+    return cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+
+
+def photo(picture: np.ndarray) -> bytes:
+    """JPEG of an (H, W, 3) uint8 RGB picture of the world."""
+    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    return cv2.imencode('.jpg', bgr, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))[1].tobytes()
+
+
+def drawing(picture: np.ndarray) -> bytes:
+    """PNG of an (H, W, 3) uint8 RGB picture of few colours."""
+    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    return cv2.imencode('.png', bgr, (cv2.IMWRITE_PNG_COMPRESSION, 9))[1].tobytes()
+
+
+def data_uri(content: bytes, media_type: str) -> str:
+    """A file as an address that needs no request."""
+    return f'data:{media_type};base64,{base64.b64encode(content).decode("ascii")}'
+
+
+def media_type(name: str) -> str:
+    """Of a picture or video, by its suffix."""
+    return {'.jpg': 'image/jpeg', '.png': 'image/png', '.mp4': 'video/mp4',
+            '.webm': 'video/webm'}[Path(name).suffix]  # fmt: skip
+
+
+def file_uri(path: Path) -> str:
+    """A picture or video file as a data URI."""
+    return data_uri(path.read_bytes(), media_type(path.name))

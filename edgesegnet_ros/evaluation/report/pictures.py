@@ -1,0 +1,103 @@
+"""Pictures of a frame for a page: camera, truth, prediction, errors."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from edgesegnet_ros.data.camvid import VOID
+from edgesegnet_ros.data.classes import ClassSet
+from edgesegnet_ros.data.picture import colorize, overlay
+from edgesegnet_ros.demo.sheet import highlight
+from edgesegnet_ros.evaluation.report.page import (
+    data_uri,
+    drawing,
+    media_type,
+    photo,
+    scaled,
+    scaled_labels,
+)
+
+WRONG = (255, 69, 58)
+OVERLAY_ALPHA = 0.5
+
+
+class View(NamedTuple):
+    """One picture of a frame, encoded.
+
+    Attributes:
+        label: What it shows.
+        name: Of a file for it.
+        content: JPEG or PNG.
+        width: In pixels.
+        height: In pixels.
+    """
+
+    label: str
+    name: str
+    content: bytes
+    width: int
+    height: int
+
+    @property
+    def uri(self) -> str:
+        """The picture as a data URI."""
+        return data_uri(self.content, media_type(self.name))
+
+
+def errors(image: np.ndarray, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """The picture dark and grey, wrong pixels red, void ones darker still.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        labels: (H, W) uint8 class ids, 255 for void.
+        predicted: (H, W) uint8 class ids.
+    """
+    known = labels != VOID
+    wrong = ((predicted != labels) & known).astype(np.uint8) * 255
+    shown = highlight(image, wrong, WRONG)
+    shown[~known] //= 3
+    return shown
+
+
+def views(
+    image: np.ndarray, predicted: np.ndarray, labels: np.ndarray | None, classes: ClassSet
+) -> list[View]:
+    """What a page shows of a frame, no wider than the page's pictures.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        predicted: (H, W) uint8 class ids.
+        labels: (h, w) uint8 class ids, 255 for void; None without ground truth.
+        classes: Gives the colours.
+    """
+    small, found = scaled(image), scaled_labels(predicted)
+    found = _as_large_as(small, found)
+    height, width = small.shape[:2]
+    shown = [View('camera image', 'image.jpg', photo(small), width, height)]
+    if labels is not None and (labels != VOID).any():
+        truth = _as_large_as(small, scaled_labels(labels))
+        shown += [
+            View('ground truth', 'truth.png', drawing(colorize(truth, classes.palette)),
+                 width, height),
+            View('prediction', 'prediction.png', drawing(colorize(found, classes.palette)),
+                 width, height),
+            View('errors', 'errors.jpg', photo(errors(small, truth, found)), width, height),
+        ]  # fmt: skip
+    else:
+        blended = overlay(small, found, classes.palette, OVERLAY_ALPHA)
+        shown += [
+            View('prediction', 'prediction.png', drawing(colorize(found, classes.palette)),
+                 width, height),
+            View('overlay', 'overlay.jpg', photo(blended), width, height),
+        ]  # fmt: skip
+    return shown
+
+
+def _as_large_as(picture: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    height, width = picture.shape[:2]
+    if labels.shape == (height, width):
+        return labels
+    return cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)

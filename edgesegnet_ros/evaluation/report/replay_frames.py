@@ -1,0 +1,140 @@
+"""What a replay's page shows of its frames: the worst, a sample, a video; in bounded memory.
+
+The pictures lie beside `frames.json`, which says what they are.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edgesegnet_ros.data.bag.placing import write_text
+from edgesegnet_ros.data.classes import ClassSet
+from edgesegnet_ros.evaluation.replay.frames import FrameSink, ReplayFrame
+from edgesegnet_ros.evaluation.report.film import VIDEO_NAME, FilmSink
+from edgesegnet_ros.evaluation.report.pictures import View, views
+
+INDEX_NAME = 'frames.json'
+WORST = 6
+SAMPLE = 6
+
+
+@dataclass
+class KeptFrame:
+    """What `frames.json` says of a frame.
+
+    Attributes:
+        kind: `worst` or `sample`.
+        index: Of the image in its bag and topic.
+        stamp_ns: Of the image.
+        pixel_accuracy: 0-1; None without labels.
+        consistency: With the frame before, 0-1; None where unknown.
+        views: Each {"label", "file", "width", "height"}.
+    """
+
+    kind: str
+    index: int
+    stamp_ns: int
+    pixel_accuracy: float | None
+    consistency: float | None
+    views: list[dict[str, Any]] = field(default_factory=list)
+
+
+class _Shown:
+    """A frame with its encoded pictures: a tenth of what the arrays take."""
+
+    def __init__(self, frame: ReplayFrame, classes: ClassSet) -> None:
+        self.frame = (frame.index, frame.stamp_ns, frame.pixel_accuracy, frame.consistency)
+        self.views: list[View] = views(frame.picture, frame.labels, frame.truth, classes)
+
+    def write(self, kind: str, folder: Path) -> KeptFrame:
+        """Write the pictures."""
+        kept = KeptFrame(kind, *self.frame)
+        for view in self.views:
+            name = f'{kept.index:08d}-{view.name}'
+            (folder / name).write_bytes(view.content)
+            kept.views.append({'label': view.label, 'file': name, 'width': view.width,
+                               'height': view.height})  # fmt: skip
+        return kept
+
+
+class PictureSink:
+    """Keeps the worst frames, by accuracy or else by consistency, and an even sample.
+
+    Args:
+        frames_dir: Takes the pictures.
+        classes: Gives colours and names.
+        total: Frames to come, as far as that is known.
+    """
+
+    name = 'pictures'
+
+    def __init__(self, frames_dir: Path, classes: ClassSet, total: int | None) -> None:
+        self._folder = frames_dir
+        self._classes = classes
+        self._worst: list[tuple[float, int, _Shown]] = []
+        self._sample: dict[int, _Shown] = {}
+        self._step = max(1, (total or 1) // SAMPLE)
+        self._seen = 0
+
+    def on_frame(self, frame: ReplayFrame) -> None:
+        """See FrameSink."""
+        shown = None
+        goodness = frame.pixel_accuracy if frame.pixel_accuracy is not None else frame.consistency
+        if goodness is not None and (
+            len(self._worst) < WORST or -goodness > self._worst[0][0]
+        ):
+            shown = _Shown(frame, self._classes)
+            heapq.heappush(self._worst, (-goodness, -frame.index, shown))
+            if len(self._worst) > WORST:
+                heapq.heappop(self._worst)
+        if (self._seen - self._step // 2) % self._step == 0:
+            self._sample[self._seen] = shown or _Shown(frame, self._classes)
+            if len(self._sample) >= 2 * SAMPLE:
+                # Longer than was known: every second one of them, and half as many from here on.
+                self._sample = dict(list(self._sample.items())[::2])
+                self._step *= 2
+        self._seen += 1
+
+    def close(self, complete: bool) -> None:
+        """See FrameSink."""
+        if not complete:
+            self._worst, self._sample = [], {}
+            return
+        worst = [shown for _, _, shown in sorted(self._worst, key=lambda entry: -entry[0])]
+        kept = [shown.write('worst', self._folder) for shown in worst]
+        sample = list(self._sample.values())
+        places = sorted({round(i * (len(sample) - 1) / (SAMPLE - 1)) for i in range(SAMPLE)}
+                        if len(sample) > SAMPLE else range(len(sample)))  # fmt: skip
+        kept += [sample[place].write('sample', self._folder) for place in places]
+        write_text(self._folder / INDEX_NAME,
+                   json.dumps([asdict(frame) for frame in kept], indent=1) + '\n')  # fmt: skip
+
+
+def open_sinks(
+    frames_dir: Path, classes: ClassSet, pictures: bool, video: bool, total: int | None
+) -> list[FrameSink]:
+    """See `edgesegnet_ros.evaluation.replay.frames.report_sinks`."""
+    sinks: list[FrameSink] = []
+    if pictures:
+        sinks.append(PictureSink(frames_dir, classes, total))
+    if video:
+        sinks.append(FilmSink(frames_dir, classes, total))
+    return sinks
+
+
+def read_frames(frames_dir: Path | None) -> list[KeptFrame]:
+    """What `frames.json` says; nothing where it is not there."""
+    if frames_dir is None or not (frames_dir / INDEX_NAME).is_file():
+        return []
+    text = (frames_dir / INDEX_NAME).read_text(encoding='utf-8')
+    return [KeptFrame(**each) for each in json.loads(text)]
+
+
+def video_of(frames_dir: Path | None) -> Path | None:
+    """The film, where there is one."""
+    path = frames_dir / VIDEO_NAME if frames_dir else None
+    return path if path and path.is_file() else None

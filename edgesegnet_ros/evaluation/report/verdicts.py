@@ -1,0 +1,84 @@
+"""Figures in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from edgesegnet_ros.evaluation.provenance import as_shell
+from edgesegnet_ros.evaluation.report.page import of_100, percent
+
+DEPENDABLE, WEAK = 0.7, 0.4
+"""IoU above which a class is called dependable, and below which it is called weak."""
+
+
+def listed(names: list[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return names[0] if len(names) == 1 else f'{", ".join(names[:-1])} and {names[-1]}'
+
+
+def accuracy(
+    pixel_accuracy: float, miou: float | None, iou: Mapping[str, float | None]
+) -> list[str]:
+    """What the pixel accuracy, the mIoU and the classes' IoU mean."""
+    said = [f'{of_100(pixel_accuracy)} of 100 labelled pixels get the right class.']
+    known = {name: value for name, value in iou.items() if value is not None}
+    by_iou = sorted(known, key=lambda name: -known[name])
+    good = [name for name in by_iou if known[name] >= DEPENDABLE]
+    weak = [name for name in reversed(by_iou) if known[name] < WEAK]
+    if good:
+        said.append(f'Dependable (IoU from {percent(DEPENDABLE, 0)}): {listed(good)}.')
+    if weak:
+        said.append(f'Weak (IoU below {percent(WEAK, 0)}), the weakest first: {listed(weak)}. '
+                    'A planner should not rest on these alone.')  # fmt: skip
+    absent = [name for name, value in iou.items() if value is None]
+    if absent:
+        said.append(f'Not in these images, so not in the mIoU: {listed(absent)}.')
+    return said
+
+
+def calibration(ece: float, diagram: list[Mapping[str, Any]] | None = None) -> str:
+    """How far the confidence is from the truth, and to which side."""
+    text = (f'A confidence is off by {100 * ece:.1f} points on average (ECE): of pixels said to '
+            'be right with 80 %, ')  # fmt: skip
+    filled = [each for each in diagram or () if each['share']]
+    gap = sum(each['share'] * (each['accuracy'] - each['confidence']) for each in filled)
+    if ece < 0.02:
+        return f'The confidence can be taken at its word: it is off by {100 * ece:.1f} points ' \
+               'on average (ECE).'  # fmt: skip
+    if filled and gap < -0.005:
+        return text + 'fewer are. It is too sure of itself.'
+    if filled and gap > 0.005:
+        return text + 'more are. It is more modest than it need be.'
+    return f'A confidence is off by {100 * ece:.1f} points on average (ECE).'
+
+
+def origin(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts, command and options for the end of a page."""
+    engine, machine = provenance.get('engine') or {}, provenance.get('machine') or {}
+    weights, classes = provenance.get('weights') or {}, provenance.get('classes') or {}
+    facts = [
+        ('started', provenance.get('started')),
+        ('weights', _joined(weights.get('name'), weights.get('file'),
+                            weights.get('sha256') and f'SHA-256 {weights["sha256"]}')),
+        ('classes', _joined(classes.get('name'), classes.get('sha256') and
+                            f'SHA-256 {classes["sha256"]}')),
+        ('engine', _joined(engine.get('engine'), engine.get('precision'), engine.get('version'),
+                           engine.get('reason'))),
+        ('runs on', _joined(engine.get('device'), engine.get('threads') and
+                            f'{engine["threads"]} threads')),
+        ('machine', _joined(*(f'{key} {value}' if key == 'cpus' else str(value)
+                              for key, value in machine.items()))),
+        ('software', ', '.join(f'{name} {version}' for name, version in
+                               (provenance.get('software') or {}).items())),
+        ('fingerprint', provenance.get('fingerprint')),
+    ]  # fmt: skip
+    return {
+        'facts': [(name, text) for name, text in facts if text],
+        'command': as_shell(map(str, provenance.get('command') or ['unknown'])),
+        'options': dict(provenance.get('options') or {}),
+    }
+
+
+def _joined(*parts: Any) -> str:
+    return ', '.join(str(part) for part in parts if part)
