@@ -190,7 +190,7 @@ def over_time(title: str, times: Sequence[float], lines: Mapping[str, Sequence[f
         axes.set_ylim(top=100)
         axes.margins(x=0)
         if len(lines) > 1:
-            axes.legend(fontsize=8, ncols=3, loc='lower right')
+            axes.legend(fontsize=8, ncols=3, loc='lower left', bbox_to_anchor=(0, 1))
     return svg[0]
 
 
