@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from abc import ABC, abstractmethod
@@ -23,6 +24,8 @@ START_NS = 1_700_000_000_000_000_000
 """Stamp of the first frame where the input has no stamps of its own."""
 PERIOD_NS = 100_000_000
 """Between the frames of a folder, and of a video that does not tell its rate."""
+
+_log = logging.getLogger(__name__)
 
 
 class SourceError(EdgeSegNetError):
@@ -220,10 +223,19 @@ class CameraSource(Source):
 class BagSource(Source):
     """A bag, MCAP, SQLite or ROS 1: one image topic, and ground truth where it has any."""
 
-    def __init__(self, path: Path, topic: Optional[str], labels_topic: Optional[str]) -> None:
-        from edgesegnet_ros.data.bag import BagFrames
+    def __init__(
+        self,
+        path: Path,
+        topic: Optional[str],
+        labels_topic: Optional[str],
+        tolerant: bool = False,
+    ) -> None:
+        from edgesegnet_ros.data.bag import BagFrames, BagProblem
 
-        self._frames = BagFrames(path, topic, labels_topic)
+        def tell(problem: BagProblem) -> None:
+            _log.warning('%s: %s', problem.where, problem.what)
+
+        self._frames = BagFrames(path, topic, labels_topic, tell if tolerant else None)
         if not self._frames.total:
             raise SourceError(f'{path}: {self._frames.image_topic} holds no image')
         info = self._frames.camera_info
@@ -247,6 +259,7 @@ def open_source(
     num_classes: int = 11,
     topic: Optional[str] = None,
     labels_topic: Optional[str] = None,
+    tolerant: bool = False,
 ) -> Source:
     """Open what a user names.
 
@@ -256,6 +269,7 @@ def open_source(
         num_classes: Of the labels in a sibling `…annot` folder, where that number is void.
         topic: A bag's image topic; the first one where not given.
         labels_topic: A bag's topic of ground truth; found by its name where not given.
+        tolerant: Whether a damaged bag gives what can be read of it, with a warning.
 
     Raises:
         SourceError: There is nothing there, or nothing that can be read.
@@ -271,9 +285,11 @@ def open_source(
         )
     suffix = path.suffix.lower()
     if suffix in (*BAG_SUFFIXES, '.bag') or (path / 'metadata.yaml').is_file():
-        return BagSource(path, topic, labels_topic)
+        return BagSource(path, topic, labels_topic, tolerant)
     if path.is_dir():
         bags = [file for file in sorted(path.iterdir()) if file.suffix in BAG_SUFFIXES]
+        if tolerant and bags and not images_in(path):
+            return BagSource(path, topic, labels_topic, tolerant)
         if len(bags) == 1 and not images_in(path):
             return BagSource(bags[0], topic, labels_topic)
         if bags and not images_in(path):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Dict, List, Tuple, Union
 
-from edgesegnet_ros.engines.base import ENGINES, PRECISIONS
+from edgesegnet_ros.engines.base import ENGINES, PRECISIONS, EngineRequest
 from edgesegnet_ros.errors import EdgeSegNetError
 
 if TYPE_CHECKING:
@@ -115,6 +114,7 @@ def _run(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> None:
     """Refuse what can be seen to be wrong before anything is started."""
     from edgesegnet_ros import shipped
+    from edgesegnet_ros.demo.node_start import check_node_is_there
     from edgesegnet_ros.node.parameter_table import BY_NAME
 
     if args.input and args.named_input:
@@ -134,13 +134,7 @@ def _check(args: argparse.Namespace) -> None:
     model = shipped.find('models', args.model)
     if not model.is_file():
         raise DemoError(f'{model}: no such weights file; train one with `edgesegnet train`')
-    for module in ('rclpy', 'edgesegnet_ros.msg'):
-        if importlib.util.find_spec(module) is None:
-            raise DemoError(
-                f'the Python module {module} is not there, and the node needs it: in a checkout '
-                'run `make setup` and then .venv/bin/edgesegnet; with ROS 2 installed, source it '
-                'and the workspace (. install/setup.bash)'
-            )
+    check_node_is_there()
 
 
 def _input(args: argparse.Namespace, out: Path) -> Tuple[str, str]:
@@ -233,23 +227,17 @@ def _follow_player(
 
 
 def _parameters(args: argparse.Namespace, live: bool, out: Path) -> Path:
-    """The node's parameter file: unlike the command line, YAML keeps a text a text."""
-    import yaml
+    from edgesegnet_ros.demo.node_start import write_parameters
 
-    path = out / 'parameters.yaml'
-    path.write_text(yaml.safe_dump({'/**': {'ros__parameters': {
-        'model': _absolute(args.model), 'classes': _absolute(args.classes),
-        'engine': args.engine, 'precision': args.precision, 'device': args.device,
-        'input_size': list(args.input_size), 'use_sim_time': not live,
+    request = EngineRequest(
+        args.model, args.classes, args.engine, args.precision, args.device,
+        input_size=args.input_size,
+    )
+    return write_parameters(out / 'parameters.yaml', request, {
+        'use_sim_time': not live,
         # A recording waits for the node, so no image needs to be lost on its way to it.
         **({} if live else {'qos_overrides./image.subscription.reliability': 'reliable'}),
-    }}}))  # fmt: skip
-    return path
-
-
-def _absolute(name: str) -> str:
-    path = Path(name)
-    return str(path.resolve()) if path.is_file() else name
+    })  # fmt: skip
 
 
 def _pictures(out: Path) -> Dict:

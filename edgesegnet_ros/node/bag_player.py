@@ -75,6 +75,10 @@ class BagPlayer(Node):
         lock_step: Topic of the answers, or None to play by the recording's time alone.
         answer_timeout_s: How long a frame's answer may take before it is published again.
         **kwargs: Of rclpy.node.Node.
+
+    Attributes:
+        last_published: Stamp in ns of the last image, and the steady clock's seconds just before
+            it went out, which are those of every process of this machine.
     """
 
     def __init__(
@@ -98,6 +102,7 @@ class BagPlayer(Node):
             None if source.live else self.create_publisher(Clock, '/clock', RELIABLE)
         )
         self._answered_ns = -1
+        self.last_published: Tuple[int, float] = (0, 0.0)
         self._lock_step = lock_step is not None
         if lock_step is not None:
             self.create_subscription(Header, lock_step, self._on_answer, RELIABLE)
@@ -193,7 +198,9 @@ class BagPlayer(Node):
                 labels = np.full(frame.image.shape[:2], 255, np.uint8)
             self._labels.publish(to_message(labels, 'mono8', header))
         self._camera_infos.publish(camera_info(frame, header))
-        self._images.publish(to_message(frame.image, 'rgb8', header))
+        message = to_message(frame.image, 'rgb8', header)
+        self.last_published = (frame.stamp_ns, time.monotonic())
+        self._images.publish(message)
 
     def _publish_clock(self, stamp_ns: int) -> None:
         if self._clock_publisher is not None:
@@ -272,6 +279,8 @@ def parse(arguments: List[str]) -> argparse.Namespace:
     parser.add_argument('source', help='bag, folder of images, video, or camera:NUMBER')
     parser.add_argument('--topic', help="the bag's image topic; the first one if not given")
     parser.add_argument('--labels', help="the bag's topic of ground truth; found by its name")
+    parser.add_argument('--tolerant', action='store_true',
+                        help='play what can be read of a damaged bag')  # fmt: skip
     parser.add_argument('--num-classes', type=int, default=11,
                         help="of a folder's labels, where that number is void (11)")  # fmt: skip
     parser.add_argument('--rate', type=float, default=1.0,
@@ -311,14 +320,19 @@ def main() -> int:
             print(json.dumps(event), flush=True)
 
     try:
-        source = open_source(args.source, args.num_classes, args.topic, args.labels)
+        source = open_source(
+            args.source, args.num_classes, args.topic, args.labels, args.tolerant
+        )
         rclpy.init()
         player = BagPlayer(source, args.frame_id, args.lock_step, args.answer_timeout)
         player.wait_for_subscribers(args.wait_for, args.wait_timeout)
         say(event='matched', total=source.total)
         figures = player.play(
             repeated(source, args.frames, args.loop), args.rate,
-            lambda published: say(event='frame', published=published),
+            lambda published: say(
+                event='frame', published=published, stamp_ns=player.last_published[0],
+                at_s=player.last_published[1],
+            ),
         )  # fmt: skip
         say(event='done', **figures._asdict())
     except PlaybackError as error:

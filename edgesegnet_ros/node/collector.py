@@ -44,6 +44,38 @@ PENDING = 32
 NOTICEABLE = 0.001
 """Share of the pixels from which on a class makes a picture worth showing."""
 LAST_DIAGNOSTICS_S = 3.0
+SETTLING_S = 15.0
+"""Recording, at the end: how long the node may take for what it still works on."""
+ENDS = ('out', 'replaced', 'too_old', 'over_rate', 'unseen', 'discarded', 'bad')
+"""What becomes of an image, as the node's diagnostics count it."""
+
+
+class MaskRecording:
+    """Every mask in a ZIP of images, and when each arrived, streamed to two files.
+
+    Args:
+        folder: Takes masks.zip and arrivals.csv (stamp in ns, seconds of the steady clock).
+    """
+
+    def __init__(self, folder: Path) -> None:
+        # The replay's own format, so that live and offline results are one thing.
+        from edgesegnet_ros.evaluation.replay.label_maps import LabelMapWriter
+
+        folder.mkdir(parents=True, exist_ok=True)
+        self._masks = LabelMapWriter(folder / 'masks.zip')
+        self._arrivals = (folder / 'arrivals.csv').open('w')
+        self._count = 0
+
+    def add(self, stamp_ns: int, arrived_s: float, mask: np.ndarray) -> None:
+        """Keep one mask, (H, W) uint8."""
+        self._masks.add(self._count, stamp_ns, mask)
+        self._arrivals.write(f'{stamp_ns},{arrived_s:.6f}\n')
+        self._count += 1
+
+    def close(self) -> None:
+        """Finish both files."""
+        self._arrivals.close()
+        self._masks.close(True)
 
 
 class Collector(Node):
@@ -52,6 +84,8 @@ class Collector(Node):
     Args:
         classes: Of the labels.
         expect_labels: Whether ground truth comes with every image.
+        recording: Takes every mask, and then nothing else is subscribed to, so that the node does
+            what a robot's would; None to match and to score.
         **kwargs: Of rclpy.node.Node.
 
     Attributes:
@@ -61,9 +95,18 @@ class Collector(Node):
         diagnostics: Of the node: level, message and values by key; None before the first.
     """
 
-    def __init__(self, classes: ClassSet, expect_labels: bool, **kwargs: object) -> None:
+    def __init__(
+        self,
+        classes: ClassSet,
+        expect_labels: bool,
+        recording: Optional[MaskRecording] = None,
+        **kwargs: object,
+    ) -> None:
         super().__init__('collector', **kwargs)
-        self._parts: Set[str] = {'image', 'mask', 'overlay', 'class_masks'}
+        self._recording = recording
+        self._parts: Set[str] = {'mask'} if recording else {
+            'image', 'mask', 'overlay', 'class_masks'
+        }  # fmt: skip
         self.scores = None
         if expect_labels:
             # Costs the import of torch, which is only worth it where there is something to score.
@@ -97,11 +140,20 @@ class Collector(Node):
         )
 
     @property
+    def settled(self) -> bool:
+        """Whether the node has said what became of every image that it got."""
+        values = (self.diagnostics or {}).get('values', {})
+        assert isinstance(values, dict)
+        done = sum(int(values.get(f'frames_{what}', 0)) for what in ENDS)
+        return bool(values) and done >= int(values.get('frames_in', 0))
+
+    @property
     def frames_scored(self) -> int:
         """See class."""
         return 0 if self.scores is None else self.scores.images
 
     def _on_part(self, part: str, message: Any) -> None:
+        arrived_s = time.monotonic()
         header: Header = message.header
         stamp_ns = header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
         if stamp_ns <= self._done:
@@ -114,6 +166,8 @@ class Collector(Node):
             self.frames_out += 1
             self._last_s = time.monotonic()
             self._first_s = self._first_s or self._last_s
+            if self._recording is not None:
+                self._recording.add(stamp_ns, arrived_s, _plane(message))
         frame[part] = message
         if self._parts <= set(frame):
             self._complete(stamp_ns, frame)
@@ -127,6 +181,8 @@ class Collector(Node):
             del self._pending[older]
         self._done = stamp_ns
         labels = mask = _plane(frame['mask'])
+        if self._recording is not None:
+            return
         if 'labels' in frame:
             labels = _plane(frame['labels'])
             if self.scores is not None and (labels != UNLABELED).any():
@@ -208,6 +264,8 @@ def parse(arguments: List[str]) -> argparse.Namespace:
     )
     parser.add_argument('--out', type=Path, required=True, help='folder for what is written')
     parser.add_argument('--classes', default='camvid11', help='class file: name or path')
+    parser.add_argument('--record', action='store_true',
+                        help='keep every mask and its arrival; nothing else is subscribed to')
     parser.add_argument('--labels', action='store_true', help='ground truth comes: score by it')
     return parser.parse_args(arguments)
 
@@ -222,13 +280,18 @@ def main() -> int:
     try:
         classes = load_classes(args.classes)
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-        collector = Collector(classes, args.labels)
+        recording = MaskRecording(args.out) if args.record else None
+        collector = Collector(classes, args.labels, recording)
         while not ended:
             rclpy.spin_once(collector, timeout_sec=0.1)
         collector.diagnostics, before = None, collector.diagnostics
         while collector.diagnostics is None and time.monotonic() < ended[0] + LAST_DIAGNOSTICS_S:
             rclpy.spin_once(collector, timeout_sec=0.1)
+        while recording and not collector.settled and time.monotonic() < ended[0] + SETTLING_S:
+            rclpy.spin_once(collector, timeout_sec=0.1)
         collector.diagnostics = collector.diagnostics or before
+        if recording:
+            recording.close()
         write(args.out, collector)
     except EdgeSegNetError as error:
         print(f'collector: {error}', file=sys.stderr)

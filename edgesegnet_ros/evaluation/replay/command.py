@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,7 +89,19 @@ def run(args: argparse.Namespace) -> int:
             raise ReplayError('--compare takes two results and no bag')
         return run_compare(*args.compare, args.out)
     need('bags', ['rosbags', 'rosbags.image', 'tqdm'], 'edgesegnet replay')
-    return _replay(args)
+    if not args.live:
+        return _replay(args)
+    from edgesegnet_ros.evaluation.replay.live import LiveError
+
+    # Whoever is asked to end must get to end its children.
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        return _replay(args)
+    except LiveError as failure:
+        print(f'edgesegnet replay: {failure}', file=sys.stderr)
+        return 1
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _replay(args: argparse.Namespace) -> int:

@@ -109,16 +109,24 @@ class LabelMaps:
         try:
             data = np.frombuffer(self._zip.read(name), np.uint8)
             labels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
-            stamp_ns = int(name.partition('-')[2].partition('.')[0])
         except (OSError, zipfile.BadZipFile, ValueError, cv2.error) as error:
             raise ReplayError(f'{self.path}: {name} is damaged ({error})') from error
         if labels is None or labels.ndim != 2:
             raise ReplayError(f'{self.path}: {name} is not a label map')
-        return LabelMap(index, stamp_ns, labels)
+        return LabelMap(index, self.stamp_of(index), labels)
+
+    @property
+    def indices(self) -> list[int]:
+        """Those of the images that got labels, in the order of the bag."""
+        return sorted(self._names)
+
+    def stamp_of(self, index: int) -> int:
+        """Stamp in ns of an image that got labels, which are not decoded for it."""
+        return int(self._names[index].partition('-')[2].partition('.')[0])
 
     def __iter__(self) -> Iterator[LabelMap]:
         """All of them, in the order of the bag."""
-        return (self[index] for index in sorted(self._names))
+        return (self[index] for index in self.indices)
 
     def close(self) -> None:
         """Close the file."""

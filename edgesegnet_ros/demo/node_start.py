@@ -1,0 +1,54 @@
+"""What starting the node takes: its modules, and a parameter file."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Dict, Optional
+
+import edgesegnet_ros.errors
+from edgesegnet_ros.engines.base import EngineRequest
+
+
+class NodeMissing(edgesegnet_ros.errors.EdgeSegNetError):
+    """The node cannot be started here."""
+
+
+def check_node_is_there() -> None:
+    """Raise where the node's modules are missing.
+
+    Raises:
+        NodeMissing: Says how they come.
+    """
+    for module in ('rclpy', 'edgesegnet_ros.msg'):
+        if importlib.util.find_spec(module) is None:
+            raise NodeMissing(
+                f'the Python module {module} is not there, and the node needs it: in a checkout '
+                'run `make setup` and then .venv/bin/edgesegnet; with ROS 2 installed, source it '
+                'and the workspace (. install/setup.bash)'
+            )
+
+
+def write_parameters(
+    path: Path, request: EngineRequest, more: Optional[Dict[str, object]] = None
+) -> Path:
+    """Write the node's parameter file: unlike the command line, YAML keeps a text a text.
+
+    Args:
+        path: Of the file.
+        request: Model, classes and engine.
+        more: Further parameters.
+    """
+    import yaml
+
+    path.write_text(yaml.safe_dump({'/**': {'ros__parameters': {
+        'model': _absolute(request.model), 'classes': _absolute(request.classes),
+        'engine': request.engine, 'precision': request.precision, 'device': request.device,
+        'input_size': list(request.input_size), **(more or {}),
+    }}}))  # fmt: skip
+    return path
+
+
+def _absolute(name: str) -> str:
+    path = Path(name)
+    return str(path.resolve()) if path.is_file() else name

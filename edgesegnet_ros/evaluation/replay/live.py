@@ -1,0 +1,187 @@
+"""Bag time against the real node: what a robot would see of it.
+
+The node, a player and a collector run as processes over DDS, as in `edgesegnet demo`, but nobody
+waits for anybody: the image subscription is the node's own (best effort, the newest alone), the
+player keeps the recording's pace times the rate. The masks that came are then scored as those of
+an offline replay are; a frame without one is dropped.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgesegnet_ros.engines.base import EngineDescription
+from edgesegnet_ros.errors import EdgeSegNetError
+from edgesegnet_ros.evaluation.replay.frames import ReplayFrame
+from edgesegnet_ros.evaluation.replay.label_maps import LabelMaps
+from edgesegnet_ros.evaluation.replay.leaf import Leaf
+from edgesegnet_ros.evaluation.replay.pipeline import Decoded
+from edgesegnet_ros.evaluation.replay.result import ReplayResult
+from edgesegnet_ros.evaluation.replay.scoring import Labelled
+from edgesegnet_ros.evaluation.replay.tallies import Times
+
+NODE = '/edgesegnet'
+BRING_UP_S = 180.0
+STAGES = ('wait', 'convert', 'resize', 'infer', 'publish')
+
+
+class LiveError(EdgeSegNetError):
+    """A process of the live replay failed."""
+
+
+def replay_live(leaf: Leaf, progress: Callable[[], None]) -> ReplayResult:
+    """Play a camera to the node in bag time, and score what came back.
+
+    Args:
+        leaf: What is replayed.
+        progress: Called after each played frame.
+
+    Raises:
+        NodeMissing: There is no ROS 2 here.
+        LiveError: A process failed; the message has its last log lines.
+    """
+    from edgesegnet_ros.demo.node_start import check_node_is_there
+    from edgesegnet_ros.demo.processes import ProcessFailed
+
+    check_node_is_there()
+    folder = leaf.folder / 'live'
+    folder.mkdir()
+    try:
+        played = _play(leaf, folder, progress)
+    except ProcessFailed as failure:
+        raise LiveError(str(failure)) from failure
+    arrived = _arrivals(folder / 'arrivals.csv')
+    masks = LabelMaps(folder / 'masks.zip')
+    places = {masks.stamp_of(index): index for index in masks.indices}
+    number = -1
+
+    def label(decoded: Decoded) -> Labelled | None:
+        nonlocal number
+        number += 1
+        # The player's stamps rise always: the frame's own may not.
+        place = places.get(played[number][0]) if number < len(played) else None
+        if place is None:
+            return None
+        frame = decoded.frame
+        stamp = frame.message.header.stamp
+        return Labelled(
+            ReplayFrame(
+                frame.number, frame.stamp_ns, frame.image, masks[place].labels, decoded.truth,
+                source=frame.message, camera_info=leaf.frames.camera_info,
+            ),
+            bool(stamp.sec or stamp.nanosec),
+        )  # fmt: skip
+
+    leaf.run(label, lambda: None)
+    masks.close()
+    (folder / 'masks.zip').unlink()
+    told = json.loads((folder / 'collected.json').read_text())
+    return _result(leaf, played, arrived, (told['diagnostics'] or {}).get('values', {}))
+
+
+def _play(
+    leaf: Leaf, folder: Path, progress: Callable[[], None]
+) -> list[tuple[int, float]]:
+    """Stamp in ns of each played frame, and when it went out, in seconds of the steady clock."""
+    from edgesegnet_ros.demo.domain import free_domain, ros_environment
+    from edgesegnet_ros.demo.node_start import write_parameters
+    from edgesegnet_ros.demo.processes import Processes
+
+    options = leaf.options
+    ros = ['--ros-args', '--disable-external-lib-logs']
+    parameters = write_parameters(folder / 'parameters.yaml', options.request, {
+        'use_sim_time': True, 'resize_mode': options.resize_mode,
+        'num_threads': options.request.num_threads, 'unlabeled_below': options.unlabeled_below,
+    })  # fmt: skip
+    played: list[tuple[int, float]] = []
+
+    def on_line(line: str) -> None:
+        event = json.loads(line)
+        if event['event'] == 'frame':
+            played.append((event['stamp_ns'], event['at_s']))
+            progress()
+
+    with Processes(folder, ros_environment(free_domain())) as processes:
+        node = processes.start('segmentation_node', [*ros, '--params-file', str(parameters)])
+        collector = processes.start('collector', [
+            '--out', str(folder), '--classes', options.request.classes, '--record', *ros,
+        ])  # fmt: skip
+        processes.follow(processes.start('graph_probe', [
+            '--bring-up', NODE, '--node', '/collector', '--lifecycle', f'{NODE}=active',
+            '--publishers', '/segmentation/mask=1', '--subscribers', '/segmentation/mask=1',
+            '--timeout', str(BRING_UP_S), *ros,
+        ]), about=node)  # fmt: skip
+        player = processes.start('bag_player', [
+            str(leaf.bag.resolve()), '--tolerant', '--progress', '--topic',
+            leaf.camera.image_topic, '--labels', '', '--rate', str(options.rate),
+            '--wait-for', 'image=1', *ros,
+        ], piped=True)  # fmt: skip
+        processes.follow(player, on_line)
+        processes.end(collector)
+    return played
+
+
+def _arrivals(file: Path) -> dict[int, float]:
+    with file.open(newline='') as rows:
+        return {int(stamp): float(at) for stamp, at in csv.reader(rows)}
+
+
+def _result(
+    leaf: Leaf,
+    played: list[tuple[int, float]],
+    arrived: dict[int, float],
+    values: dict[str, Any],
+) -> ReplayResult:
+    ages = Times()
+    for stamp, published_s in played:
+        if stamp in arrived:
+            ages.add((arrived[stamp] - published_s) * 1e3)
+    engine = EngineDescription(
+        values.get('engine', 'unknown'), values.get('precision', 'unknown'),
+        leaf.options.request.device, values.get('engine_version', 'unknown'),
+        int(values.get('threads', 0)), values.get('engine_reason', ''),
+    )  # fmt: skip
+    result = leaf.result({'age': ages}, engine)
+    result.labels_sha256 = None
+    result.age_ms = ages.summary()
+    result.stages_ms = {stage: told for stage in STAGES if (told := _told(values, stage))}
+    result.latency_ms = _told(values, 'latency')
+    times_s = np.array(sorted(arrived.values()))
+    if len(times_s) > 1:
+        result.wall_s = float(times_s[-1] - times_s[0])
+        result.rate_hz = round((len(times_s) - 1) / max(result.wall_s, 1e-9), 4)
+        stamps_s = np.array(sorted(arrived)) * 1e-9 / leaf.options.rate
+        result.jitter_ms = round(float(np.std(np.diff(times_s) - np.diff(stamps_s)) * 1e3), 4)
+    _account(leaf, result, len(played), values)
+    return result
+
+
+def _account(leaf: Leaf, result: ReplayResult, played: int, values: dict[str, Any]) -> None:
+    """Say what became of the frames that did not come out."""
+    unread = result.frames_in - played
+    result.drops = {'unreadable': unread} if unread > 0 else {}
+    for reason in ('replaced', 'too_old', 'over_rate', 'unseen', 'discarded', 'bad'):
+        count = int(values.get(f'frames_{reason}', 0))
+        if count:
+            result.drops[reason] = count
+    rest = result.dropped - sum(result.drops.values())
+    if rest > 0:
+        result.drops['unaccounted'] = rest
+    dropped = result.dropped - max(0, unread)
+    if dropped:
+        leaf.log.add('dropped', leaf.where, f'{dropped} of {played} played frames gave no mask, '
+                     'as on a robot: the figures are over the others', dropped)  # fmt: skip
+
+
+def _told(values: dict[str, Any], stage: str) -> dict[str, float] | None:
+    """Percentiles of a stage, as the node's diagnostics have them."""
+    keys = ('p50', 'p95', 'p99')
+    if any(f'{stage}_ms_{key}' not in values for key in keys):
+        return None
+    return {key: float(values[f'{stage}_ms_{key}']) for key in keys}
