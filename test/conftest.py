@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from edgesegnet_ros.data.camvid import ENVIRONMENT_VARIABLE
+from edgesegnet_ros.engines import cache
 
 
 @pytest.fixture(scope='session')
@@ -15,3 +16,22 @@ def camvid() -> Path:
     if not named:
         pytest.skip(f'SKIPPED FOR WANT OF DATA: set {ENVIRONMENT_VARIABLE} to a CamVid folder')
     return Path(named)
+
+
+@pytest.fixture(scope='session')
+def torch2trt():
+    """torch2trt over a TensorRT; without them what needs them is skipped, and says so."""
+    try:
+        import tensorrt  # noqa: F401
+        import torch2trt
+    except Exception as error:  # shared libraries that do not fit raise more than ImportError
+        pytest.skip(f'SKIPPED FOR WANT OF torch2trt AND TensorRT: {error}')
+    return torch2trt
+
+
+@pytest.fixture(scope='session', autouse=True)
+def engine_cache(tmp_path_factory) -> Path:
+    """Engines that tests build are kept for this run alone, whoever's home it runs in."""
+    folder = tmp_path_factory.mktemp('engines')
+    os.environ[cache.ENVIRONMENT_VARIABLE] = str(folder)
+    return folder

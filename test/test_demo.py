@@ -270,8 +270,8 @@ def demo(*arguments: object, out: Path, weights: Path) -> subprocess.CompletedPr
 
 def demo_command(*arguments: object, out: Path, weights: Path) -> list[str]:
     return [sys.executable, '-m', 'edgesegnet_ros.cli', 'demo', *map(str, arguments), '--model',
-            str(weights), '--input-size', f'{INPUT_SIZE[0]}x{INPUT_SIZE[1]}', '--precision',
-            'fp32', '--out', str(out)]  # fmt: skip
+            str(weights), '--input-size', f'{INPUT_SIZE[0]}x{INPUT_SIZE[1]}', '--engine',
+            'torch', '--precision', 'fp32', '--out', str(out)]  # fmt: skip
 
 
 def expected_accuracy(frames: list[ImageFrame], weights: Path) -> tuple[float, float]:
@@ -280,7 +280,9 @@ def expected_accuracy(frames: list[ImageFrame], weights: Path) -> tuple[float, f
     from edgesegnet_ros.engines.base import EngineRequest
     from edgesegnet_ros.engines.segmenter import Segmenter
 
-    request = EngineRequest(str(weights), precision='fp32', input_size=INPUT_SIZE)
+    request = EngineRequest(
+        str(weights), engine='torch', precision='fp32', input_size=INPUT_SIZE
+    )
     segmenter = Segmenter(open_engine(request).engine)
     guess = np.concatenate([segmenter.segment(f.image).labels.flatten() for f in frames])
     truth = np.concatenate([f.labels.ravel() for f in frames])

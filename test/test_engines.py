@@ -25,7 +25,8 @@ def picture():
 
 @pytest.fixture(scope='module')
 def engine():
-    return open_engine(EngineRequest(input_size=SIZE, precision='fp32', device='cpu')).engine
+    request = EngineRequest(engine='torch', input_size=SIZE, precision='fp32', device='cpu')
+    return open_engine(request).engine
 
 
 def test_labels_are_those_of_the_network_as_written(engine, picture):
@@ -57,7 +58,7 @@ def test_temperature_softens(tmp_path, picture):
     for temperature in (0.05, 5.0):
         path = tmp_path / f'{temperature}.safetensors'
         save_weights(path, model, WeightsInfo('camvid11', 11, SIZE, temperature=temperature))
-        engine = open_engine(EngineRequest(str(path), input_size=SIZE)).engine
+        engine = open_engine(EngineRequest(str(path), engine='torch', input_size=SIZE)).engine
         labels, confidence = np.empty(SIZE, np.uint8), np.empty(SIZE, np.uint8)
         engine.infer(picture, labels, confidence)
         found.append((labels, confidence.mean()))

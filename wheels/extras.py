@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from workspace import Workspace
 
-COMMANDS = ('bags', 'openvino', 'report', 'train')
+COMMANDS = ('bags', 'onnx', 'openvino', 'report', 'train')
 """What `edgesegnet` asks for on a workstation; a command that wants more names its extra."""
 SETS = {
     'commands': COMMANDS,
     'node-tests': (*COMMANDS, 'test'),
-    'all': (*COMMANDS, 'test', 'lint'),
+    'all': (*COMMANDS, 'int8', 'onnx', 'test', 'lint'),
 }
 
 

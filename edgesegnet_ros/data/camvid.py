@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Tuple
 
 import cv2
 import numpy as np
@@ -23,7 +23,7 @@ _CLASSES = 11
 COLOR_SUFFIX = '_L'
 """What CamVid's own colour labels have behind their image's name."""
 
-LabelledPair = tuple[np.ndarray, np.ndarray]
+LabelledPair = Tuple[np.ndarray, np.ndarray]
 """(H, W, 3) uint8 RGB and (H, W) uint8 labels."""
 
 

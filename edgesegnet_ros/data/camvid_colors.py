@@ -89,7 +89,7 @@ def to_ids(colors: np.ndarray) -> ColorLabels:
     found, counts = np.unique(strange, return_counts=True)
     named = [
         f'({color >> 16}, {color >> 8 & 255}, {color & 255}) in {count} pixels'
-        for color, count in sorted(zip(found, counts, strict=True), key=lambda pair: -pair[1])
+        for color, count in sorted(zip(found, counts), key=lambda pair: -pair[1])
     ]
     more = f' and {len(named) - _SHOWN_COLORS} more' if len(named) > _SHOWN_COLORS else ''
     listed = ', '.join(named[:_SHOWN_COLORS])

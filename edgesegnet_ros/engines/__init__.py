@@ -1,24 +1,21 @@
-"""How the network is computed: one room a back end behind one small interface."""
+"""How the network is computed: one file a back end behind one small interface.
+
+`open_engine` is the door: it loads weights and classes, chooses a back end (`selection`), takes
+its engine from the cache or builds it (`cache`, `proving`), and lets none out that the parity gate
+(`parity`) has not passed. How a new back end plugs in is said in `base`.
+"""
 
 from __future__ import annotations
 
-import logging
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from edgesegnet_ros import shipped
-from edgesegnet_ros.data.classes import ClassSet, load_classes
-from edgesegnet_ros.engines.base import Engine, EngineError, EngineRequest
-from edgesegnet_ros.engines.registry import back_end
-from edgesegnet_ros.network import STRIDE
+from edgesegnet_ros.engines.base import Engine, EngineRequest
 
 if TYPE_CHECKING:
+    from edgesegnet_ros.data.classes import ClassSet
     from edgesegnet_ros.network.weights import WeightsInfo
-
-_log = logging.getLogger(__name__)
 
 
 class LoadedModel(NamedTuple):
@@ -30,55 +27,22 @@ class LoadedModel(NamedTuple):
 
 
 def open_engine(request: EngineRequest) -> LoadedModel:
-    """Load weights and classes, check that they fit, build the engine and warm it up.
+    """Load weights and classes, check that they fit, have a proved engine and warm it up.
 
     Raises:
         EdgeSegNetError: Of the room where it failed; the message says what to do.
     """
     # Launch files import this package's constants; they need no torch.
-    from edgesegnet_ros.engines.pytorch import TorchEngine
-    from edgesegnet_ros.engines.recipe import Recipe, file_sha256, threads_of
-    from edgesegnet_ros.network.weights import load_weights
+    from edgesegnet_ros.engines.cache import cache_folder
+    from edgesegnet_ros.engines.pictures import parity_set
+    from edgesegnet_ros.engines.recipe import recipe_for
+    from edgesegnet_ros.engines.selection import choose
 
-    if any(size < STRIDE or size % STRIDE for size in request.input_size):
-        height, width = request.input_size
-        raise EngineError(
-            f'input size {height}x{width}: height and width are multiples of {STRIDE}, the '
-            f'nearest is {_nearest(height)}x{_nearest(width)}'
-        )
-    classes = load_classes(request.classes)
-    path = shipped.find('models', request.model)
-    model, weights = load_weights(path)
-    if len(classes.classes) != weights.num_classes:
-        raise EngineError(
-            f'class file {classes.name} has {len(classes.classes)} classes, but {path} gives '
-            f'{weights.num_classes}; it was trained for {weights.classes}'
-        )
-    if classes.name != weights.classes:
-        _log.warning('%s was trained for the classes %s; the names of %s are shown instead',
-                     path, weights.classes, classes.name)  # fmt: skip
-    recipe = Recipe(
-        model, weights, classes, file_sha256(path),
-        'fp32' if request.precision == 'auto' else request.precision,
-        request.input_size, request.device, threads_of(request.num_threads), list,
-    )  # fmt: skip
-    if request.engine in ('auto', 'torch'):
-        engine: Engine = TorchEngine(model, weights, request, classes.ignored)
-    else:
-        chosen = back_end(request.engine)
-        why_not = chosen.why_not(request.device)
-        if why_not:
-            raise EngineError(why_not)
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder, 'engine' + chosen.suffix)
-            chosen.build(recipe, file)
-            engine = chosen.load(recipe, file)
+    recipe = recipe_for(request)
+    frames = parity_set(request.parity_frames)
+    engine = choose(request.engine, recipe, cache_folder(request.engine_cache), frames).engine
     _warm_up(engine)
-    return LoadedModel(engine, classes, weights)
-
-
-def _nearest(size: int) -> int:
-    return max(STRIDE, STRIDE * int(round(size / STRIDE)))
+    return LoadedModel(engine, recipe.classes, recipe.info)
 
 
 def _warm_up(engine: Engine, frames: int = 2) -> None:

@@ -109,6 +109,10 @@ class Engine(ABC):
     def describe(self) -> EngineDescription:
         """What really runs, where, and why it was chosen."""
 
+    def last_logits(self) -> Optional[np.ndarray]:
+        """Logits of the last picture, for the parity gate to look for NaN; None if not kept."""
+        return None
+
     def close(self) -> None:
         """Free memory and device; the engine may not be used again."""
 

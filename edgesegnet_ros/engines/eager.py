@@ -8,29 +8,34 @@ import numpy as np
 import torch
 
 from edgesegnet_ros.engines.base import Engine, EngineDescription
-from edgesegnet_ros.network.edgesegnet import EdgeSegNet
+from edgesegnet_ros.engines.recipe import NEVER
+from edgesegnet_ros.network.registry import Network
 from edgesegnet_ros.network.weights import WeightsInfo
 
 
 class EagerReference(Engine):
-    """Fig. 1 step by step in fp32: no folding, no channels last, the classifier at full size.
+    """The paper's network step by step in fp32: no folding, no channels last, and the
+    classifier at full size.
 
     Args:
         model: Trained network.
         info: Its normalisation.
         input_size: Height and width of its input.
         device: Where it runs.
+        ignored: Ids that are never given.
     """
 
     def __init__(
         self,
-        model: EdgeSegNet,
+        model: Network,
         info: WeightsInfo,
         input_size: Tuple[int, int],
         device: str = 'cpu',
+        ignored: Tuple[int, ...] = (),
     ) -> None:
         self.input_size = input_size
         self.num_classes = info.num_classes
+        self._ignored = list(ignored)
         self._device = torch.device(device)
         self._model = model.eval().to(self._device)
         self._mean = torch.tensor(info.mean, device=self._device).reshape(1, 3, 1, 1)
@@ -43,6 +48,7 @@ class EagerReference(Engine):
         """See `Engine.infer`; it gives no confidence."""
         pixels = torch.from_numpy(image).to(self._device).permute(2, 0, 1)[None]
         logits = self._model((pixels.float() / 255.0 - self._mean) / self._std)
+        logits[:, self._ignored] = NEVER
         labels[:] = logits.argmax(1)[0].to(torch.uint8).cpu().numpy()
 
     def describe(self) -> EngineDescription:

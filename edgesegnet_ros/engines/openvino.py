@@ -12,18 +12,20 @@ import numpy as np
 from edgesegnet_ros.engines import cpu
 from edgesegnet_ros.engines.base import BackEnd, Engine, EngineDescription, EngineError
 from edgesegnet_ros.engines.recipe import Recipe
+from edgesegnet_ros.network.edgesegnet import HEAD_STRIDE
 
 if TYPE_CHECKING:
     import openvino
 
 _INSTALL = "pip install 'edgesegnet_ros[openvino]'"
+_INSTALL_INT8 = "pip install 'edgesegnet_ros[int8]'"
 
 
 class OpenVinoEngine(Engine):
     """A compiled graph on buffers of its own.
 
     Args:
-        compiled: Of `openvino_graph.label_graph`, quantised or not.
+        compiled: Of `openvino_graph.with_bytes`.
         confidence: Of `openvino_graph.confidence_graph`.
         recipe: What they were built from.
     """
@@ -43,11 +45,12 @@ class OpenVinoEngine(Engine):
         self._picture = np.zeros((1, height, width, 3), np.uint8)
         self._labels = np.zeros((1, height, width), np.uint8)
         self._confidence = np.zeros((1, height, width), np.uint8)
-        logits = np.zeros((1, self.num_classes, height // 4, width // 4), np.float32)
+        shape = (1, self.num_classes, height // HEAD_STRIDE, width // HEAD_STRIDE)
+        self._logits = np.zeros(shape, np.float32)
 
         # Tensors over NumPy's memory: nothing of a frame's size is made for a frame. A
         # request does not keep that memory alive.
-        self._kept: List[object] = [logits]
+        self._kept: List[object] = []
 
         def share(array: np.ndarray) -> openvino.Tensor:
             self._kept.append(openvino.Tensor(array, shared_memory=True))
@@ -56,9 +59,9 @@ class OpenVinoEngine(Engine):
         self._request = compiled.create_infer_request()
         self._request.set_input_tensor(share(self._picture))
         self._request.set_output_tensor(0, share(self._labels))
-        self._request.set_output_tensor(1, share(logits))
+        self._request.set_output_tensor(1, share(self._logits))
         self._second = confidence.create_infer_request()
-        self._second.set_input_tensor(share(logits))
+        self._second.set_input_tensor(share(self._logits))
         self._second.set_output_tensor(share(self._confidence))
 
     def infer(
@@ -86,6 +89,10 @@ class OpenVinoEngine(Engine):
             'openvino', self._precision, cpu.name(), BACK_END.version(), self._threads,
             self.reason,
         )  # fmt: skip
+
+    def last_logits(self) -> np.ndarray:
+        """See `Engine.last_logits`."""
+        return self._logits
 
     def close(self) -> None:
         """See `Engine.close`."""
@@ -120,10 +127,21 @@ class OpenVinoBackEnd(BackEnd):
 
     def build(self, recipe: Recipe, path: Path) -> None:
         """See `BackEnd.build`."""
-        from edgesegnet_ros.engines.openvino_graph import label_graph
+        from edgesegnet_ros.engines.openvino_graph import network_graph, with_bytes
 
+        if recipe.precision not in self.precisions(recipe.device):
+            raise EngineError(
+                f'precision {recipe.precision!r} is not one of the openvino engine: fp32 or int8'
+            )
+        network = network_graph(recipe)
+        if recipe.precision == 'int8':
+            if importlib.util.find_spec('nncf') is None:
+                raise EngineError(f'int8 is made by nncf, which is not installed: {_INSTALL_INT8}')
+            from edgesegnet_ros.engines.openvino_int8 import quantised
+
+            network = quantised(network, recipe)
         compiled = self._core().compile_model(
-            label_graph(recipe), 'CPU', self._settings(recipe)
+            with_bytes(network, recipe), 'CPU', self._settings(recipe)
         )
         exported = compiled.export_model()
         # A BytesIO from some version on.

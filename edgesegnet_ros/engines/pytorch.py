@@ -18,7 +18,7 @@ from edgesegnet_ros.engines.base import (
 )
 from edgesegnet_ros.engines.recipe import NEVER, Recipe, threads_of
 from edgesegnet_ros.network.edgesegnet import HEAD_STRIDE, EdgeSegNet, upsample
-from edgesegnet_ros.network.fold import EdgeSegNetInference
+from edgesegnet_ros.network.registry import inference_form
 from edgesegnet_ros.network.weights import WeightsInfo
 
 _DTYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
@@ -74,6 +74,20 @@ def choose_precision(wanted: str, device: torch.device) -> Tuple[str, str]:
     return wanted, ''
 
 
+@torch.inference_mode()
+def write_confidence(logits: torch.Tensor, temperature: float, out: np.ndarray) -> None:
+    """The winner's probability at full size.
+
+    Args:
+        logits: (1, classes, H/4, W/4) floats.
+        temperature: Divides them.
+        out: (H, W) uint8, takes it; 255 for 1.
+    """
+    scaled = upsample(logits / temperature, HEAD_STRIDE)
+    share = torch.exp(scaled.amax(1) - torch.logsumexp(scaled, dim=1))
+    torch.from_numpy(out).copy_((share[0] * 255.0).round_().clamp_(0.0, 255.0))
+
+
 class TorchEngine(Engine):
     """The inference form in PyTorch, channels last.
 
@@ -101,9 +115,9 @@ class TorchEngine(Engine):
         self._threads = threads_of(request.num_threads)
         if self.device.type == 'cpu' and torch.get_num_threads() != self._threads:
             torch.set_num_threads(self._threads)
-        network = EdgeSegNetInference(model)
+        network = inference_form(model)
         with torch.no_grad():
-            network.refine4.project.bias[list(ignored)] = NEVER
+            network.classifier_bias[list(ignored)] = NEVER
         dtype = _DTYPES[self.precision]
         self._network = network.to(self.device, dtype, memory_format=torch.channels_last)
         self._temperature = float(info.temperature)
@@ -112,6 +126,7 @@ class TorchEngine(Engine):
         self._scale = (1.0 / std).to(self.device)
         self._shift = (-mean / std).to(self.device)
         # Rows of pixels, as pictures come; seen as (1, 3, H, W) they are channels last.
+        self._logits: Optional[torch.Tensor] = None
         self._pixels = torch.empty((1, height, width, 3), dtype=torch.float32, device=self.device)
         self._input = torch.empty((1, height, width, 3), dtype=dtype, device=self.device)
 
@@ -133,12 +148,10 @@ class TorchEngine(Engine):
         self._pixels.mul_(self._scale).add_(self._shift)
         self._input.copy_(self._pixels)
         logits = self._network(self._input.permute(0, 3, 1, 2)).float()
-        best, ids = upsample(logits, HEAD_STRIDE).max(dim=1)
-        torch.from_numpy(labels).copy_(ids[0])
+        self._logits = logits
+        torch.from_numpy(labels).copy_(upsample(logits, HEAD_STRIDE).argmax(1)[0])
         if confidence is not None:
-            scaled = upsample(logits / self._temperature, HEAD_STRIDE)
-            share = torch.exp(best / self._temperature - torch.logsumexp(scaled, dim=1))
-            torch.from_numpy(confidence).copy_((share[0] * 255.0).round_().clamp_(0.0, 255.0))
+            write_confidence(logits, self._temperature, confidence)
 
     def describe(self) -> EngineDescription:
         """See `Engine.describe`."""
@@ -149,8 +162,13 @@ class TorchEngine(Engine):
             'torch', self.precision, device, torch.__version__, threads, self.reason
         )
 
+    def last_logits(self) -> Optional[np.ndarray]:
+        """See `Engine.last_logits`."""
+        return None if self._logits is None else self._logits.cpu().numpy()
+
     def close(self) -> None:
         """See `Engine.close`."""
+        self._logits = None
         del self._network, self._pixels, self._input
         if self.device.type == 'cuda':
             torch.cuda.empty_cache()

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from pathlib import Path
-from typing import Callable, List, NamedTuple, Tuple
+from typing import List, NamedTuple, Tuple
 
 import numpy as np
 import torch
 
-from edgesegnet_ros.data.classes import ClassSet
+from edgesegnet_ros import shipped
+from edgesegnet_ros.data.classes import ClassSet, load_classes
+from edgesegnet_ros.data.geometry import place, to_network
 from edgesegnet_ros.engines import cpu
-from edgesegnet_ros.network.edgesegnet import EdgeSegNet
-from edgesegnet_ros.network.fold import EdgeSegNetInference
-from edgesegnet_ros.network.weights import WeightsInfo
+from edgesegnet_ros.engines.base import EngineError, EngineRequest
+from edgesegnet_ros.engines.pictures import PictureSet, calibration_set
+from edgesegnet_ros.network import STRIDE
+from edgesegnet_ros.network.registry import InferenceForm, Network, inference_form
+from edgesegnet_ros.network.weights import WeightsInfo, load_weights
 
+_log = logging.getLogger(__name__)
 NEVER = -1e4
 """A logit that no other is below, in half precision too."""
 
@@ -27,16 +33,15 @@ class Recipe(NamedTuple):
         info: Normalisation and temperature.
         classes: What the outputs mean.
         weights_sha256: Of the weights file.
-        precision: One of PRECISIONS but auto.
+        precision: One of PRECISIONS; a back end never sees auto.
         input_size: Height and width.
         device: auto, cpu, cuda, cuda:N or dla:N, as the user said.
         threads: CPU threads, 1 or more.
-        calibration: Gives the pictures, (H, W, 3) uint8 RGB of `input_size`, that int8 ranges are
-            measured on; raises EngineError where there are none. Only int8 builds call it.
+        calibrated_on: Pictures that int8 ranges are measured on.
         workspace_mib: Memory that TensorRT may use while it builds.
     """
 
-    model: EdgeSegNet
+    model: Network
     info: WeightsInfo
     classes: ClassSet
     weights_sha256: str
@@ -44,18 +49,29 @@ class Recipe(NamedTuple):
     input_size: Tuple[int, int]
     device: str
     threads: int
-    calibration: Callable[[], List[np.ndarray]]
+    calibrated_on: PictureSet = calibration_set()
     workspace_mib: int = 1024
 
-    def network(self) -> EdgeSegNetInference:
+    def calibration(self) -> List[np.ndarray]:
+        """The pictures to calibrate on as the network sees them: (H, W, 3) uint8 RGB.
+
+        Raises:
+            EngineError: A file is not a picture.
+        """
+        return [
+            to_network(image, place(image.shape[:2], self.input_size, 'stretch'))
+            for image, _ in self.calibrated_on.read(self.classes)
+        ]
+
+    def network(self) -> InferenceForm:
         """A new copy of the inference form, fp32 on the CPU.
 
         Takes (N, 3, H, W) floats normalised by `normalisation`, gives logits (N, classes, H/4,
         W/4); ignored classes never win.
         """
-        network = EdgeSegNetInference(self.model)
+        network = inference_form(self.model)
         with torch.no_grad():
-            network.refine4.project.bias[list(self.classes.ignored)] = NEVER
+            network.classifier_bias[list(self.classes.ignored)] = NEVER
         return network
 
     def normalisation(self) -> Tuple[np.ndarray, np.ndarray]:
@@ -63,6 +79,39 @@ class Recipe(NamedTuple):
         mean = np.asarray(self.info.mean, np.float64) * 255.0
         std = np.asarray(self.info.std, np.float64) * 255.0
         return (1.0 / std).astype(np.float32), (-mean / std).astype(np.float32)
+
+
+def recipe_for(request: EngineRequest) -> Recipe:
+    """Load what a request names, and check that it fits together; its precision may stay auto.
+
+    Raises:
+        EdgeSegNetError: Of the room where it failed; the message says what to do.
+    """
+    if any(size < STRIDE or size % STRIDE for size in request.input_size):
+        height, width = request.input_size
+        raise EngineError(
+            f'input size {height}x{width}: height and width are multiples of {STRIDE}, the '
+            f'nearest is {_nearest(height)}x{_nearest(width)}'
+        )
+    classes = load_classes(request.classes)
+    path = shipped.find('models', request.model)
+    model, info = load_weights(path)
+    if len(classes.classes) != info.num_classes:
+        raise EngineError(
+            f'class file {classes.name} has {len(classes.classes)} classes, but {path} gives '
+            f'{info.num_classes}; it was trained for {info.classes}'
+        )
+    if classes.name != info.classes:
+        _log.warning('%s was trained for the classes %s; the names of %s are shown instead',
+                     path, info.classes, classes.name)  # fmt: skip
+    return Recipe(
+        model, info, classes, file_sha256(path), request.precision, request.input_size,
+        request.device, threads_of(request.num_threads),
+    )  # fmt: skip
+
+
+def _nearest(size: int) -> int:
+    return max(STRIDE, STRIDE * int(round(size / STRIDE)))
 
 
 def file_sha256(path: Path) -> str:

@@ -87,7 +87,7 @@ PARAMETERS: Tuple[NodeParameter, ...] = (
     ),
     NodeParameter(
         'device', 'auto',
-        'Where the network runs: auto, cpu, cuda or cuda:N.',
+        'Where the network runs: auto, cpu, cuda, cuda:N or (TensorRT alone) dla:N.',
     ),
     NodeParameter(
         'num_threads', 0, 'CPU threads of the network; 0 takes all cores.', range=(0, 1024),
@@ -142,8 +142,18 @@ PARAMETERS: Tuple[NodeParameter, ...] = (
         live=True, range=(0.0, 1.0),
     ),
     NodeParameter(
+        'parity_frames', '',
+        'Folder of pictures that an engine is proved on before it may publish; empty takes '
+        'rendered streets.',
+    ),
+    NodeParameter(
+        'engine_cache', '',
+        'Folder of built engines; empty takes ~/.cache/edgesegnet_ros.',
+    ),
+    NodeParameter(
         'on_engine_failure', 'error',
-        'When the engine fails: error deactivates and cleans up, torch goes on with that engine.',
+        'When the engine fails or is refused: error deactivates and cleans up, torch goes on with '
+        'that engine.',
         choices=('error', 'torch'),
     ),
     NodeParameter(

@@ -88,8 +88,7 @@ def declare_groups(node: Node, names: List[str]) -> None:
 
 def engine_request(node: Node) -> EngineRequest:
     """What the parameters ask of the engine."""
-    fields = {name: node.get_parameter(name).value for name in EngineRequest._fields
-              if name in BY_NAME}  # fmt: skip
+    fields = {name: node.get_parameter(name).value for name in EngineRequest._fields}
     fields['input_size'] = tuple(fields['input_size'])
     return EngineRequest(**fields)
 

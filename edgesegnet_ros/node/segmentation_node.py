@@ -21,7 +21,7 @@ from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from edgesegnet_ros.engines import LoadedModel, open_engine
-from edgesegnet_ros.engines.base import EngineDescription
+from edgesegnet_ros.engines.base import EngineDescription, EngineError, EngineRequest
 from edgesegnet_ros.engines.segmenter import Segmenter
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.node import parameters
@@ -134,7 +134,7 @@ class SegmentationNode(LifecycleNode):
         self._reported_bad = 0
         started = time.monotonic()
         request = parameters.engine_request(self)
-        self._model = open_engine(request)
+        self._model = self._open(request)
         self._describe(self._model)
         classes = self._model.classes
         parameters.declare_groups(self, list(classes.groups))
@@ -145,6 +145,24 @@ class SegmentationNode(LifecycleNode):
             f'configured in {time.monotonic() - started:.1f} s: {request.model}, '
             f'{len(classes.classes)} classes of {classes.name}, groups {", ".join(groups)}'
         )
+
+    def _open(self, request: EngineRequest) -> LoadedModel:
+        """The engine that was asked for, or torch where `on_engine_failure` allows it."""
+        try:
+            return open_engine(request)
+        except EngineError as error:
+            plain = request.engine == 'torch' and request.precision in ('auto', 'fp32')
+            if plain or self.get_parameter('on_engine_failure').value != 'torch':
+                raise
+            return self._open_torch(request, f'{request.engine} cannot be had: {error}')
+
+    def _open_torch(self, request: EngineRequest, reason: str) -> LoadedModel:
+        """The engine that needs no proof, in place of one that failed; says so."""
+        device = 'auto' if request.device.startswith('dla') else request.device
+        model = open_engine(request._replace(engine='torch', precision='fp32', device=device))
+        self._fallback = f'on torch, since {reason}'
+        self.get_logger().error(self._fallback)
+        return model
 
     def _describe(self, model: LoadedModel) -> None:
         self._description = is_ = model.engine.describe()
@@ -285,13 +303,9 @@ class SegmentationNode(LifecycleNode):
         may_fall_back = self.get_parameter('on_engine_failure').value == 'torch'
         if may_fall_back and runs not in (None, 'torch'):
             try:
-                request = parameters.engine_request(self)._replace(
-                    engine='torch', precision='auto'
-                )
-                self._model = open_engine(request)
+                request = parameters.engine_request(self)
+                self._model = self._open_torch(request, f'{runs} failed: {reason}')
                 self._describe(self._model)
-                self._fallback = f'on torch, since {runs} failed: {reason}'
-                self.get_logger().error(self._fallback)
                 return self._segmenter()
             except EdgeSegNetError as another:
                 reason = f'{reason}; and torch: {another}'

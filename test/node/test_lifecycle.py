@@ -169,7 +169,7 @@ def test_configure_fails_on_bad_weights_and_works_once_mended(launch, tmp_path, 
     [
         ('classes', 'camvid32', 'camvid11', 'camvid32 has 32 classes'),
         ('device', 'cuda:63', 'cpu', "device 'cuda:63' is not there"),
-        ('engine', 'tensorrt', 'auto', 'tensorrt'),
+        ('engine', 'tensorrt', 'torch', 'tensorrt'),
     ],
 )
 def test_configure_fails_on_what_does_not_fit(launch, name, wrong, right, sentence):

@@ -80,7 +80,7 @@ def clip_near(points: np.ndarray) -> np.ndarray:
     if depth.max() <= NEAR:
         return points[:0]
     kept = []
-    for here, there in zip(points, np.roll(points, -1, axis=0), strict=True):
+    for here, there in zip(points, np.roll(points, -1, axis=0)):
         inside = here[2] >= NEAR
         if inside:
             kept.append(here)

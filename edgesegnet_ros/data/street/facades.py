@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -22,7 +22,7 @@ SHOPS = [(34, 60, 92), (120, 34, 36), (30, 78, 58), (44, 44, 48), (160, 130, 60)
          (70, 40, 84)]
 
 
-@cache
+@lru_cache(maxsize=None)
 def wall_color(kind: int) -> np.ndarray:
     """RGB of a façade's wall as float32, for the sides of the house."""
     rng = np.random.default_rng([7101, kind])
@@ -39,7 +39,7 @@ def bays(kind: int) -> int:
     return 2 + (kind * 5 + kind // 7) % 3
 
 
-@cache
+@lru_cache(maxsize=None)
 def facade(kind: int, dusk: bool = False) -> Texture:
     """The front of a house.
 

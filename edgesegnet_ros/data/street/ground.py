@@ -110,7 +110,7 @@ def _grain(painter: Painter, layout: Layout, standing: list, horizon: int) -> No
         np.float32)[:, None] * across
     factor = np.full((rows, columns), 128, np.uint8)
     levels = ground_detail(layout.section.grain)
-    for level, (low, high) in zip(levels, ((0, 7), (7, 20), (20, 70)), strict=True):
+    for level, (low, high) in zip(levels, ((0, 7), (7, 20), (20, 70))):
         part = np.flatnonzero((depth >= low) & (depth < high))
         if not len(part):
             continue

@@ -6,7 +6,7 @@ street differs from another by which of them it takes, and by tints, light and p
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -48,7 +48,7 @@ def noise(rng: np.random.Generator, shape: tuple[int, int], cell: float, octaves
     return np.clip(total, 0, 1)
 
 
-@cache
+@lru_cache(maxsize=None)
 def ground_detail(kind: int) -> list[np.ndarray]:
     """Grain of the ground as a factor, 128 for 1: a wrapping square of 20 m.
 
@@ -70,7 +70,7 @@ def ground_detail(kind: int) -> list[np.ndarray]:
 FOLIAGE = 14
 
 
-@cache
+@lru_cache(maxsize=None)
 def foliage(kind: int) -> Texture:
     """The crown of a tree, 0 to `FOLIAGE` - 1: broad, tall, conical; green to autumn brown."""
     rng = np.random.default_rng([7002, kind])
@@ -99,7 +99,7 @@ def foliage(kind: int) -> Texture:
     return Texture(np.dstack([color, np.where(alpha, 255, 0).astype(np.uint8)]))
 
 
-@cache
+@lru_cache(maxsize=None)
 def bare_crown(kind: int) -> Texture:
     """A leafless crown: so dense a net of twigs that what it covers is tree."""
     rng = np.random.default_rng([7003, kind])
@@ -123,7 +123,7 @@ def bare_crown(kind: int) -> Texture:
                               np.where(alpha, 255, 0).astype(np.uint8)]))
 
 
-@cache
+@lru_cache(maxsize=None)
 def fence(kind: int, repeat: int) -> Texture:
     """Pieces of fence, two metres each: boards, palings, mesh or iron railings.
 
@@ -163,7 +163,7 @@ def fence(kind: int, repeat: int) -> Texture:
     return Texture(np.tile(picture, (1, repeat, 1)))
 
 
-@cache
+@lru_cache(maxsize=None)
 def hedge(kind: int, repeat: int) -> Texture:
     """Pieces of hedge with an uneven top, two metres each."""
     rng = np.random.default_rng([7005, kind])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -79,7 +79,7 @@ COLORS = ((38, 40, 44), (168, 172, 176), (208, 210, 210), (120, 24, 30), (34, 58
 BUS_COLORS = ((170, 32, 34), (40, 92, 150), (214, 214, 206), (52, 120, 84))
 
 
-@cache
+@lru_cache(maxsize=None)
 def solid_of(number: int) -> Solid:
     """The body of that number as faces."""
     body, solid = BODIES[number], Solid()
@@ -143,7 +143,7 @@ def _flank(solid: Solid, body: Body, outline: np.ndarray, side: int) -> None:
     for window in body.side_glass:
         lean = [w + (roof - w) * np.clip((h - body.belt) / (top - body.belt), 0, 1)
                 for _, h in window]
-        solid.add([(side * x, h, z) for x, (z, h) in zip(lean, window, strict=True)], normal,
+        solid.add([(side * x, h, z) for x, (z, h) in zip(lean, window)], normal,
                   GLASS, gain=.95)
     if len(body.side_glass) < 4:
         for z in (-.28, .9):  # gaps of the doors

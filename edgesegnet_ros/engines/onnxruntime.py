@@ -1,0 +1,150 @@
+"""ONNX Runtime, on the CPU."""
+
+from __future__ import annotations
+
+import importlib.util
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Optional, Tuple
+
+import numpy as np
+import torch
+
+from edgesegnet_ros.engines import cpu
+from edgesegnet_ros.engines.base import BackEnd, Engine, EngineDescription, EngineError
+from edgesegnet_ros.engines.pytorch import write_confidence
+from edgesegnet_ros.engines.recipe import Recipe
+from edgesegnet_ros.network.edgesegnet import HEAD_STRIDE
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+_INSTALL = "pip install 'edgesegnet_ros[onnx]'"
+
+
+class OnnxRuntimeEngine(Engine):
+    """A session bound to buffers of its own.
+
+    Args:
+        session: Of a file that `onnx_graph` describes.
+        recipe: What it was built from.
+    """
+
+    def __init__(self, session: onnxruntime.InferenceSession, recipe: Recipe) -> None:
+        import onnxruntime
+
+        self.input_size = recipe.input_size
+        self.num_classes = recipe.info.num_classes
+        self._precision, self._threads = recipe.precision, recipe.threads
+        self._temperature = float(recipe.info.temperature)
+        height, width = recipe.input_size
+        shape = (1, self.num_classes, height // HEAD_STRIDE, width // HEAD_STRIDE)
+        self._picture = np.zeros((1, height, width, 3), np.uint8)
+        self._labels = np.zeros((1, height, width), np.uint8)
+        self._logits = np.zeros(shape, np.float32)
+        self._session = session
+        self._options = onnxruntime.RunOptions()
+        self._binding = session.io_binding()
+        # By address, since values made of arrays are copies.
+        self._binding.bind_input(
+            'picture', 'cpu', 0, np.uint8, self._picture.shape, self._picture.ctypes.data
+        )
+        for name, array in (('labels', self._labels), ('logits', self._logits)):
+            self._binding.bind_output(
+                name, 'cpu', 0, array.dtype.type, array.shape, array.ctypes.data
+            )
+
+    def infer(
+        self, image: np.ndarray, labels: np.ndarray, confidence: Optional[np.ndarray] = None
+    ) -> None:
+        """See `Engine.infer`."""
+        np.copyto(self._picture[0], image)
+        try:
+            self._session.run_with_iobinding(self._binding, self._options)
+        except Exception as error:  # its classes are made by the library's C++ part
+            reason = str(error).splitlines()[0]
+            raise EngineError(f'the onnxruntime engine failed: {reason}') from error
+        np.copyto(labels, self._labels[0])
+        if confidence is not None:
+            write_confidence(torch.from_numpy(self._logits), self._temperature, confidence)
+
+    def describe(self) -> EngineDescription:
+        """See `Engine.describe`."""
+        return EngineDescription(
+            'onnxruntime', self._precision, cpu.name(), BACK_END.version(), self._threads,
+            self.reason,
+        )  # fmt: skip
+
+    def last_logits(self) -> np.ndarray:
+        """See `Engine.last_logits`."""
+        return self._logits
+
+    def close(self) -> None:
+        """See `Engine.close`."""
+        del self._binding, self._session
+
+
+class OnnxRuntimeBackEnd(BackEnd):
+    """Engine files are ONNX, for other tools as well."""
+
+    name = 'onnxruntime'
+    suffix = '.onnx'
+
+    def why_not(self, device: str) -> Optional[str]:
+        """See `BackEnd.why_not`."""
+        if device not in ('auto', 'cpu'):
+            return f'the onnxruntime engine runs on the CPU, not on {device}: set device to cpu'
+        missing = [name for name in ('onnx', 'onnxruntime')
+                   if importlib.util.find_spec(name) is None]  # fmt: skip
+        if missing:
+            return f'{" and ".join(missing)} not installed: {_INSTALL}'
+        return None
+
+    def precisions(self, device: str) -> Tuple[str, ...]:
+        """See `BackEnd.precisions`."""
+        return ('fp32',)
+
+    def version(self) -> str:
+        """See `BackEnd.version`."""
+        try:
+            return version('onnxruntime')
+        except PackageNotFoundError:  # its GPU and other builds go by other names
+            import onnxruntime
+
+            return str(onnxruntime.__version__)
+
+    def target(self, device: str) -> str:
+        """See `BackEnd.target`; the file is no machine code, its proof is this machine's."""
+        return cpu.target()
+
+    def build(self, recipe: Recipe, path: Path) -> None:
+        """See `BackEnd.build`."""
+        from edgesegnet_ros.engines.onnx_graph import onnx_model
+
+        if recipe.precision != 'fp32':
+            raise EngineError(
+                f'precision {recipe.precision!r} is not one of the onnxruntime engine: fp32'
+            )
+        path.write_bytes(onnx_model(recipe).SerializeToString())
+
+    def load(self, recipe: Recipe, path: Path) -> Engine:
+        """See `BackEnd.load`."""
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = recipe.threads
+        options.inter_op_num_threads = 1
+        # Threads that wait busily would take the cores from the rest of the robot.
+        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+        options.log_severity_level = 3
+        try:
+            session = onnxruntime.InferenceSession(
+                str(path), options, providers=['CPUExecutionProvider']
+            )
+        except Exception as error:  # its classes are made by the library's C++ part
+            reason = str(error).splitlines()[0]
+            raise EngineError(f'{path}: onnxruntime cannot load it ({reason})') from None
+        return OnnxRuntimeEngine(session, recipe)
+
+
+BACK_END = OnnxRuntimeBackEnd()

@@ -1,0 +1,142 @@
+"""The gate that every engine passes before it may publish: its labels against the fp32 reference.
+
+The reference is the network as its paper draws it, in eager PyTorch, fp32 with TF32 off.
+"""
+
+from __future__ import annotations
+
+import copy
+from contextlib import contextmanager
+from typing import Any, Dict, Iterator, NamedTuple, Optional
+
+import numpy as np
+import torch
+
+from edgesegnet_ros.engines.base import Engine, EngineError
+from edgesegnet_ros.engines.eager import EagerReference
+from edgesegnet_ros.engines.pictures import PictureSet
+from edgesegnet_ros.engines.recipe import Recipe
+from edgesegnet_ros.engines.segmenter import Segmenter
+
+
+class Threshold(NamedTuple):
+    """What an engine of some precision has to reach.
+
+    Attributes:
+        agreement: Smallest share of pixels labelled as by the reference.
+        points: Largest loss of pixel accuracy in points, where the pictures have labels.
+    """
+
+    agreement: float
+    points: float
+
+
+THRESHOLDS = {
+    'fp32': Threshold(0.9999, 0.2),
+    'bf16': Threshold(0.99, 0.2),
+    'fp16': Threshold(0.99, 0.2),
+    'int8': Threshold(0.98, 0.3),
+}
+
+
+class EngineRefused(EngineError):
+    """An engine whose labels are not the reference's; the message has the figures."""
+
+
+class Verdict(NamedTuple):
+    """What the gate found.
+
+    Attributes:
+        frames: What it was found on, for people.
+        pictures: Their number.
+        agreement: Share of pixels labelled as by the reference, 0-1.
+        points_lost: Pixel accuracy lost in points; None without labels.
+        finite: Whether all logits were, as far as the engine shows them.
+        objection: Why it is refused; '' for a pass.
+    """
+
+    frames: str
+    pictures: int
+    agreement: float
+    points_lost: Optional[float]
+    finite: bool
+    objection: str
+
+    @property
+    def figures(self) -> str:
+        """For people."""
+        points = self.points_lost
+        lost = '' if points is None else f', {points:+.2f} points of accuracy lost'
+        return f'{100 * self.agreement:.3f} % of the labels as in fp32{lost} on {self.frames}'
+
+    @classmethod
+    def from_record(cls, stored: Dict[str, Any]) -> Verdict:
+        """A verdict that was kept as JSON.
+
+        Raises:
+            TypeError: It is none.
+        """
+        return cls(**stored)
+
+
+def judge(engine: Engine, recipe: Recipe, frames: PictureSet) -> Verdict:
+    """Compare an engine with the reference.
+
+    Args:
+        engine: Ready.
+        recipe: What it was built from.
+        frames: Pictures to compare on.
+
+    Raises:
+        EngineError: The engine failed, or a picture cannot be read.
+    """
+    with _reference(recipe) as reference:
+        ours, theirs = Segmenter(engine), Segmenter(reference)
+        same = pixels = right = right_before = labelled = pictures = 0
+        finite = True
+        for image, labels in frames.read(recipe.classes):
+            found, expected = ours.segment(image).labels, theirs.segment(image).labels
+            logits = engine.last_logits()
+            finite = finite and (logits is None or bool(np.isfinite(logits).all()))
+            same += int(np.count_nonzero(found == expected))
+            pixels += found.size
+            pictures += 1
+            if labels is not None:
+                known = labels != 255
+                labelled += int(np.count_nonzero(known))
+                right += int(np.count_nonzero((found == labels) & known))
+                right_before += int(np.count_nonzero((expected == labels) & known))
+    points = 100.0 * (right_before - right) / labelled if labelled else None
+    verdict = Verdict(frames.title, pictures, same / pixels, points, finite, '')
+    return verdict._replace(objection=_objection(verdict, recipe.precision))
+
+
+def _objection(verdict: Verdict, precision: str) -> str:
+    needed = THRESHOLDS[precision]
+    if not verdict.finite:
+        return 'it gives NaN or infinite logits'
+    if verdict.agreement < needed.agreement:
+        return f'at least {100 * needed.agreement:g} % of the labels are needed in {precision}'
+    if verdict.points_lost is not None and verdict.points_lost > needed.points:
+        return f'at most {needed.points:g} points may be lost in {precision}'
+    return ''
+
+
+@contextmanager
+def _reference(recipe: Recipe) -> Iterator[EagerReference]:
+    """Eager fp32, on a CUDA device where the engine asks for one, with TF32 off meanwhile."""
+    on_cuda = torch.cuda.is_available() and recipe.device != 'cpu'
+    device = recipe.device if recipe.device.startswith('cuda') else 'cuda'
+    model = copy.deepcopy(recipe.model) if on_cuda else recipe.model
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(recipe.threads)
+        yield EagerReference(
+            model, recipe.info, recipe.input_size, device if on_cuda else 'cpu',
+            recipe.classes.ignored,
+        )  # fmt: skip
+    finally:
+        torch.set_num_threads(threads)
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before

@@ -1,0 +1,122 @@
+"""Pictures to calibrate and prove engines on: a folder of the user's, or rendered streets."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Iterator, List, NamedTuple, Optional, Tuple
+
+import numpy as np
+
+from edgesegnet_ros.data.camvid import CamVidError, labels_folder, read_image, read_labels
+from edgesegnet_ros.data.classes import ClassSet, load_classes
+from edgesegnet_ros.data.sources import IMAGE_SUFFIXES, images_in
+from edgesegnet_ros.data.street import random_scenes
+from edgesegnet_ros.engines.base import EngineError
+
+STREET_SIZE = (360, 480)
+PARITY_SEED, CALIBRATION_SEED = 5, 6
+"""Training draws its streets from seeds of 1,000,000 and more."""
+PARITY_STREETS, CALIBRATION_STREETS = 8, 32
+PARITY_PICTURES, CALIBRATION_PICTURES = 24, 64
+"""At most so many of a folder are taken, evenly spread over their names."""
+
+Labelled = Tuple[np.ndarray, Optional[np.ndarray]]
+"""(H, W, 3) uint8 RGB and, where they are known, (H, W) uint8 labels with 255 for void."""
+
+
+class PictureSet(NamedTuple):
+    """Some pictures, not decoded yet.
+
+    Attributes:
+        title: For people.
+        files: Empty for rendered streets.
+        seed: Of the streets.
+        streets: Their number.
+    """
+
+    title: str
+    files: Tuple[Path, ...] = ()
+    seed: int = 0
+    streets: int = 0
+
+    @property
+    def identity(self) -> str:
+        """Equal for equal pictures; files are known by name, size and time of change."""
+        if not self.files:
+            return f'streets-{self.seed}-{self.streets}'
+        told = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in self.files]
+        return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+
+    def read(self, classes: ClassSet) -> Iterator[Labelled]:
+        """Decode or render them, one by one.
+
+        Args:
+            classes: Labels that do not fit them are left out.
+
+        Raises:
+            EngineError: A file is not a picture.
+        """
+        if not self.files:
+            names = [entry.name for entry in classes.classes]
+            fit = names == [entry.name for entry in load_classes('camvid11').classes]
+            for frame in random_scenes(self.seed, self.streets, STREET_SIZE):
+                yield frame.image, frame.labels if fit else None
+            return
+        annotated = {path.stem: path for path in images_in(_labels_of(self.files[0].parent))}
+        for path in self.files:
+            try:
+                image = read_image(path)
+            except CamVidError as error:
+                raise EngineError(f'{error}; take it out of the folder') from None
+            yield image, _labels(annotated.get(path.stem), image, len(classes.classes))
+
+
+def _labels_of(folder: Path) -> Path:
+    return labels_folder(folder.resolve())
+
+
+def _labels(path: Optional[Path], image: np.ndarray, num_classes: int) -> Optional[np.ndarray]:
+    if path is None:
+        return None
+    try:
+        labels = read_labels(path, num_classes)
+    except CamVidError:
+        return None
+    return labels if labels.shape == image.shape[:2] else None
+
+
+def _folder_set(named: str, what: str, limit: int) -> PictureSet:
+    folder = Path(named).expanduser()
+    if not folder.is_dir():
+        raise EngineError(f'{folder}: no such folder of {what}')
+    files: List[Path] = images_in(folder)
+    if not files:
+        raise EngineError(
+            f'{folder}: holds no picture to take as {what} ({", ".join(IMAGE_SUFFIXES)})'
+        )
+    taken = [files[index * len(files) // limit] for index in range(limit)]
+    taken = files if len(files) <= limit else taken
+    return PictureSet(f'{len(taken)} of {len(files)} pictures of {folder}', tuple(taken))
+
+
+def parity_set(named: str = '') -> PictureSet:
+    """Pictures to prove an engine on.
+
+    Args:
+        named: Folder of the user's, with labels in its sibling `…annot` or without; '' for none.
+
+    Raises:
+        EngineError: The folder is missing or empty.
+    """
+    if named:
+        return _folder_set(named, 'parity_frames', PARITY_PICTURES)
+    return PictureSet(f'{PARITY_STREETS} rendered streets', (), PARITY_SEED, PARITY_STREETS)
+
+
+def calibration_set(named: str = '') -> PictureSet:
+    """Pictures to measure int8 ranges on; see `parity_set`."""
+    if named:
+        return _folder_set(named, 'calibration pictures', CALIBRATION_PICTURES)
+    title = f'{CALIBRATION_STREETS} rendered streets'
+    return PictureSet(title, (), CALIBRATION_SEED, CALIBRATION_STREETS)

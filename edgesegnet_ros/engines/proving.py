@@ -1,0 +1,139 @@
+"""From a back end and a recipe to an engine that may publish: kept or built, and proved."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+from typing import Dict, NamedTuple, Optional, Tuple
+
+from edgesegnet_ros.engines import cache
+from edgesegnet_ros.engines.base import BackEnd, Engine, EngineError
+from edgesegnet_ros.engines.parity import EngineRefused, Verdict, judge
+from edgesegnet_ros.engines.pictures import PictureSet
+from edgesegnet_ros.engines.recipe import Recipe
+
+_log = logging.getLogger(__name__)
+
+
+class ProvedEngine(NamedTuple):
+    """An engine that passed the gate.
+
+    Attributes:
+        engine: Ready, its `reason` set to what the gate found.
+        verdict: None for the fp32 torch engine, which needs no gate.
+        file: Of the engine in the cache, where it has one.
+    """
+
+    engine: Engine
+    verdict: Optional[Verdict]
+    file: Optional[Path]
+
+
+def needs_no_gate(back_end: BackEnd, recipe: Recipe) -> bool:
+    """The torch engine in fp32 is what others are measured by, but for the order of its sums."""
+    return back_end.name == 'torch' and recipe.precision == 'fp32'
+
+
+def proved_engine(
+    back_end: BackEnd, recipe: Recipe, folder: Path, frames: PictureSet, rebuild: bool = False
+) -> ProvedEngine:
+    """The engine from the cache, else built; proved here, else by a verdict that is kept.
+
+    Args:
+        back_end: Can run here (`why_not` gave None).
+        recipe: What is wanted.
+        folder: Of the cache.
+        frames: To prove it on.
+        rebuild: Build and prove anew, whatever the cache has.
+
+    Raises:
+        EngineRefused: Its labels are not the reference's.
+        EngineError: It cannot be built, kept or run.
+    """
+    if needs_no_gate(back_end, recipe):
+        return ProvedEngine(back_end.load(recipe, Path()), None, None)
+    entry = cache.Entry(folder, back_end, recipe)
+    with entry.locked():
+        record, engine = _kept(entry, back_end, recipe, rebuild)
+        if record is None or engine is None:
+            record = _build(entry, back_end, recipe)
+            engine = back_end.load(recipe, entry.file)
+        try:
+            stored = record.verdicts.get(frames.identity)
+            if stored is not None:
+                verdict = Verdict.from_record(stored)
+            else:
+                verdict = judge(engine, recipe, frames)
+                record.verdicts[frames.identity] = verdict._asdict()
+                entry.write_record(record)
+        except BaseException:
+            engine.close()
+            raise
+    if verdict.objection:
+        engine.close()
+        raise EngineRefused(
+            f'the engine {back_end.name} {recipe.precision} is refused: {verdict.figures}; '
+            f'{verdict.objection}'
+        )
+    engine.reason = verdict.figures
+    return ProvedEngine(engine, verdict, entry.file if back_end.suffix else None)
+
+
+def is_proved(back_end: BackEnd, recipe: Recipe, folder: Path, frames: PictureSet) -> bool:
+    """Whether the cache has this engine, whole and with a pass on these frames."""
+    entry = cache.Entry(folder, back_end, recipe)
+    if not entry.record_file.is_file():
+        return False
+    try:
+        with entry.locked():
+            stored = entry.read().verdicts.get(frames.identity)
+    except (EngineError, FileNotFoundError):
+        return False
+    return stored is not None and not stored.get('objection')
+
+
+def _kept(
+    entry: cache.Entry, back_end: BackEnd, recipe: Recipe, rebuild: bool
+) -> Tuple[Optional[cache.Record], Optional[Engine]]:
+    """Record and engine of the cache; None for both where it has to be built."""
+    if rebuild:
+        return None, None
+    try:
+        record = entry.read()
+        for stored in record.verdicts.values():
+            Verdict.from_record(stored)
+        return record, back_end.load(recipe, entry.file)
+    except FileNotFoundError:
+        return None, None
+    except TypeError:
+        why = 'its verdict is corrupt'
+    except EngineError as error:
+        why = str(error)
+    _log.warning('building the engine %s again: %s', entry.name, why)
+    return None, None
+
+
+def _ranges(recipe: Recipe) -> Dict[str, str]:
+    return {'calibrated_on': recipe.calibrated_on.title} if recipe.precision == 'int8' else {}
+
+
+def _build(entry: cache.Entry, back_end: BackEnd, recipe: Recipe) -> cache.Record:
+    started = time.monotonic()
+    partial = entry.partial_file()
+    try:
+        if not back_end.suffix:
+            return entry.write(None, {})
+        _log.info('building the engine %s', entry.name)
+        back_end.build(recipe, partial)
+        seconds = round(time.monotonic() - started, 1)
+        _log.info('built the engine %s in %.1f s', entry.name, seconds)
+        return entry.write(partial, {'seconds': seconds, **_ranges(recipe)})
+    except OSError as error:
+        raise EngineError(
+            f'{entry.file}: cannot be written ({error.strerror or error}); free some space, or '
+            'set engine_cache to another folder'
+        ) from None
+    finally:
+        if partial.exists():
+            partial.unlink()
