@@ -143,13 +143,13 @@ class Batches:
             pin: Load into memory that a CUDA device copies from while it computes.
         """
         workers = self._config.workers
+        if workers:
+            # OpenCV's threads do not survive a fork: a process that has used them hangs in its
+            # children.
+            cv2.setNumThreads(0)
         return iter(DataLoader(
             self._views, batch_sampler=list(self.places(epoch, step)), num_workers=workers,
-            pin_memory=pin, prefetch_factor=4 if workers else None, worker_init_fn=_one_thread,
+            pin_memory=pin, prefetch_factor=4 if workers else None,
             # Its own: a loader draws from the common one, which would differ after a resumption.
             generator=torch.Generator(),
         ))  # fmt: skip
-
-
-def _one_thread(_worker: int) -> None:
-    cv2.setNumThreads(1)

@@ -1,0 +1,297 @@
+"""Settings, schedule, loss, views, given weights, and several processes: each by value."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from test_training import CONFIG, one_thread, run, small_camvid  # noqa: F401 - fixtures
+from torch.nn import functional as F  # noqa: N812
+
+from edgesegnet_ros import cli, shipped
+from edgesegnet_ros.data.augment import random_view
+from edgesegnet_ros.network.edgesegnet import HEAD_STRIDE, EdgeSegNet, upsample
+from edgesegnet_ros.network.registry import NETWORKS
+from edgesegnet_ros.network.weights import WeightsInfo, save_weights
+from edgesegnet_ros.training import mixed_precision
+from edgesegnet_ros.training import train as training
+from edgesegnet_ros.training.command import config_of
+from edgesegnet_ros.training.config import ConfigError, TrainConfig, read_settings
+from edgesegnet_ros.training.dataset import Batches, Views
+from edgesegnet_ros.training.initial import InitialWeightsError, read_network, start_from
+from edgesegnet_ros.training.loss import class_weights, cross_entropy, distance_to_teacher
+from edgesegnet_ros.training.schedule import learning_rate
+
+INFO = WeightsInfo('camvid11', 11, (64, 64))
+
+
+# Settings.
+
+
+@pytest.mark.parametrize('name', shipped.names('training'))
+def test_shipped_settings_are_taken(name):
+    config = TrainConfig(**read_settings(name))
+    assert config.network in NETWORKS
+    assert config.input_size in ((256, 256), (368, 480))
+
+
+def test_options_go_over_the_file_and_the_file_over_the_defaults(tmp_path):
+    file = tmp_path / 'mine.yaml'
+    file.write_text('epochs: 7\nlearning_rate: 1e-4\ncrop: [64, 96]\n')
+    parser = cli.build_parser('train')
+    args = parser.parse_args(['train', '--config', str(file), '--epochs', '9', '--no-flip'])
+    config = config_of(args)
+    assert (config.epochs, config.learning_rate, config.crop) == (9, 1e-4, (64, 96))
+    assert not config.flip and config.batch == TrainConfig().batch
+
+
+@pytest.mark.parametrize(
+    ('text', 'sentence'),
+    [
+        ('epochs: 3\nlearn_rate: 1.0\n', ":2: no setting is named 'learn_rate'; there are net"),
+        ('epochs: many\n', ":1: epochs 'many': it is a whole number, such as 24"),
+        ('\n\nscale_min: -1\n', ':3: scale_min -1.0: 0.1 or more'),
+        ('flip: 1\n', ':1: flip 1: it is true or false'),
+        ('crop: [100, 96]\n', r':1: crop \[100, 96\]: height and width, multiples of 16'),
+        ('optimizer: lion\n', ":1: optimizer 'lion': one of adamw, sgd"),
+        ('epochs: [1\n', ':2: not YAML'),
+        ('- 1\n', ':1: a training configuration maps settings to values'),
+    ],
+)
+def test_bad_settings_are_refused_with_their_line(tmp_path, text, sentence):
+    file = tmp_path / 'bad.yaml'
+    file.write_text(text)
+    with pytest.raises(ConfigError, match='bad.yaml' + sentence):
+        read_settings(str(file))
+
+
+def test_settings_that_contradict_each_other():
+    with pytest.raises(ConfigError, match='scale_min 2.0 is above scale_max 1.0'):
+        TrainConfig(scale_min=2.0, scale_max=1.0)
+    assert TrainConfig.__dataclass_fields__['network'].metadata['choices'] == tuple(NETWORKS)
+
+
+# Schedule.
+
+
+def rates(**settings):
+    config = TrainConfig(epochs=10, learning_rate=1.0, warmup_epochs=1.0, **settings)
+    return [learning_rate(config, progress / 10) for progress in range(100)]
+
+
+def test_the_rate_rises_and_falls():
+    cosine = rates(schedule='cosine')
+    assert cosine.index(max(cosine)) == 10
+    assert cosine[:10] == sorted(cosine[:10]) and cosine[10:] == sorted(cosine[10:], reverse=True)
+    assert cosine[55] == pytest.approx(0.505) and cosine[-1] == pytest.approx(0.01, abs=1e-3)
+
+
+def test_warm_up_stable_decay():
+    stable = rates(schedule='wsd', decay_epochs=2.0)
+    assert stable[:10] == sorted(stable[:10])
+    assert set(stable[10:81]) == {1.0} and stable[90] == pytest.approx(0.505)
+    assert set(rates(schedule='constant')[10:]) == {1.0}
+
+
+# Loss.
+
+
+def test_cross_entropy_is_torchs_mean_and_void_does_not_count():
+    torch.manual_seed(0)
+    coarse, weights = torch.randn(2, 3, 4, 4), torch.tensor([1.0, 2.0, 0.5])
+    labels = torch.randint(0, 3, (2, 16, 16))
+    labels[0, :8] = 255
+    total, weight = cross_entropy(coarse, labels, weights, 0.1)
+    expected = F.cross_entropy(
+        upsample(coarse, HEAD_STRIDE), labels, weights, ignore_index=255, label_smoothing=0.1
+    )
+    torch.testing.assert_close(total / weight, expected)
+
+
+def test_the_teacher_counts_where_pixels_are_labelled():
+    torch.manual_seed(0)
+    own, teacher = torch.randn(1, 3, 2, 2), torch.randn(1, 3, 2, 2)
+    labels = torch.zeros(1, 8, 8, dtype=torch.int64)
+    labels[:, :4] = 255
+    total, weight = distance_to_teacher(own, teacher, labels, 2.0)
+    p, q = (F.softmax(logits[:, :, 1] / 2.0, 1) for logits in (teacher, own))
+    expected = 4.0 * (p * (p / q).log()).sum()
+    assert weight == 2
+    torch.testing.assert_close(total, expected)
+    assert distance_to_teacher(own, own, labels, 2.0).total.abs() < 1e-6
+
+
+def test_class_weights_by_hand():
+    labels = np.array([[0, 0, 0, 1, 255]], np.uint8)
+    weights = class_weights([(None, labels)], 3, 1.0)
+    torch.testing.assert_close(weights, torch.tensor([2 / 3, 2.0, 1.0]))
+    assert class_weights([(None, labels)], 3, 0.0).tolist() == [1.0, 1.0, 1.0]
+
+
+# Views.
+
+
+def test_what_a_view_has_beyond_the_picture_is_void():
+    image, labels = np.full((32, 32, 3), 200, np.uint8), np.full((32, 32), 5, np.uint8)
+    random = np.random.default_rng(0)
+    for _ in range(20):
+        view, seen = random_view(image, labels, (32, 32), (48, 48), (0.5, 1.4), random, color=0.0)
+        assert set(np.unique(seen)) <= {5, 255}
+        np.testing.assert_array_equal(seen == 255, (view == 114).all(2))
+    assert (seen == 5).any()
+
+
+def test_labels_move_with_their_pixels():
+    # A picture whose brightness is its label: after any view both still agree.
+    labels = np.zeros((64, 64), np.uint8)
+    labels[:, 32:] = 10
+    labels[40:] = 4
+    image = np.repeat(labels[..., None] * 20, 3, axis=2)
+    random = np.random.default_rng(1)
+    for shrinking in ('area', 'linear', 'mixed'):
+        view, seen = random_view(
+            image, labels, (64, 64), (48, 48), (0.75, 1.5), random, color=0.0, shrinking=shrinking
+        )
+        known = seen != 255
+        agrees = np.abs(view[..., 0].astype(int) - seen * 20) < 10
+        assert agrees[known].mean() > 0.93  # but for pixels on a border
+
+
+PAIRS = [(np.full((8, 8, 3), value, np.uint8), np.zeros((8, 8), np.uint8)) for value in range(6)]
+
+
+def test_an_epoch_draws_each_image_before_any_twice():
+    config = replace(CONFIG, camvid_views=10, rendered=4, batch=2)
+    views = Views(PAIRS[:4], PAIRS[4:], config)
+    drawn = np.bincount(views._order(3))
+    assert views.an_epoch == 14 and sorted(drawn[:4]) == [2, 2, 3, 3]
+    assert drawn[4:].tolist() == [2, 2]
+    assert views._order(3).tolist() != views._order(4).tolist()
+
+
+def test_processes_share_each_batch_and_a_later_start_sees_the_same():
+    config = replace(CONFIG, camvid_views=8, batch=4, epochs=2)
+    views = Views(PAIRS, [], config)
+    whole = list(Batches(views, config).places(0, 0))
+    halves = [list(Batches(views, config, rank, 2).places(0, 0)) for rank in (0, 1)]
+    assert [one + other for one, other in zip(*halves, strict=True)] == whole
+    assert list(Batches(views, config).places(1, 1)) == whole[3:]
+    with pytest.raises(ConfigError, match='batch 4 cannot be shared by 3 processes'):
+        Batches(views, config, 0, 3)
+
+
+@pytest.mark.timeout(60)
+def test_loader_processes_make_the_same_views():
+    config = replace(CONFIG, camvid_views=4, epochs=1)
+    alone, helped = (
+        list(Batches(Views(PAIRS, [], one), one).load(0, 0))
+        for one in (config, replace(config, workers=1))
+    )
+    assert len(alone) == 2
+    for first, second in zip(alone, helped, strict=True):
+        assert torch.equal(first[0], second[0]) and torch.equal(first[1], second[1])
+
+
+# Given weights.
+
+
+def test_given_weights_get_norms_that_change_nothing():
+    torch.manual_seed(0)
+    plain = EdgeSegNet(11).eval()
+    model = EdgeSegNet(11, training_norms=True)
+    views = torch.randn(4, 3, 64, 64)
+    start_from(model, plain, [views[:2], views[2:]])
+    with torch.inference_mode():
+        expected = plain.coarse_logits(views)
+        scale = expected.abs().max()
+        assert (model.eval().coarse_logits(views) - expected).abs().max() < 1e-4 * scale
+        # In training the batch's own statistics are those that were measured on it.
+        learning = model.train().coarse_logits(views)
+        assert (learning - expected).abs().max() < 0.5 * scale
+
+
+def test_weights_of_something_else_are_refused(tmp_path):
+    path = str(tmp_path / 'w.safetensors')
+    save_weights(path, EdgeSegNet(11), INFO)
+    with pytest.raises(InitialWeightsError, match='weights of edgesegnet, but refinenet101 is'):
+        read_network(path, 11, 'refinenet101')
+    with pytest.raises(InitialWeightsError, match='11 outputs for the classes camvid11, but 32'):
+        read_network(path, 32)
+
+
+def test_training_goes_on_from_given_weights_and_learns_from_a_teacher(
+    small_camvid, tmp_path  # noqa: F811
+):
+    torch.manual_seed(3)
+    given = EdgeSegNet(11).eval()
+    path = tmp_path / 'given.safetensors'
+    save_weights(path, given, INFO)
+    still = replace(CONFIG, epochs=1, learning_rate=0.0, freeze_norms=True)
+    run(small_camvid, tmp_path / 'still', still, init=str(path))
+    after = read_network(str(tmp_path / 'still' / training.WEIGHTS), 11)
+    image = torch.randn(1, 3, 64, 64)
+    with torch.inference_mode():
+        expected = given.coarse_logits(image)
+        close = (after.coarse_logits(image) - expected).abs().max() / expected.abs().max()
+    assert close < 0.02  # half precision on the way
+    taught = replace(still, distillation=0.5)
+    with pytest.raises(training.TrainingError, match='needs the weights of a teacher'):
+        run(small_camvid, tmp_path / 'taught', taught)
+    outcome = run(small_camvid, tmp_path / 'taught', taught, init=str(path), teacher=str(path))
+    alone = run(small_camvid, tmp_path / 'alone', still, init=str(path))
+    # A student that is its teacher already has half the loss left.
+    losses = [one.progress.history[0]['loss'] for one in (outcome, alone)]
+    assert losses[0] == pytest.approx(losses[1] / 2, rel=0.05)
+
+
+# Precision and processes.
+
+
+def test_precisions_that_are_only_emulated_are_refused(monkeypatch):
+    device = torch.device('cpu')
+    monkeypatch.setattr(mixed_precision.cpu, 'has_bf16', lambda: False)
+    assert mixed_precision.training_precision('auto', device) == 'fp32'
+    with pytest.raises(mixed_precision.PrecisionError, match=r"'bf16' is not native.*\(fp32 here"):
+        mixed_precision.training_precision('bf16', device)
+    monkeypatch.setattr(mixed_precision.cpu, 'has_bf16', lambda: True)
+    assert mixed_precision.training_precision('auto', device) == 'bf16'
+    with mixed_precision.Autocast('auto', device)():
+        product = torch.ones(2, 2) @ torch.ones(2, 2)
+    assert product.dtype == torch.bfloat16
+
+
+def test_two_processes_train_as_one(small_camvid, tmp_path):  # noqa: F811
+    # Views smaller than the crop: their void differs, and with it the pixels of each process.
+    config = replace(
+        CONFIG, epochs=1, batch=4, camvid_views=8, scale_min=0.5, optimizer='sgd',
+        learning_rate=0.1, freeze_norms=True, class_balance=0.4,
+    )  # fmt: skip
+    run(small_camvid, tmp_path / 'one', config)
+    words = [
+        '--data', str(small_camvid), '--out', str(tmp_path / 'two'), '--device', 'cpu',
+        '--no-tensorboard', '--epochs', '1', '--batch', '4', '--camvid-views', '8',
+        '--input-size', '64x64', '--crop', '64x64', '--rendered', '0', '--scale-min', '0.5',
+        '--optimizer', 'sgd', '--learning-rate', '0.1', '--freeze-norms', '--validate-every', '1',
+    ]  # fmt: skip
+    torchrun = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node',
+                '2', '-m', 'edgesegnet_ros.cli', 'train', *words]  # fmt: skip
+    ended = subprocess.run(torchrun, capture_output=True, text=True, timeout=250)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    one, two = (load_file(tmp_path / name / training.CHECKPOINT) for name in ('one', 'two'))
+    assert one.keys() == two.keys()
+    torch.manual_seed(config.seed)
+    start = EdgeSegNet(11, training_norms=True).state_dict()
+    moved = 0.0
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, atol=1e-5, rtol=0, msg=name)
+        if name.startswith('model/') and value.is_floating_point():
+            moved = max(moved, float((value - start[name[len('model/'):]]).abs().max()))
+    assert moved > 1e-3
+    logs = [(tmp_path / name / 'log.csv').read_text().splitlines() for name in ('one', 'two')]
+    losses = [float(log[1].split(',')[1]) for log in logs]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
