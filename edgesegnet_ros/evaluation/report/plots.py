@@ -78,14 +78,35 @@ def confusion(matrix: Sequence[Sequence[float]], names: Sequence[str]) -> str:
         names: Of the true classes.
     """
     counts = np.asarray(matrix, float)
-    columns = [*names, 'unlabelled'] if counts.shape[1] > len(names) else list(names)
-    if counts.shape[1] > len(names) and not counts[:, -1].any():
-        counts, columns = counts[:, :-1], columns[:-1]
     sums = counts.sum(1, keepdims=True)
     shares = np.divide(counts, sums, out=np.zeros_like(counts), where=sums > 0)
+    return _heat_map('Confusion matrix', shares, names, ('true', 'predicted'))
+
+
+def transitions(moved: np.ndarray, names: Sequence[str]) -> str:
+    """Where the pixels that changed came from and went to, in shares of all of them.
+
+    Args:
+        moved: (N + 1, N + 1) pixels by class before (rows) and after; 0 on the diagonal.
+        names: Of the N classes; the last row and column are unlabelled pixels.
+    """
+    shares = np.asarray(moved, float) / max(1.0, float(np.sum(moved)))
+    if not shares[-1].any():
+        shares = shares[:-1]
+    return _heat_map('Transitions', shares, names, ('in A', 'in B'))
+
+
+def _heat_map(
+    title: str, shares: np.ndarray, names: Sequence[str], axis_names: tuple[str, str]
+) -> str:
+    """A matrix of shares 0-1, the diagonal in one colour and the rest in another."""
+    labels = [*names, 'unlabelled']
+    if shares.shape[1] > len(names) and not shares[:, -1].any():
+        shares = shares[:, :-1]
+    rows, columns = shares.shape
     small = len(names) > 16
     svg: list[str] = []
-    with _drawn(5.0, 'Confusion matrix', svg) as axes:
+    with _drawn(5.0, title, svg) as axes:
         for row, column in np.argwhere(shares >= 0.005):
             share = shares[row, column]
             color = ACCENT if row == column else SECOND
@@ -94,12 +115,12 @@ def confusion(matrix: Sequence[Sequence[float]], names: Sequence[str]) -> str:
             if not small:
                 axes.text(column + 0.5, row + 0.52, f'{100 * share:.0f}', ha='center',
                           va='center', fontsize=7.5, color='#ffffff' if share > 0.6 else INK)
-        axes.set(xlim=(0, counts.shape[1]), ylim=(len(names), 0), aspect='equal')
+        axes.set(xlim=(0, columns), ylim=(rows, 0), aspect='equal')
         letters = 5.5 if small else 8
-        axes.set_xticks(np.arange(len(columns)) + 0.5, columns, rotation=90, fontsize=letters)
-        axes.set_yticks(np.arange(len(names)) + 0.5, names, fontsize=letters)
-        axes.set_xlabel('predicted')
-        axes.set_ylabel('true')
+        axes.set_xticks(np.arange(columns) + 0.5, labels[:columns], rotation=90, fontsize=letters)
+        axes.set_yticks(np.arange(rows) + 0.5, labels[:rows], fontsize=letters)
+        axes.set_ylabel(axis_names[0])
+        axes.set_xlabel(axis_names[1])
         axes.grid(False)
     return svg[0]
 

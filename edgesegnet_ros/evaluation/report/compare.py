@@ -1,0 +1,336 @@
+"""`edgesegnet replay --compare A B`: what changed, pixel for pixel and class for class."""
+
+from __future__ import annotations
+
+import heapq
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgesegnet_ros.data.bag.placing import write_text
+from edgesegnet_ros.evaluation.replay.label_maps import LabelMaps
+from edgesegnet_ros.evaluation.replay.result import RESULT_NAME, ReplayError, ReplayResult
+from edgesegnet_ros.evaluation.report.gates import Gate, check
+from edgesegnet_ros.evaluation.report.page import percent
+
+MOST_CHANGED = 6
+JSON_NAME, PAGE_NAME = 'compare.json', 'compare.html'
+FIGURES = (
+    'frames_out', 'dropped', 'frames_scored', 'pixel_accuracy', 'miou', 'ece',
+    'temporal_consistency', 'mean_confidence', 'rate_hz', 'latency_ms.p50', 'latency_ms.p95',
+    'latency_ms.p99',
+)  # fmt: skip
+_IDENTITY = ('weights', 'classes', 'engine', 'machine', 'software', 'options')
+
+
+@dataclass
+class ChangedFrame:
+    """A frame on which the two disagree.
+
+    Attributes:
+        bag: Its bag and topic.
+        index: Of the image in them.
+        changed: Share of its pixels, 0-1.
+        before: (H, W) uint8 class ids of A.
+        after: (H, W) uint8 class ids of B.
+    """
+
+    bag: str
+    index: int
+    changed: float
+    before: np.ndarray
+    after: np.ndarray
+
+
+@dataclass
+class Comparison:
+    """What changed from A to B.
+
+    Attributes:
+        before: A.
+        after: B.
+        transitions: (N + 1, N + 1) int64 pixels by class in A (rows) and in B; the last is
+            "unlabelled". None where no label maps were kept.
+        frames: Frames compared pixel for pixel.
+        frames_equal: Those of them without any change.
+        frames_left_out: Frames that only one has, or that differ in size.
+        most_changed: Frames with the largest changed share, that first.
+    """
+
+    before: ReplayResult
+    after: ReplayResult
+    transitions: np.ndarray | None = None
+    frames: int = 0
+    frames_equal: int = 0
+    frames_left_out: int = 0
+    most_changed: list[ChangedFrame] = field(default_factory=list)
+
+    @property
+    def changed(self) -> float | None:
+        """Share of the pixels that have another class, 0-1."""
+        if self.transitions is None or not self.transitions.sum():
+            return None
+        return float(1.0 - np.trace(self.transitions) / self.transitions.sum())
+
+
+def _leaves(result: ReplayResult, file: Path) -> dict[str, tuple[ReplayResult, Path]]:
+    """Results of single cameras, by bag and topic."""
+    if not result.parts:
+        return {_key(result.bags[0] if result.bags else '', result.topic): (result, file)}
+    leaves = {}
+    for part in result.parts:
+        path = result.beside(part.get('result'), file)
+        key = _key(part['bag'], part.get('topic'))
+        leaves[key] = (ReplayResult.read(path), path) if path else (ReplayResult(), file)
+    return leaves
+
+
+def _key(bag: str, topic: str | None) -> str:
+    return f'{Path(bag).name} {topic or ""}'.strip()
+
+
+def _refuse_what_cannot_be_compared(
+    a: ReplayResult, b: ReplayResult, leaves_a: Any, leaves_b: Any, names: tuple[str, str]
+) -> None:
+    if set(leaves_a) != set(leaves_b):
+        only_a, only_b = sorted(set(leaves_a) - set(leaves_b)), sorted(set(leaves_b)
+                                                                       - set(leaves_a))
+        told = [f'{name} alone has {", ".join(only[:4])}{" …" if len(only) > 4 else ""}'
+                for name, only in zip(names, (only_a, only_b), strict=True) if only]
+        raise ReplayError(f'--compare: the two are of different bags or topics: '
+                          f'{"; ".join(told)}; replay the same bags twice')  # fmt: skip
+    if a.classes != b.classes:
+        raise ReplayError(f'--compare: {names[0]} has {len(a.classes)} classes and {names[1]} '
+                          f'{len(b.classes)}, or other names for them: classes that differ '
+                          'cannot be compared; replay both with the same --classes')
+    if (a.labels_from is None) != (b.labels_from is None):
+        raise ReplayError('--compare: only one of the two was held against labels, so their '
+                          'figures are of different things; replay both with --labels, or both '
+                          'without')  # fmt: skip
+
+
+def compare(path_a: Path, path_b: Path) -> Comparison:
+    """Compare two results of `edgesegnet replay`.
+
+    Args:
+        path_a: Folder or replay.json of the one before.
+        path_b: Of the one after.
+
+    Raises:
+        ReplayError: One cannot be read, or they are of different bags, classes or labels.
+    """
+    a, b = ReplayResult.read(path_a), ReplayResult.read(path_b)
+    files = [path / RESULT_NAME if path.is_dir() else path for path in (path_a, path_b)]
+    leaves_a, leaves_b = _leaves(a, files[0]), _leaves(b, files[1])
+    names = (str(path_a), str(path_b))
+    _refuse_what_cannot_be_compared(a, b, leaves_a, leaves_b, names)
+    found = Comparison(a, b)
+    columns = len(a.classes) + 1
+    heap: list[tuple[float, int, ChangedFrame]] = []
+    for key in leaves_a:
+        maps = [_label_maps(*leaves[key]) for leaves in (leaves_a, leaves_b)]
+        if maps[0] is None or maps[1] is None:
+            continue
+        if found.transitions is None:
+            found.transitions = np.zeros((columns, columns), np.int64)
+        for frame, counted in _frames(key, maps[0], maps[1], columns):
+            if counted is None:
+                found.frames_left_out += 1
+                continue
+            found.transitions += counted
+            found.frames += 1
+            found.frames_equal += frame.changed == 0.0
+            if frame.changed > 0.0:
+                heapq.heappush(heap, (frame.changed, -found.frames, frame))
+                if len(heap) > MOST_CHANGED:
+                    heapq.heappop(heap)
+        for each in maps:
+            each.close()  # type: ignore[union-attr]
+    found.most_changed = [frame for _, _, frame in sorted(heap, key=lambda e: -e[0])]
+    return found
+
+
+def _label_maps(result: ReplayResult, file: Path) -> LabelMaps | None:
+    path = result.beside(result.label_maps, file)
+    return LabelMaps(path) if path else None
+
+
+def _frames(
+    key: str, maps_a: LabelMaps, maps_b: LabelMaps, columns: int
+) -> Iterator[tuple[ChangedFrame, np.ndarray | None]]:
+    """Every frame of both, with its transitions; None for those that cannot be compared."""
+    common = 0
+    for one in maps_a:
+        if one.index not in maps_b:
+            yield ChangedFrame(key, one.index, 0.0, one.labels, one.labels), None
+            continue
+        common += 1
+        other = maps_b[one.index]
+        if other.stamp_ns != one.stamp_ns:
+            raise ReplayError(
+                f'--compare: image {one.index} of {key} has the stamp {one.stamp_ns} in one and '
+                f'{other.stamp_ns} in the other: these are different recordings of the same name'
+            )
+        if other.labels.shape != one.labels.shape:
+            yield ChangedFrame(key, one.index, 0.0, one.labels, other.labels), None
+            continue
+        rows = np.minimum(one.labels, columns - 1).astype(np.int64)
+        places = rows * columns + np.minimum(other.labels, columns - 1)
+        counted = np.bincount(places.ravel(), minlength=columns**2).reshape(columns, columns)
+        share = float(1.0 - np.trace(counted) / max(1, counted.sum()))
+        yield ChangedFrame(key, one.index, share, one.labels, other.labels), counted
+    for index in range(len(maps_b) - common):
+        yield ChangedFrame(key, index, 0.0, np.empty(0), np.empty(0)), None
+
+
+def figures(found: Comparison) -> dict[str, Any]:
+    """What `compare.json` holds, and gates read: `a`, `b` and `change` of each figure."""
+    a, b = json.loads(found.before.to_json()), json.loads(found.after.to_json())
+    per_class = {}
+    for index, name in enumerate(found.before.classes):
+        row = found.transitions[index] if found.transitions is not None else None
+        per_class[name] = {
+            **{kind: _change(_at(a, f'{kind}.{name}'), _at(b, f'{kind}.{name}'))
+               for kind in ('iou', 'fractions', 'flicker')},
+            'changed': None if row is None or not row.sum()
+            else float(1.0 - row[index] / row.sum()),
+        }  # fmt: skip
+    return {
+        'a': a['folder'], 'b': b['folder'],
+        'labels_equal': None if a['labels_sha256'] is None or b['labels_sha256'] is None
+        else a['labels_sha256'] == b['labels_sha256'],
+        'pixels_changed': found.changed, 'frames_compared': found.frames,
+        'frames_equal': found.frames_equal, 'frames_left_out': found.frames_left_out,
+        'figures': {name: _change(_at(a, name), _at(b, name)) for name in FIGURES},
+        'classes': per_class,
+        'transitions': None if found.transitions is None else found.transitions.tolist(),
+        'most_changed': [{'bag': f.bag, 'index': f.index, 'changed': f.changed}
+                         for f in found.most_changed],
+        'made_differently': differences(a['provenance'], b['provenance']),
+    }  # fmt: skip
+
+
+def differences(a: Any, b: Any) -> dict[str, list[Any]]:
+    """What of the provenance differs: dotted name -> [in A, in B]."""
+    found: dict[str, list[Any]] = {}
+
+    def walk(name: str, left: Any, right: Any) -> None:
+        if isinstance(left, dict) and isinstance(right, dict):
+            for key in [*left, *(key for key in right if key not in left)]:
+                walk(f'{name}.{key}' if name else key, left.get(key), right.get(key))
+        elif left != right:
+            found[name] = [left, right]
+
+    for part in _IDENTITY:
+        walk(part, a.get(part) or {}, b.get(part) or {})
+    return found
+
+
+def _at(values: dict[str, Any], path: str) -> float | None:
+    place: Any = values
+    for name in path.split('.'):
+        place = place.get(name) if isinstance(place, dict) else None
+    return place
+
+
+def _change(a: float | None, b: float | None) -> dict[str, float | None]:
+    return {'a': a, 'b': b, 'change': None if a is None or b is None else b - a}
+
+
+def sentences(told: dict[str, Any]) -> list[str]:
+    """What changed, in plain words."""
+    said = []
+    changed = told['pixels_changed']
+    if told['labels_equal'] or changed == 0.0 and not told['frames_left_out']:
+        said.append('Not one pixel changed.')
+    elif changed is not None:
+        said.append(f'{percent(changed, 2)} of the pixels have another class, in '
+                    f'{told["frames_compared"] - told["frames_equal"]:,} of '
+                    f'{told["frames_compared"]:,} frames.')  # fmt: skip
+    else:
+        said.append('The label maps of one or both were not kept, so nothing is compared pixel '
+                    'for pixel; replay with --label-maps.')  # fmt: skip
+    if told['frames_left_out']:
+        said.append(f'{told["frames_left_out"]:,} frames are in one alone, or differ in size, '
+                    'and are left out.')  # fmt: skip
+    for name, title in (('miou', 'mIoU'), ('pixel_accuracy', 'pixel accuracy'),
+                        ('temporal_consistency', 'temporal consistency')):
+        change = told['figures'][name]['change']
+        if change is not None:
+            way = 'is the same' if abs(change) < 5e-5 else \
+                f'{"rose" if change > 0 else "fell"} by {abs(100 * change):.2f} points'
+            said.append(f'The {title} {way}, to {percent(told["figures"][name]["b"])}.')
+    latency = told['figures']['latency_ms.p95']
+    if latency['change'] is not None and latency['a']:
+        said.append(f'95 of 100 frames take at most {latency["b"]:.1f} ms, it was '
+                    f'{latency["a"]:.1f} ms ({100 * latency["change"] / latency["a"]:+.0f} %).')
+    return said
+
+
+def as_text(told: dict[str, Any]) -> str:
+    """The comparison for a terminal."""
+    lines = [f'A: {told["a"]}', f'B: {told["b"]}', *sentences(told), '']
+    lines.append(f'{"figure":<28}{"A":>12}{"B":>12}{"change":>12}')
+    for name, each in told['figures'].items():
+        if each['a'] is not None or each['b'] is not None:
+            lines.append(f'{name:<28}' + ''.join(_cell(each[k]) for k in ('a', 'b', 'change')))
+    lines.append('')
+    lines.append(f'{"class":<28}{"changed":>12}{"IoU A":>12}{"IoU B":>12}{"change":>12}')
+    for name, each in told['classes'].items():
+        iou = each['iou']
+        lines.append(f'{name:<28}' + ''.join(
+            _cell(value) for value in (each['changed'], iou['a'], iou['b'], iou['change'])))
+    if told['made_differently']:
+        lines += ['', 'made differently:']
+        lines += [f'  {name}: {a} -> {b}' for name, (a, b) in told['made_differently'].items()]
+    return '\n'.join(lines)
+
+
+def _cell(value: float | None) -> str:
+    if value is None:
+        return f'{"–":>12}'
+    return f'{value:>12,}' if isinstance(value, int) else f'{value:>12.4f}'
+
+
+def run_compare(
+    path_a: Path, path_b: Path, out: Path, json_file: Path | None = None,
+    gates: Sequence[Gate] = (),
+) -> int:  # fmt: skip
+    """Print the comparison, write compare.json and compare.html, and judge the gates.
+
+    Args:
+        path_a: Folder or replay.json of the one before.
+        path_b: Of the one after.
+        out: Takes both files.
+        json_file: Takes the JSON, too.
+        gates: On the JSON, such as `pixels_changed>0.01` or `classes.car.iou.change<-0.02`.
+
+    Returns:
+        1 where a gate fired, else 0.
+
+    Raises:
+        ReplayError: They cannot be compared.
+        GateError: A gate has no figure to judge.
+    """
+    from edgesegnet_ros.evaluation.provenance import need
+
+    need('report', ('jinja2', 'matplotlib'), 'the page of a comparison')
+    from edgesegnet_ros.evaluation.report.compare_page import write_compare_report
+
+    found = compare(path_a.expanduser(), path_b.expanduser())
+    told = figures(found)
+    page = write_compare_report(found, told, out / PAGE_NAME)
+    text = json.dumps({**told, 'report': str(page)}, indent=1, allow_nan=False) + '\n'
+    for target in (out / JSON_NAME, json_file):
+        if target:
+            write_text(target, text)
+    print(as_text(told))
+    print(f'figures: {out / JSON_NAME}   page: {page}')
+    fired = check(gates, told)
+    for gate in fired:
+        print(gate)
+    return 1 if fired else 0
