@@ -14,8 +14,11 @@ COMMANDS = {
     'demo': ('edgesegnet_ros.demo', 'watch the node segment a street, images or a camera'),
     'data': ('edgesegnet_ros.data.command', 'render a street, turn a folder into a bag'),
     'train': ('edgesegnet_ros.training.command', 'train on CamVid and rendered streets'),
+    'table1': ('edgesegnet_ros.evaluation.table1', "the paper's Table 1 from our measurements"),
+    'figure2': ('edgesegnet_ros.evaluation.figure2', "label maps side by side: the paper's Fig. 2"),
     'evaluate': ('edgesegnet_ros.evaluation.command', 'accuracy of a model on a split of CamVid'),
     'replay': ('edgesegnet_ros.evaluation.replay.command', 'recorded bags, and a report on them'),
+    'export': ('edgesegnet_ros.engines.command', 'build an engine, prove it, keep it'),
     'bench': ('edgesegnet_ros.evaluation.bench', 'speed of the engines on this machine'),
 }
 EXIT_USAGE = 2

@@ -33,7 +33,7 @@ class DemoError(EdgeSegNetError):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is played, which model looks at it, where the results go."""
-    from edgesegnet_ros.training.command import size
+    from edgesegnet_ros.arguments import size
 
     add = parser.add_argument
     add('input', nargs='?', metavar='INPUT', help='folder of images (labels in its sibling '

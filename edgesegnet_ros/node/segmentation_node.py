@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from functools import partial
@@ -386,6 +387,9 @@ class SegmentationNode(LifecycleNode):
 def main(arguments: Optional[List[str]] = None) -> int:
     """Spin the node until it is interrupted; returns the exit status."""
     node = None
+    # Engines tell what they build, and why, through Python's logging.
+    logging.basicConfig(format='[%(levelname)s] [%(name)s]: %(message)s')
+    logging.getLogger('edgesegnet_ros').setLevel(logging.INFO)
     try:
         rclpy.init(args=arguments)
         node = SegmentationNode()

@@ -8,16 +8,8 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from edgesegnet_ros.arguments import size
 from edgesegnet_ros.training.config import TrainConfig, read_settings
-
-
-def size(text: str) -> tuple[int, int]:
-    """HxW as (height, width)."""
-    height, _, width = text.lower().partition('x')
-    try:
-        return int(height), int(width)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f'{text!r} is not HxW, such as 256x256') from None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

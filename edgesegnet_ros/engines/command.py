@@ -1,0 +1,125 @@
+"""`edgesegnet export`: build an engine for this machine, prove it, keep it.
+
+The node finds it in the cache; `--out` copies it, with its record, for other tools.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Dict
+
+from edgesegnet_ros.arguments import size
+from edgesegnet_ros.engines.base import ENGINES, PRECISIONS, EngineError, EngineRequest
+
+if TYPE_CHECKING:
+    from edgesegnet_ros.engines.pictures import PictureSet
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What is built, for what, and on which pictures it is calibrated and proved."""
+    add = parser.add_argument
+    add('--engine', required=True, choices=[name for name in ENGINES if name != 'auto'],
+        help='back end')  # fmt: skip
+    add('--precision', default='auto', choices=PRECISIONS,
+        help='number format; auto: the fastest that needs no calibration')  # fmt: skip
+    add('--model', default='edgesegnet-camvid11', help='shipped name or file')
+    add('--classes', default='camvid11', help='shipped name or file')
+    add('--device', default='auto', help='auto, cpu, cuda, cuda:N or (TensorRT) dla:N')
+    add('--dla-core', type=int, help='the same as --device dla:N')
+    add('--num-threads', default=0, type=int, help='CPU threads; 0 for all cores')
+    add('--input-size', default='256x256', type=size, help='network input, HxW')
+    add('--calibration', metavar='DIR', help='folder of pictures that int8 ranges are measured '
+        'on; not given: the train split of EDGESEGNET_CAMVID, else rendered streets')  # fmt: skip
+    add('--parity-frames', metavar='DIR', default='', help='folder of pictures (labels in its '
+        'sibling …annot) that the engine is proved on; not given: rendered streets')  # fmt: skip
+    add('--engine-cache', metavar='DIR', default='', help='folder of built engines; not given: '
+        '~/.cache/edgesegnet_ros')  # fmt: skip
+    add('--workspace-mib', default=1024, type=int, help='memory that TensorRT builds with')
+    add('--out', type=Path, metavar='FILE', help='copy the engine here, its record beside it')
+    add('--json', type=Path, metavar='FILE', help='write the figures to this file')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Build and prove; 0, or 1 where the parity gate refuses the engine."""
+    from edgesegnet_ros.engines.cache import cache_folder
+    from edgesegnet_ros.engines.parity import EngineRefused
+    from edgesegnet_ros.engines.pictures import parity_set
+    from edgesegnet_ros.engines.proving import proved_engine
+    from edgesegnet_ros.engines.recipe import recipe_for
+    from edgesegnet_ros.engines.registry import back_end
+
+    device = args.device if args.dla_core is None else f'dla:{args.dla_core}'
+    chosen = back_end(args.engine)
+    why_not = chosen.why_not(device)
+    if why_not:
+        raise EngineError(why_not)
+    precision = args.precision
+    if precision == 'auto':
+        precision = next(one for one in chosen.precisions(device) if one != 'int8')
+    recipe = recipe_for(EngineRequest(
+        args.model, args.classes, args.engine, precision, device, args.num_threads,
+        args.input_size,
+    ))._replace(
+        calibrated_on=_calibration(args.calibration), workspace_mib=args.workspace_mib
+    )  # fmt: skip
+    frames = parity_set(args.parity_frames)
+    try:
+        proved = proved_engine(
+            chosen, recipe, cache_folder(args.engine_cache), frames, rebuild=True
+        )
+    except EngineRefused as refused:
+        print(f'edgesegnet export: {refused}', file=sys.stderr)
+        return 1
+    is_ = proved.engine.describe()
+    proved.engine.close()
+    figures: Dict[str, Any] = {
+        'engine': is_.engine, 'precision': is_.precision, 'device': is_.device,
+        'version': is_.version, 'input_size': list(args.input_size),
+        'file': str(proved.file) if proved.file else None,
+        'verdict': proved.verdict._asdict() if proved.verdict else None,
+    }  # fmt: skip
+    if precision == 'int8':
+        figures['calibrated_on'] = recipe.calibrated_on.title
+    what = 'needs no proof' if proved.verdict is None else f'proved: {proved.verdict.figures}'
+    print(f'{is_.engine} {is_.version} {is_.precision} on {is_.device}: {what}')
+    if proved.file is None:
+        print(f'the {is_.engine} engine needs no file')
+    else:
+        print(f'kept as {proved.file}')
+        if args.out:
+            _copy(proved.file, args.out)
+            figures['file'] = str(args.out)
+            print(f'copied to {args.out}, its record to {args.out.with_suffix(".json")}')
+    if args.json:
+        args.json.parent.mkdir(parents=True, exist_ok=True)
+        args.json.write_text(json.dumps(figures, indent=2) + '\n')
+    return 0
+
+
+def _calibration(named: str) -> PictureSet:
+    from edgesegnet_ros.data.camvid import ENVIRONMENT_VARIABLE
+    from edgesegnet_ros.engines.pictures import calibration_set
+
+    camvid = os.environ.get(ENVIRONMENT_VARIABLE, '')
+    if not named and camvid:
+        return calibration_set(str(Path(camvid, 'train')))
+    # A CamVid folder is one of splits.
+    split = Path(named or '', 'train')
+    return calibration_set(str(split) if named and split.is_dir() else named or '')
+
+
+def _copy(engine: Path, out: Path) -> None:
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        for source, target in ((engine, out), (engine.with_suffix('.json'),
+                                               out.with_suffix('.json'))):  # fmt: skip
+            partial = target.with_name(target.name + '.partial')
+            shutil.copyfile(str(source), str(partial))
+            os.replace(str(partial), str(target))
+    except OSError as error:
+        raise EngineError(f'{out}: cannot be written ({error.strerror})') from None
