@@ -1,0 +1,169 @@
+"""`edgesegnet bench`: networks and engines side by side in one run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgesegnet_ros.engines.base import EngineRequest
+    from edgesegnet_ros.evaluation.bench.contestants import Contestant, Skipped
+
+_SIZES = [(256, 256), (368, 480)]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What is measured, and how often."""
+    from edgesegnet_ros.training.command import size
+
+    parser.add_argument('--model', default='edgesegnet-camvid11', help='shipped name or file')
+    parser.add_argument('--classes', default='camvid11', help='shipped name or file')
+    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
+    parser.add_argument('--num-threads', default=0, type=int, help='of every row; 0 for all cores')
+    parser.add_argument(
+        '--input-size', action='append', type=size, metavar='HxW',
+        help='network input, may be given again (default: 256x256 and 368x480)',
+    )  # fmt: skip
+    parser.add_argument('--frames', default=20, type=int, help='timed frames of each row')
+    parser.add_argument('--networks', help='of these alone, as a,b,… (default: all)')
+    parser.add_argument('--engines', help='of these alone, as a,b,… (default: all)')
+    parser.add_argument('--out', default='out/bench', help='folder that takes the pictures')
+    parser.add_argument('--json', help='write the rows to this file')
+    parser.add_argument(
+        '--roofline', action='store_true',
+        help='measure nothing: predict a Jetson AGX Xavier from its published peaks',
+    )  # fmt: skip
+
+
+def chosen(text: str | None, known: Sequence[str], what: str) -> list[str]:
+    """The names in a,b,…, in the order of `known`; all of them for None.
+
+    Raises:
+        BenchError: One is unknown.
+    """
+    from edgesegnet_ros.evaluation.bench.contestants import BenchError
+
+    if text is None:
+        return list(known)
+    named = [word.strip().lower() for word in text.split(',') if word.strip()]
+    unknown = [word for word in named if word not in known]
+    if unknown or not named:
+        raise BenchError(f'{what} {", ".join(unknown) or text!r}: there are {", ".join(known)}')
+    return [name for name in known if name in named]
+
+
+def enter(
+    request: EngineRequest, networks: Sequence[str], engines: Sequence[str], classes: int
+) -> Iterator[Contestant | Skipped]:
+    """Everybody who takes part at one input size, and who does not.
+
+    The engines that PyTorch computes come last, each group by group: building one leaves its
+    number of threads behind.
+    """
+    from edgesegnet_ros.evaluation.bench import contestants
+
+    for name in networks:
+        if name == contestants.OWN:
+            yield from contestants.own_contestants(request, engines)
+        else:
+            yield from contestants.other_contestants(name, request, engines, classes)
+
+
+def measure(
+    request: EngineRequest, networks: Sequence[str], engines: Sequence[str], frames: int
+) -> dict[str, Any]:
+    """Rows, peaks and what was skipped, at one input size.
+
+    Raises:
+        BenchError: Nothing is left to measure.
+    """
+    import torch
+    from tqdm import tqdm
+
+    from edgesegnet_ros.data.classes import load_classes
+    from edgesegnet_ros.engines.recipe import threads_of
+    from edgesegnet_ros.evaluation.bench import peak, rows, timing
+    from edgesegnet_ros.evaluation.bench.contestants import BenchError, Skipped
+
+    threads = threads_of(request.num_threads)
+    torch.set_num_threads(threads)
+    taking_part: list[Contestant] = []
+    skipped: list[Skipped] = []
+    count = len(load_classes(request.classes).classes)
+    with tqdm(desc='building', unit='engine', leave=False) as bar:
+        for found in enter(request, networks, engines, count):
+            if isinstance(found, Skipped):
+                skipped.append(found)
+            else:
+                taking_part.append(found)
+            bar.update()
+    if not taking_part:
+        raise BenchError(f'nothing can be measured here\n{rows.skipped_lines(skipped)}')
+    kinds = {(rows.place_of(one), one.described.precision): None for one in taking_part}
+    probes = [
+        probe for place, precision in kinds for probe in peak.probes(place, precision, threads)
+    ]
+    runs = [one.infer for one in taking_part] + [probe.infer for probe in probes]
+    try:
+        times = timing.time_frames(runs, request.input_size, frames)
+        measured, peaks = rows.make_rows(taking_part, probes, times, request.input_size)
+    finally:
+        for one in taking_part:
+            one.close()
+    return {'rows': measured, 'peaks': peaks, 'skipped': [item._asdict() for item in skipped],
+            'notes': rows.skipped_lines(skipped)}  # fmt: skip
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, print a table, draw it."""
+    from tqdm import tqdm
+
+    from edgesegnet_ros.engines import cpu
+    from edgesegnet_ros.engines.base import EngineRequest
+    from edgesegnet_ros.engines.recipe import threads_of
+    from edgesegnet_ros.evaluation.bench import contestants, rows
+
+    sizes = list(dict.fromkeys(args.input_size or _SIZES))
+    if args.roofline:
+        from edgesegnet_ros.evaluation.bench.roofline import write_page
+
+        return write_page(args.model, sizes, Path(args.out), args.json)
+    if args.frames < 1:
+        raise contestants.BenchError(f'--frames {args.frames}: at least 1')
+    if args.num_threads < 0:
+        raise contestants.BenchError(f'--num-threads {args.num_threads}: 0 or more')
+    networks = chosen(args.networks, list(contestants.NETWORKS), '--networks')
+    engines = chosen(args.engines, contestants.ENGINES, '--engines')
+    threads = threads_of(args.num_threads)
+    figures: dict[str, Any] = {
+        'machine': {'cpu': cpu.name(), 'threads': threads}, 'frames': args.frames,
+        'rows': [], 'peaks': [], 'skipped': [],
+    }  # fmt: skip
+    for size in sizes:
+        request = EngineRequest(
+            args.model, args.classes, 'torch', 'auto', args.device, args.num_threads, size
+        )
+        found = measure(request, networks, engines, args.frames)
+        tqdm.write(
+            f'\nuint8 picture to class ids at {size[0]}x{size[1]} on {cpu.name()}, {threads} '
+            f'threads, {args.frames} frames in turns; all networks but EdgeSegNet have random '
+            'weights'
+        )
+        tqdm.write(rows.table(found['rows']))
+        tqdm.write(rows.peak_lines(found['peaks']))
+        if found['notes']:
+            tqdm.write(found['notes'])
+        figures['rows'] += found['rows']
+        figures['peaks'] += [dict(peak, input_size=list(size)) for peak in found['peaks']]
+        figures['skipped'] += [dict(item, input_size=list(size)) for item in found['skipped']]
+    if args.json:
+        target = Path(args.json)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(json.dumps(figures, indent=2) + '\n')
+    from edgesegnet_ros.evaluation.bench.plot import draw
+
+    tqdm.write(draw(figures, Path(args.out)))
+    return 0

@@ -1,0 +1,204 @@
+"""Who takes part: EdgeSegNet by every engine that is here, RefineNet-101, and the peers."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from edgesegnet_ros.engines import open_engine
+from edgesegnet_ros.engines.base import EngineDescription, EngineError, EngineRequest
+from edgesegnet_ros.engines.eager import EagerReference
+from edgesegnet_ros.engines.recipe import recipe_for
+from edgesegnet_ros.engines.registry import back_end
+from edgesegnet_ros.errors import EdgeSegNetError
+from edgesegnet_ros.evaluation.bench.timing import Infer
+from edgesegnet_ros.network.cost import gmac, parameters
+from edgesegnet_ros.network.edgesegnet import HEAD_STRIDE, upsample
+from edgesegnet_ros.network.registry import inference_form
+from edgesegnet_ros.network.weights import WeightsInfo
+
+OWN = 'edgesegnet'
+ENGINES = ('eager', 'torch', 'openvino', 'onnxruntime', 'tensorrt')
+"""`eager` is PyTorch as the network is written, in fp32; the others are the node's engines."""
+_PEERS = 'edgesegnet_ros.evaluation.peers.'
+NETWORKS: dict[str, tuple[str, str]] = {
+    OWN: ('EdgeSegNet', ''),
+    'refinenet101': ('RefineNet-101', 'edgesegnet_ros.network.refinenet:RefineNet101'),
+    'enet': ('ENet', _PEERS + 'enet:ENet'),
+    'erfnet': ('ERFNet', _PEERS + 'erfnet:ERFNet'),
+    'fast-scnn': ('Fast-SCNN', _PEERS + 'fast_scnn:FastSCNN'),
+    'bisenetv2': ('BiSeNetV2', _PEERS + 'bisenet_v2:BiSeNetV2'),
+    'ddrnet-23-slim': ('DDRNet-23-slim', _PEERS + 'ddrnet:DDRNet23Slim'),
+    'pidnet-s': ('PIDNet-S', _PEERS + 'pidnet:PIDNetS'),
+    'segformer-b0': ('SegFormer-B0', _PEERS + 'segformer:SegFormerB0'),
+}
+"""Title and class of each network; all but EdgeSegNet have random weights: speed alone counts."""
+
+
+class BenchError(EdgeSegNetError):
+    """Something to measure that is not there."""
+
+
+class Contestant(NamedTuple):
+    """One row to be.
+
+    Attributes:
+        network: Title.
+        described: What runs it.
+        params: Of the network as it is trained.
+        gmac: 10⁹ multiply-accumulates a picture of what runs: the engines fold first.
+        infer: Does it.
+        close: Frees it.
+    """
+
+    network: str
+    described: EngineDescription
+    params: int
+    gmac: float
+    infer: Infer
+    close: Callable[[], None] = lambda: None
+
+
+class Skipped(NamedTuple):
+    """What was asked for and is not there."""
+
+    network: str
+    engine: str
+    precision: str
+    reason: str
+
+
+def cost(network: nn.Module, size: tuple[int, int]) -> float:
+    """10⁹ multiply-accumulates of a picture, counted without computing.
+
+    Args:
+        network: Moved to the device `meta`: of no more use afterwards.
+        size: Height and width.
+    """
+    return gmac(network.to('meta'), size)
+
+
+def own_contestants(
+    request: EngineRequest, engines: Sequence[str]
+) -> Iterator[Contestant | Skipped]:
+    """EdgeSegNet as written, then by each engine in each of its precisions.
+
+    Args:
+        request: Model, classes, device, threads and input size.
+        engines: Of ENGINES.
+    """
+    title = NETWORKS[OWN][0]
+    recipe = recipe_for(request)
+    params, size = parameters(recipe.model), request.input_size
+    folded = cost(inference_form(recipe.model), size)
+    if 'eager' in engines:
+        device = str(pick_device(request.device))
+        eager = EagerReference(recipe.model, recipe.info, size, device, recipe.classes.ignored)
+        written = cost(recipe_for(request).model, size)
+        yield Contestant(title, eager.describe(), params, written, eager.infer)
+    for name in engines:
+        if name == 'eager':
+            continue
+        found = back_end(name)
+        reason = found.why_not(request.device) or _not_measured(name)
+        if reason:
+            yield Skipped(title, name, '', reason)
+            continue
+        for precision in found.precisions(request.device):
+            asked = request._replace(engine=name, precision=precision)
+            try:
+                engine = open_engine(asked).engine
+            except EngineError as error:
+                yield Skipped(title, name, precision, str(error))
+                continue
+            yield Contestant(
+                title, engine.describe(), params, folded, engine.infer, engine.close
+            )
+
+
+def _not_measured(engine: str) -> str:
+    """Why an engine's speed would mean nothing here."""
+    if engine != 'tensorrt':
+        return ''
+    from edgesegnet_ros.engines.tensorrt import emulated
+
+    return 'this tensorrt is an emulation: its speed says nothing' if emulated() else ''
+
+
+def pick_device(wanted: str) -> torch.device:
+    """Where eager PyTorch runs.
+
+    Raises:
+        EngineError: It is not there.
+    """
+    from edgesegnet_ros.engines.pytorch import choose_device
+
+    return choose_device(wanted)
+
+
+def other_contestants(
+    name: str, request: EngineRequest, engines: Sequence[str], num_classes: int
+) -> Iterator[Contestant | Skipped]:
+    """A peer with random weights: in eager PyTorch, and by OpenVINO where it is.
+
+    Args:
+        name: Key of NETWORKS.
+        request: Device, threads and input size.
+        engines: Of ENGINES.
+        num_classes: Outputs.
+    """
+    title, where = NETWORKS[name]
+    module, _, class_name = where.partition(':')
+    torch.manual_seed(0)
+    try:
+        network = getattr(importlib.import_module(module), class_name)(num_classes).eval()
+    except EdgeSegNetError as error:
+        yield Skipped(title, '', '', str(error))
+        return
+    size = request.input_size
+    info = WeightsInfo('random', num_classes, size)
+    params = parameters(network)
+    deployed = _deployed(name, network)
+    computed = cost(_deployed(name, network, copied=True), size)
+    if 'openvino' in engines:
+        from edgesegnet_ros.evaluation.bench.openvino_peer import OpenVinoPeer
+
+        try:
+            peer = OpenVinoPeer(deployed, info, size, request.num_threads)
+            yield Contestant(title, peer.describe(), params, computed, peer.infer, peer.close)
+        except EngineError as error:
+            yield Skipped(title, 'openvino', 'fp32', str(error))
+    if 'eager' in engines:
+        eager = EagerReference(network, info, size, str(pick_device(request.device)))
+        written = cost(_copy(network), size)
+        yield Contestant(title, eager.describe(), params, written, eager.infer)
+
+
+class _Enlarged(nn.Module):
+    """An inference form with its last upsampling."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return upsample(self.network(image), HEAD_STRIDE)
+
+
+def _copy(network: nn.Module) -> nn.Module:
+    import copy
+
+    return copy.deepcopy(network)
+
+
+def _deployed(name: str, network: nn.Module, copied: bool = False) -> nn.Module:
+    """What a back end is given: RefineNet's inference form, a peer as it is."""
+    if name == 'refinenet101':
+        return _Enlarged(inference_form(network)).eval()
+    return _copy(network) if copied else network
+
+

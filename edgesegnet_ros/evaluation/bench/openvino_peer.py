@@ -1,0 +1,89 @@
+"""A peer through OpenVINO in fp32, as its users would deploy it: bytes in, class ids out."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+from edgesegnet_ros.engines import cpu
+from edgesegnet_ros.engines.base import Engine, EngineDescription, EngineError
+from edgesegnet_ros.engines.recipe import threads_of
+from edgesegnet_ros.network.weights import WeightsInfo
+
+
+class _BytesToLabels(nn.Module):
+    """(1, H, W, 3) uint8 RGB -> (1, H, W) uint8 class ids, all of it in the graph."""
+
+    def __init__(self, network: nn.Module, info: WeightsInfo) -> None:
+        super().__init__()
+        self.network = network
+        for name, values in (('mean', info.mean), ('std', info.std)):
+            self.register_buffer(name, torch.tensor(values).reshape(1, 3, 1, 1))
+
+    def forward(self, picture: torch.Tensor) -> torch.Tensor:
+        pixels = picture.permute(0, 3, 1, 2).float() / 255.0
+        return self.network((pixels - self.mean) / self.std).argmax(1).to(torch.uint8)
+
+
+class OpenVinoPeer(Engine):
+    """Any network that gives logits of its input's size.
+
+    Args:
+        network: (1, 3, H, W) normalised floats -> (1, classes, H, W) logits.
+        info: Its normalisation.
+        input_size: Height and width.
+        num_threads: CPU threads, 0 for all cores.
+
+    Raises:
+        EngineError: OpenVINO is missing, or does not know an operator.
+    """
+
+    def __init__(
+        self, network: nn.Module, info: WeightsInfo, input_size: tuple[int, int], num_threads: int
+    ) -> None:
+        try:
+            import openvino
+        except ImportError:
+            raise EngineError(
+                "openvino is not installed: pip install 'edgesegnet_ros[openvino]'"
+            ) from None
+        self.input_size, self.num_classes = input_size, info.num_classes
+        self._threads, self._version = threads_of(num_threads), openvino.__version__
+        shape = (1,) + input_size + (3,)
+        self._picture = np.zeros(shape, np.uint8)
+        try:
+            with torch.no_grad():
+                model = openvino.convert_model(
+                    _BytesToLabels(network, info).eval(),
+                    example_input=torch.from_numpy(self._picture),
+                    input=[(openvino.PartialShape(shape), openvino.Type.u8)],
+                )
+            compiled = openvino.Core().compile_model(model, 'CPU', {
+                'PERFORMANCE_HINT': 'LATENCY',
+                'INFERENCE_NUM_THREADS': self._threads,
+                'INFERENCE_PRECISION_HINT': 'f32',
+            })  # fmt: skip
+        # Its frontend raises whatever tracing raises.
+        except Exception as error:
+            reason = ' '.join(str(error).split())[:200]
+            raise EngineError(f'OpenVINO cannot convert it: {reason}') from None
+        self._request = compiled.create_infer_request()
+        self._request.set_input_tensor(openvino.Tensor(self._picture, shared_memory=True))
+
+    def infer(
+        self, image: np.ndarray, labels: np.ndarray, confidence: np.ndarray | None = None
+    ) -> None:
+        """See `Engine.infer`; it gives no confidence."""
+        np.copyto(self._picture[0], image)
+        self._request.start_async()
+        self._request.wait()
+        np.copyto(labels, self._request.get_output_tensor(0).data[0])
+
+    def describe(self) -> EngineDescription:
+        """See `Engine.describe`."""
+        return EngineDescription('openvino', 'fp32', cpu.name(), self._version, self._threads)
+
+    def close(self) -> None:
+        """See `Engine.close`."""
+        del self._request

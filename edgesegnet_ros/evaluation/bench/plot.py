@@ -1,0 +1,86 @@
+"""The table as a picture: one panel an input size, the fastest on top."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+_COLOURS = {
+    'torch eager': '#9aa5b1', 'torch': '#e4572e', 'openvino': '#2e86ab',
+    'onnxruntime': '#8e6c8a', 'tensorrt': '#76b900',
+}  # fmt: skip
+NO_MATPLOTLIB = "no picture: matplotlib is not installed (pip install 'edgesegnet_ros[bench]')"
+
+
+def draw(figures: dict[str, Any], folder: Path) -> str:
+    """Write bench.png.
+
+    Args:
+        figures: What the command writes as JSON.
+        folder: Takes the picture.
+
+    Returns:
+        A line that says where it is, or why there is none.
+    """
+    try:
+        import matplotlib
+    except ImportError:
+        return NO_MATPLOTLIB
+    matplotlib.use('Agg')
+    from matplotlib import pyplot
+    from matplotlib.patches import Patch
+
+    sizes = list(dict.fromkeys(tuple(row['input_size']) for row in figures['rows']))
+    count = max(sum(tuple(row['input_size']) == size for row in figures['rows'])
+                for size in sizes)  # fmt: skip
+    figure, panels = pyplot.subplots(
+        1, len(sizes), figsize=(9.0 * len(sizes), 1.6 + 0.36 * count), squeeze=False
+    )
+    for panel, size in zip(panels[0], sizes, strict=True):
+        rows = [row for row in figures['rows'] if tuple(row['input_size']) == size]
+        _panel(panel, sorted(rows, key=lambda row: -row['latency_ms']['p50']))
+        panel.set_title(f'{size[0]} × {size[1]}', loc='left', fontweight='bold')
+    shown = dict.fromkeys(row['engine'] for row in figures['rows'])
+    figure.legend(
+        [Patch(color=_COLOURS.get(name, '#444444')) for name in shown], list(shown),
+        loc='lower center', ncol=len(shown), frameon=False,
+    )  # fmt: skip
+    machine = figures['machine']
+    figure.suptitle(
+        f'From a uint8 picture to class ids: {machine["cpu"]}, {machine["threads"]} threads, '
+        f'{figures["frames"]} frames in turns', x=0.01, ha='left',
+    )  # fmt: skip
+    figure.tight_layout(rect=(0, 0.5 / figure.get_figheight(), 1, 1))
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / 'bench.png'
+    figure.savefig(path, dpi=120)
+    pyplot.close(figure)
+    return f'picture: {path}'
+
+
+def _panel(panel: Any, rows: list[dict[str, Any]]) -> None:
+    """Bars of the median with a whisker to p95, on a logarithmic scale."""
+    places = range(len(rows))
+    middle = [row['latency_ms']['p50'] for row in rows]
+    whisker = [max(row['latency_ms']['p95'] - row['latency_ms']['p50'], 0.0) for row in rows]
+    panel.barh(
+        places, middle, xerr=[[0.0] * len(rows), whisker], height=0.72,
+        color=[_COLOURS.get(row['engine'], '#444444') for row in rows],
+        error_kw={'ecolor': '#444444', 'lw': 0.8},
+    )  # fmt: skip
+    panel.set_yticks(places, [f'{row["network"]} {row["precision"]}' for row in rows])
+    for label, row in zip(panel.get_yticklabels(), rows):
+        label.set_fontweight('bold' if row['network'] == 'EdgeSegNet' else 'normal')
+    for place, row, end in zip(places, rows, whisker):
+        share = '' if row['peak_share'] is None else f' · {row["peak_share"]:.0%} of peak'
+        panel.annotate(
+            f'{row["fps"]:.1f} fps · {row["params"] / 1e6:.1f} M · {row["gmac"]:.1f} GMAC{share}',
+            (row['latency_ms']['p50'] + end, place), xytext=(5, 0),
+            textcoords='offset points', va='center', fontsize=7,
+        )  # fmt: skip
+    panel.set_xscale('log')
+    # Room for the words behind the longest bar.
+    panel.set_xlim(min(middle) * 0.5, max(m + w for m, w in zip(middle, whisker)) * 60)
+    panel.set_xlabel('milliseconds a frame, median, whisker to p95 (logarithmic)')
+    for side in ('top', 'right'):
+        panel.spines[side].set_visible(False)

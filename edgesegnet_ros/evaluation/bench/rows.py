@@ -1,0 +1,107 @@
+"""Rows of the table, for people and for JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from edgesegnet_ros.evaluation.bench.contestants import Contestant, Skipped
+from edgesegnet_ros.evaluation.bench.peak import Probe
+
+EAGER = 'torch eager'
+
+
+def make_rows(
+    contestants: Sequence[Contestant],
+    probes: Sequence[Probe],
+    times: np.ndarray,
+    size: tuple[int, int],
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """What was measured.
+
+    Args:
+        contestants: As they were timed.
+        probes: As they were timed, behind the contestants.
+        times: (contestants + probes, frames) milliseconds.
+        size: Height and width.
+
+    Returns:
+        The rows (DESIGN of the command's JSON: network, engine, precision, input_size, params,
+        gmac, latency_ms, fps, relative; and device, gmac_per_s, peak_share), and the matrix
+        multiplication of each place and precision that was fastest. `relative` and `peak_share`
+        are null where eager fp32 of the network, or a probe of the precision, was not measured.
+    """
+    middle = np.median(times, axis=1)
+    peaks: dict[tuple[str, str], dict[str, Any]] = {}
+    for probe, p50 in zip(probes, middle[len(contestants):], strict=True):
+        rate = probe.gmac / p50 * 1e3
+        key = (probe.place, probe.precision)
+        if key not in peaks or rate > peaks[key]['gmac_per_s']:
+            peaks[key] = {
+                'place': probe.place, 'precision': probe.precision, 'by': probe.by,
+                'gmac_per_s': round(float(rate), 3),
+            }  # fmt: skip
+    eager = {
+        contestant.network: p50 for contestant, p50 in zip(contestants, middle)
+        if contestant.described.engine == EAGER
+    }  # fmt: skip
+    rows = []
+    for contestant, milliseconds in zip(contestants, times):
+        is_ = contestant.described
+        p50, p95 = (float(value) for value in np.percentile(milliseconds, (50, 95)))
+        rate = contestant.gmac / p50 * 1e3
+        peak = peaks.get((place_of(contestant), is_.precision))
+        reference = eager.get(contestant.network)
+        rows.append({
+            'network': contestant.network, 'engine': is_.engine, 'precision': is_.precision,
+            'device': is_.device, 'input_size': list(size), 'params': contestant.params,
+            'gmac': round(contestant.gmac, 3),
+            'latency_ms': {'p50': round(p50, 2), 'p95': round(p95, 2)},
+            'fps': round(1e3 / p50, 2),
+            'relative': None if reference is None else round(float(reference) / p50, 3),
+            'gmac_per_s': round(rate, 3),
+            'peak_share': None if peak is None else round(rate / peak['gmac_per_s'], 3),
+        })  # fmt: skip
+    return rows, list(peaks.values())
+
+
+def place_of(contestant: Contestant) -> str:
+    """cpu or cuda."""
+    return 'cpu' if contestant.described.threads else 'cuda'
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """Rows of one input size, the fastest first, as text."""
+    lines = [
+        f'{"network":<16}{"engine":<13}{"precision":<10}{"M params":>9}{"GMAC":>8}{"p50 ms":>9}'
+        f'{"p95 ms":>9}{"FPS":>8}{"x eager":>9}{"of peak":>9}'
+    ]
+    for row in sorted(rows, key=lambda row: row['latency_ms']['p50']):
+        latency = row['latency_ms']
+        times_eager = '' if row['relative'] is None else f'{row["relative"]:.2f}'
+        share = '' if row['peak_share'] is None else f'{row["peak_share"]:.0%}'
+        lines.append(
+            f'{row["network"]:<16}{row["engine"]:<13}{row["precision"]:<10}'
+            f'{row["params"] / 1e6:>9.2f}{row["gmac"]:>8.2f}{latency["p50"]:>9.1f}'
+            f'{latency["p95"]:>9.1f}{row["fps"]:>8.1f}{times_eager:>9}{share:>9}'
+        )
+    return '\n'.join(lines)
+
+
+def peak_lines(peaks: Sequence[dict[str, Any]]) -> str:
+    """The measured peaks as text."""
+    return '\n'.join(
+        f'matrix multiplication, {peak["precision"]} on the {peak["place"]}: '
+        f'{peak["gmac_per_s"]:.1f} GMAC/s ({peak["by"]})'
+        for peak in peaks
+    )
+
+
+def skipped_lines(skipped: Sequence[Skipped]) -> str:
+    """What is not in the table, and why."""
+    return '\n'.join(
+        'not measured: ' + ' '.join(filter(None, item[:3])) + f': {item.reason}'
+        for item in dict.fromkeys(skipped)
+    )

@@ -1,0 +1,48 @@
+"""Timing in turns: whatever else the machine does meets all contestants alike."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+Infer = Callable[[np.ndarray, np.ndarray], None]
+"""Takes an (H, W, 3) uint8 RGB picture, writes its (H, W) uint8 class ids."""
+
+
+def time_frames(
+    contestants: Sequence[Infer], size: tuple[int, int], frames: int, warm_up: int = 2
+) -> np.ndarray:
+    """Time each contestant from a uint8 picture to class ids, in turns, frame by frame.
+
+    A turn is one frame that is not timed and one that is: the first takes back caches and waits
+    out the threads of the contestant before, which go on spinning for a while.
+
+    Args:
+        contestants: Called with the same picture.
+        size: Height and width.
+        frames: Timed frames of each.
+        warm_up: Rounds that are thrown away.
+
+    Returns:
+        (contestants, frames) milliseconds.
+    """
+    from tqdm import tqdm
+
+    image = np.random.default_rng(0).integers(0, 255, size + (3,), np.uint8)
+    labels = np.empty(size, np.uint8)
+    times = np.empty((len(contestants), frames))
+    total = (warm_up + frames) * len(contestants)
+    title = f'timing at {size[0]}x{size[1]}'
+    with tqdm(total=total, desc=title, unit='turn', leave=False) as bar:
+        for frame in range(-warm_up, frames):
+            for index, infer in enumerate(contestants):
+                infer(image, labels)
+                started = time.perf_counter()
+                infer(image, labels)
+                elapsed = time.perf_counter() - started
+                if frame >= 0:
+                    times[index, frame] = elapsed * 1e3
+                bar.update()
+    return times

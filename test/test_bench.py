@@ -1,0 +1,158 @@
+"""`edgesegnet bench`: rows by value, turns, and what cannot be measured."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import numpy as np
+import pytest
+
+from edgesegnet_ros import cli
+from edgesegnet_ros.engines.base import EngineDescription
+from edgesegnet_ros.evaluation.bench import contestants, peak, rows, timing
+
+KEYS = {'network', 'engine', 'precision', 'input_size', 'params', 'gmac', 'latency_ms', 'fps',
+        'relative', 'peak_share'}  # fmt: skip
+
+
+@pytest.fixture(scope='module')
+def measured(tmp_path_factory):
+    """One small run: EdgeSegNet in PyTorch, and a peer."""
+    folder = tmp_path_factory.mktemp('bench')
+    words = ['bench', '--input-size', '64x64', '--input-size', '64x96', '--frames', '3',
+             '--networks', 'enet,edgesegnet', '--engines', 'eager,torch', '--num-threads', '1',
+             '--out', str(folder), '--json', str(folder / 'bench.json')]  # fmt: skip
+    assert cli.main(words) == 0
+    return folder, json.loads((folder / 'bench.json').read_text())
+
+
+def test_rows_are_those_of_the_contract(measured):
+    found = measured[1]['rows']
+    for row in found:
+        assert set(row) >= KEYS and set(row['latency_ms']) == {'p50', 'p95'}
+        assert row['fps'] == pytest.approx(1e3 / row['latency_ms']['p50'], rel=0.01)
+    assert [row['input_size'] for row in found] == [[64, 64]] * 3 + [[64, 96]] * 3
+
+
+def test_relative_is_to_eager_of_the_same_network(measured):
+    eager, torch_row, enet = measured[1]['rows'][:3]
+    assert (eager['network'], eager['engine'], eager['relative']) == (
+        'EdgeSegNet', 'torch eager', 1.0
+    )  # fmt: skip
+    assert torch_row['engine'] == 'torch'
+    assert torch_row['relative'] == pytest.approx(
+        eager['latency_ms']['p50'] / torch_row['latency_ms']['p50'], rel=0.01
+    )
+    assert (enet['network'], enet['relative']) == ('ENet', 1.0)
+
+
+def test_costs_are_the_networks_own(measured):
+    eager, torch_row, enet = measured[1]['rows'][:3]
+    assert eager['params'] == torch_row['params'] == 4_323_342  # 32 classes: 4,327,920
+    # 10.26 at 256x256, of which 21 of 32 classes are 21 * 217 * 256 * 256.
+    assert eager['gmac'] == pytest.approx((10.26 - 0.2986) / 16, rel=0.003)
+    assert torch_row['gmac'] < 0.8 * eager['gmac']
+    assert enet['params'] < 0.37e6
+    wide = measured[1]['rows'][3]
+    assert wide['gmac'] == pytest.approx(1.5 * eager['gmac'], rel=0.01)
+
+
+def test_peak_share_is_of_the_best_multiplication(measured):
+    figures = measured[1]
+    (peak_there,) = (p for p in figures['peaks'] if p['input_size'] == [64, 64])
+    row = figures['rows'][0]
+    rate = row['gmac'] / row['latency_ms']['p50'] * 1e3
+    assert row['peak_share'] == pytest.approx(rate / peak_there['gmac_per_s'], rel=0.05, abs=1e-3)
+
+
+def test_the_picture_is_drawn(measured):
+    import cv2
+
+    picture = cv2.imread(str(measured[0] / 'bench.png'))
+    assert picture.shape[1] > 1000 and len(np.unique(picture.reshape(-1, 3), axis=0)) > 50
+
+
+def test_contestants_take_turns():
+    order = []
+    runs = [lambda image, labels, name=name: order.append(name) for name in 'abc']
+    times = timing.time_frames(runs, (16, 16), frames=2, warm_up=1)
+    # One frame to settle and one that is timed, each turn.
+    assert ''.join(order) == 'aabbcc' * 3
+    assert times.shape == (3, 2) and (times >= 0).all()
+
+
+def test_times_are_milliseconds_of_the_right_contestant():
+    runs = [lambda image, labels: time.sleep(0.02), lambda image, labels: None]
+    times = timing.time_frames(runs, (16, 16), frames=3, warm_up=0)
+    assert times[0].min() >= 20.0 > np.median(times[1])
+
+
+def test_rows_without_a_reference_say_null():
+    description = EngineDescription('openvino', 'int8', 'a CPU', '1', 2)
+    contestant = contestants.Contestant('EdgeSegNet', description, 100, 2.0, lambda i, o: None)
+    probe = peak.Probe('cpu', 'int8', 'slow', 1.0, lambda: None)
+    faster = probe._replace(by='fast')
+    times = np.array([[10.0, 10.0, 40.0], [20.0] * 3, [4.0] * 3])
+    (row,), (best,) = rows.make_rows([contestant], [probe, faster], times, (64, 64))
+    assert row['relative'] is None and row['latency_ms'] == {'p50': 10.0, 'p95': 37.0}
+    assert best['by'] == 'fast' and best['gmac_per_s'] == 250.0
+    assert row['peak_share'] == 0.8 and row['gmac_per_s'] == 200.0
+    (row,), _ = rows.make_rows([contestant], [], times[:1], (64, 64))
+    assert row['peak_share'] is None
+    assert 'EdgeSegNet' in rows.table([row])
+
+
+@pytest.mark.parametrize('precision', ['fp32', 'int8'])
+def test_probes_multiply(precision, monkeypatch):
+    monkeypatch.setitem(peak._SIDE, 'cpu', 64)
+    found = peak.probes('cpu', precision, 1)
+    assert found or precision == 'int8'
+    for probe in found:
+        assert probe.gmac == 64**3 / 1e9
+        probe.multiply()
+
+
+def test_peers_run_through_openvino():
+    pytest.importorskip('openvino', reason='SKIPPED FOR WANT OF openvino')
+    import torch
+
+    from edgesegnet_ros.engines.eager import EagerReference
+    from edgesegnet_ros.evaluation.bench.openvino_peer import OpenVinoPeer
+    from edgesegnet_ros.evaluation.peers.fast_scnn import FastSCNN
+    from edgesegnet_ros.network.weights import WeightsInfo
+
+    torch.manual_seed(0)
+    network, size = FastSCNN(11).eval(), (64, 96)
+    info = WeightsInfo('random', 11, size)
+    image = np.random.default_rng(0).integers(0, 255, size + (3,), np.uint8)
+    expected, labels = np.empty(size, np.uint8), np.empty(size, np.uint8)
+    EagerReference(network, info, size).infer(image, expected)
+    OpenVinoPeer(network, info, size, 1).infer(image, labels)
+    assert (labels == expected).mean() > 0.999
+
+
+@pytest.mark.parametrize(
+    ('words', 'sentence'),
+    [
+        (['--networks', 'unet'], "--networks 'unet': there are edgesegnet, refinenet101, enet"),
+        (['--engines', 'torch,tvm'], "--engines 'tvm': there are eager, torch"),
+        (['--networks', ','], "--networks ',': there are"),
+        (['--frames', '0'], '--frames 0: at least 1'),
+        (['--num-threads', '-1'], '--num-threads -1: 0 or more'),
+    ],
+)
+def test_wrong_use_is_2_and_a_sentence(words, sentence, capsys):
+    assert cli.main(['bench', *words]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_nothing_left_to_measure(monkeypatch, capsys):
+    from edgesegnet_ros.engines import tensorrt
+
+    monkeypatch.setattr(tensorrt.BACK_END, 'why_not', lambda device: 'TensorRT is not here')
+    words = ['bench', '--networks', 'edgesegnet', '--engines', 'tensorrt', '--input-size', '64x64']
+    assert cli.main(words) == 2
+    assert 'nothing can be measured here\nnot measured: EdgeSegNet tensorrt: TensorRT is not' in (
+        capsys.readouterr().err
+    )
