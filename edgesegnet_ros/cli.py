@@ -15,7 +15,7 @@ COMMANDS = {
     'data': ('edgesegnet_ros.data.command', 'render a street, turn a folder into a bag'),
     'train': ('edgesegnet_ros.training.command', 'train on CamVid and rendered streets'),
     'table1': ('edgesegnet_ros.evaluation.table1', "the paper's Table 1 from our measurements"),
-    'figure2': ('edgesegnet_ros.evaluation.figure2', "label maps side by side: the paper's Fig. 2"),
+    'figure2': ('edgesegnet_ros.evaluation.figure2', "label maps as in the paper's Fig. 2"),
     'evaluate': ('edgesegnet_ros.evaluation.command', 'accuracy of a model on a split of CamVid'),
     'replay': ('edgesegnet_ros.evaluation.replay.command', 'recorded bags, and a report on them'),
     'export': ('edgesegnet_ros.engines.command', 'build an engine, prove it, keep it'),

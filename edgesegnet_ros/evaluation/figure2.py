@@ -1,0 +1,172 @@
+"""`edgesegnet figure2`: pictures, their labels and the network's, as in the paper's Fig. 2."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from edgesegnet_ros.errors import EdgeSegNetError
+
+STREET_SEEDS = (7, 21, 35, 52)
+"""Streets that training never saw."""
+_STREET_SIZE = (360, 480)
+_STREET_FRAME = 25
+_GAP = 6
+_TITLE_ROWS = 26
+
+
+class Figure2Error(EdgeSegNetError):
+    """A picture that cannot be made."""
+
+
+class Example(NamedTuple):
+    """One row.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB.
+        labels: (H, W) uint8 class ids, 255 for void.
+    """
+
+    image: np.ndarray
+    labels: np.ndarray
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What is shown."""
+    from edgesegnet_ros.arguments import size
+    from edgesegnet_ros.data.camvid import SPLITS
+
+    parser.add_argument('--model', default='edgesegnet-camvid11', help='shipped name or file')
+    parser.add_argument('--classes', default='camvid11', help='shipped name or file')
+    parser.add_argument('--engine', default='torch', help='back end')
+    parser.add_argument('--input-size', default='256x256', type=size, help='network input, HxW')
+    parser.add_argument('--data', help='CamVid folder: show its images in place of rendered '
+                        'streets; such a picture may not be passed on')  # fmt: skip
+    parser.add_argument('--split', default='test', choices=SPLITS, help='part of CamVid')
+    parser.add_argument('--rows', default=4, type=int, help='pictures of CamVid, evenly apart')
+    parser.add_argument('--out', default='out/figure2.png', help='PNG to write')
+    parser.add_argument('--json', metavar='FILE', help='write each row\'s pixel accuracy there')
+
+
+def streets() -> Iterator[Example]:
+    """A frame of each street that training never saw."""
+    from edgesegnet_ros.data.street import Street
+
+    for seed in STREET_SEEDS:
+        frame = Street(seed, _STREET_SIZE).frame(_STREET_FRAME)
+        yield Example(frame.image, frame.labels)
+
+
+def camvid(folder: Path, split: str, rows: int, num_classes: int) -> Iterator[Example]:
+    """Images of a split, evenly apart.
+
+    Raises:
+        Figure2Error: More rows than images, or none.
+        CamVidError: The files cannot be used.
+    """
+    from edgesegnet_ros.data.camvid import read_image, read_labels, split_files
+
+    files = split_files(folder, split)
+    if not 1 <= rows <= len(files):
+        raise Figure2Error(f'--rows {rows}: 1 to {len(files)}, the images of {split}')
+    for index in np.linspace(0, len(files) - 1, rows + 2)[1:-1].astype(int):
+        yield Example(read_image(files[index].image), read_labels(files[index].labels,
+                                                                  num_classes))  # fmt: skip
+
+
+def row_of(example: Example, predicted: np.ndarray, palette: np.ndarray) -> np.ndarray:
+    """Picture, truth and prediction side by side; void is black.
+
+    Args:
+        example: The picture.
+        predicted: (H, W) uint8 class ids.
+        palette: (256, 3) uint8 RGB.
+
+    Returns:
+        (H, 3 * W + 2 gaps, 3) uint8 RGB.
+    """
+    from edgesegnet_ros.data.picture import colorize
+
+    gap = np.full((len(predicted), _GAP, 3), 255, np.uint8)
+    truth, seen = colorize(example.labels, palette), colorize(predicted, palette)
+    return np.concatenate([example.image, gap, truth, gap, seen], axis=1)
+
+
+def _titles(width: int, names: list[str]) -> np.ndarray:
+    import cv2
+
+    strip = np.full((_TITLE_ROWS, len(names) * (width + _GAP) - _GAP, 3), 255, np.uint8)
+    for number, name in enumerate(names):
+        cv2.putText(strip, name, (number * (width + _GAP) + 4, 18), cv2.FONT_HERSHEY_SIMPLEX,
+                    0.5, (20, 20, 20), 1, cv2.LINE_AA)  # fmt: skip
+    return strip
+
+
+def sheet(rows: list[np.ndarray], width: int, legend: np.ndarray, title: str) -> np.ndarray:
+    """Rows below one another, with titles above and the legend below.
+
+    Raises:
+        Figure2Error: Pictures of several widths.
+    """
+    if len({row.shape[1] for row in rows}) != 1:
+        raise Figure2Error('the pictures have several widths, and no common sheet')
+    gap = np.full((_GAP, rows[0].shape[1], 3), 255, np.uint8)
+    parts = [_titles(width, ['image', 'labels', title])]
+    for row in rows:
+        parts += [row, gap]
+    return np.concatenate([*parts, legend])
+
+
+def run(args: argparse.Namespace) -> int:
+    """Draw, write, and say how well each row went."""
+    import json
+
+    import cv2
+
+    from edgesegnet_ros.data.camvid import dataset_folder
+    from edgesegnet_ros.data.picture import legend
+    from edgesegnet_ros.engines import open_engine
+    from edgesegnet_ros.engines.base import EngineRequest
+    from edgesegnet_ros.engines.segmenter import Segmenter
+    from edgesegnet_ros.evaluation.accuracy import Scores
+
+    model = open_engine(EngineRequest(
+        args.model, args.classes, args.engine, input_size=args.input_size
+    ))  # fmt: skip
+    classes = model.classes
+    examples = streets()
+    if args.data:
+        examples = camvid(
+            dataset_folder(args.data), args.split, args.rows, len(classes.classes)
+        )
+    segmenter, rows, accuracies = Segmenter(model.engine), [], []
+    for example in examples:
+        predicted = segmenter.segment(example.image).labels
+        rows.append(row_of(example, predicted, classes.palette))
+        scores = Scores.empty(len(classes.classes))
+        scores.add(predicted, example.labels)
+        accuracies.append(scores.pixel_accuracy)
+    picture = sheet(
+        rows, (rows[0].shape[1] - 2 * _GAP) // 3, legend(classes, rows[0].shape[1]), args.model
+    )
+    out = Path(args.out)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        written = cv2.imwrite(str(out), picture[..., ::-1])
+    except (OSError, cv2.error):
+        written = False
+    if not written:
+        raise Figure2Error(f'{out}: cannot be written; give a .png in a folder that can')
+    if args.json:
+        figures = {'model': args.model, 'out': str(out), 'pixel_accuracy': accuracies,
+                   'shown': args.split if args.data else 'rendered streets'}  # fmt: skip
+        Path(args.json).write_text(json.dumps(figures, indent=2) + '\n')
+    said = ', '.join(f'{accuracy:.3f}' for accuracy in accuracies)
+    print(f'{out}: pixel accuracy of the rows, from above: {said}')
+    if args.data:
+        print('It shows images of CamVid: keep it to yourself, and out of repositories.')
+    return 0

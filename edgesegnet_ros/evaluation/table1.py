@@ -1,0 +1,272 @@
+"""`edgesegnet table1`: the paper's Table 1 from measurements made here.
+
+The paper's own numbers stand in brackets beside ours and are never taken for ours.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import resource
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from edgesegnet_ros.errors import EdgeSegNetError
+
+
+class Table1Error(EdgeSegNetError):
+    """Figures that cannot be used."""
+
+
+class Published(NamedTuple):
+    """A row of the paper's Table 1 (arXiv 1905.04222); None where it has no number.
+
+    Attributes:
+        title: For people.
+        accuracy: Per cent of the pixels of CamVid.
+        fps: On a Jetson AGX Xavier (1.37 GHz, 512 CUDA cores).
+        size_mb: As the paper has it.
+    """
+
+    title: str
+    accuracy: float
+    fps: float | None
+    size_mb: float
+
+
+PAPER = {
+    'refinenet101': Published('RefineNet-101', 90.3, None, 343.0),
+    'edgesegnet': Published('EdgeSegNet', 89.7, 38.5, 16.7),
+}
+NOT_MEASURED = 'not measured'
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where the accuracies come from, and how the speed is measured."""
+    from edgesegnet_ros.arguments import size
+
+    parser.add_argument('--model', default='edgesegnet-camvid11', help='EdgeSegNet\'s weights')
+    parser.add_argument('--refinenet', default='refinenet101-camvid11', metavar='NAME|FILE',
+                        help='RefineNet-101\'s weights, or the name of its figures')
+    parser.add_argument('--classes', default='camvid11', help='shipped name or file')
+    parser.add_argument('--data', help='CamVid folder: measure the accuracies on its test split, '
+                        'in place of taking the figures beside the weights')  # fmt: skip
+    parser.add_argument('--input-size', default='256x256', type=size, help='network input, HxW')
+    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
+    parser.add_argument('--num-threads', default=0, type=int, help='CPU threads; 0 for all cores')
+    parser.add_argument('--engines', default='eager,torch',
+                        help='of these the fastest counts, int8 left out; see edgesegnet bench')
+    parser.add_argument('--frames', default=10, type=int, help='timed frames of each row')
+    parser.add_argument('--json', metavar='FILE', help='write the table to this file')
+
+
+def figures_file(model: str) -> Path | None:
+    """What `edgesegnet evaluate --split test --json` wrote beside a model; None where nothing is.
+
+    Args:
+        model: A shipped model's name, or a path.
+    """
+    from edgesegnet_ros import shipped
+
+    if '/' in model or model.endswith('.safetensors'):
+        path = Path(model).with_suffix('.json')
+        return path if path.is_file() else None
+    for share in shipped.share_folders():
+        path = share / 'models' / f'{model}.json'
+        if path.is_file():
+            return path
+    return None
+
+
+def read_accuracy(path: Path, size: tuple[int, int]) -> dict[str, Any]:
+    """Accuracy and how it came about, from a figures file.
+
+    Raises:
+        Table1Error: It is no such file, of another split or of another input size.
+    """
+    try:
+        figures = json.loads(path.read_text())
+        accuracy, split = figures['pixel_accuracy'], figures['split']
+        measured_at = tuple(figures['input_size'])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Table1Error(f'{path}: not what `edgesegnet evaluate --json` writes ({error!r})'
+                          ) from None  # fmt: skip
+    if split != 'test' or measured_at != size:
+        raise Table1Error(
+            f'{path}: figures of {split} at {measured_at[0]}x{measured_at[1]}, but Table 1 is of '
+            f'test, here at {size[0]}x{size[1]}: measure with --data'
+        )
+    return {'pixel_accuracy': accuracy, 'miou': figures.get('miou'), 'source': path.name,
+            'training': figures.get('training')}  # fmt: skip
+
+
+def measure_accuracy(model: str, args: argparse.Namespace) -> dict[str, Any]:
+    """Accuracy on the test split, by the CamVid protocol in fp32."""
+    from tqdm import tqdm
+
+    from edgesegnet_ros import shipped
+    from edgesegnet_ros.data.camvid import dataset_folder, read_split
+    from edgesegnet_ros.data.classes import load_classes
+    from edgesegnet_ros.engines.base import EngineRequest
+    from edgesegnet_ros.engines.pytorch import TorchEngine
+    from edgesegnet_ros.engines.segmenter import Segmenter
+    from edgesegnet_ros.evaluation.accuracy import score
+    from edgesegnet_ros.network.weights import load_weights
+
+    network, info = load_weights(shipped.find('models', model))
+    pairs = read_split(dataset_folder(args.data), 'test', len(load_classes(args.classes).classes))
+    request = EngineRequest(
+        model, args.classes, 'torch', 'fp32', args.device, args.num_threads, args.input_size
+    )
+    scores = score(
+        Segmenter(TorchEngine(network, info, request)), tqdm(pairs, model, unit='image')
+    )
+    return {'pixel_accuracy': scores.pixel_accuracy, 'miou': scores.miou,
+            'source': 'measured by this command', 'training': None}  # fmt: skip
+
+
+def accuracy_of(model: str, args: argparse.Namespace) -> dict[str, Any]:
+    """Measured with --data, else from the figures beside the weights, else nothing."""
+    from edgesegnet_ros import shipped
+
+    try:
+        weights_here = shipped.find('models', model).is_file()
+    except shipped.ShippedFileError:
+        weights_here = False
+    if args.data and weights_here:
+        return measure_accuracy(model, args)
+    found = figures_file(model)
+    if found:
+        return read_accuracy(found, args.input_size)
+    return {'pixel_accuracy': None, 'miou': None, 'source': NOT_MEASURED, 'training': None}
+
+
+def _peak_memory(name: str, size: tuple[int, int], classes: int, results: Any) -> None:
+    """Run in a process of its own: its high-water mark is the network's."""
+    import torch
+
+    from edgesegnet_ros.network.registry import build_network, inference_form
+
+    def resident_mb() -> float:
+        # Linux counts in KiB, macOS in bytes.
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak / (2**20 if sys.platform == 'darwin' else 2**10)
+
+    before = resident_mb()
+    with torch.device('meta'):
+        network = build_network(name, classes)
+    network = inference_form(network.to_empty(device='cpu'))
+    with torch.inference_mode():
+        network(torch.zeros(1, 3, *size))
+    results.put(resident_mb() - before)
+
+
+def peak_memory(name: str, size: tuple[int, int], classes: int) -> float:
+    """MiB that building the inference form and one fp32 picture add to a process at its peak."""
+    context = multiprocessing.get_context('spawn')
+    results = context.SimpleQueue()
+    process = context.Process(target=_peak_memory, args=(name, size, classes, results))
+    process.start()
+    process.join()
+    if process.exitcode:
+        raise Table1Error(f'{name}: memory cannot be measured: its process ended with '
+                          f'{process.exitcode}')  # fmt: skip
+    return float(results.get())
+
+
+def speeds(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """The fastest row of each network, int8 left out, since its accuracy is another."""
+    from edgesegnet_ros.engines.base import EngineRequest
+    from edgesegnet_ros.evaluation.bench import contestants
+    from edgesegnet_ros.evaluation.bench.command import chosen, measure
+
+    engines = chosen(args.engines, contestants.ENGINES, '--engines')
+    request = EngineRequest(
+        args.model, args.classes, 'torch', 'auto', args.device, args.num_threads, args.input_size
+    )
+    rows = measure(request, list(PAPER), engines, args.frames)['rows']
+    fastest: dict[str, dict[str, Any]] = {}
+    for name, published in PAPER.items():
+        own = [row for row in rows
+               if row['network'] == published.title and row['precision'] != 'int8']  # fmt: skip
+        if own:
+            fastest[name] = max(own, key=lambda row: row['fps'])
+    return fastest
+
+
+def make_table(args: argparse.Namespace) -> dict[str, Any]:
+    """Everything that is printed, for --json."""
+    from edgesegnet_ros.data.classes import load_classes
+    from edgesegnet_ros.evaluation.provenance import machine
+
+    fastest = speeds(args)
+    classes = len(load_classes(args.classes).classes)
+    rows = []
+    for name, published in PAPER.items():
+        speed = fastest.get(name, {})
+        params = speed.get('params')
+        rows.append({
+            'network': published.title,
+            **accuracy_of(args.model if name == 'edgesegnet' else args.refinenet, args),
+            'fps': speed.get('fps'), 'engine': speed.get('engine'),
+            'precision': speed.get('precision'), 'params': params, 'gmac': speed.get('gmac'),
+            'size_mb': round(params * 4 / 1e6, 1) if params else None,
+            'peak_memory_mib': round(peak_memory(name, args.input_size, classes)),
+            'paper': {'pixel_accuracy': published.accuracy / 100, 'fps': published.fps,
+                      'size_mb': published.size_mb},
+        })  # fmt: skip
+    return {
+        'input_size': list(args.input_size), 'classes': classes, 'split': 'test',
+        'machine': {**machine(), 'threads': args.num_threads or machine()['cpus']},
+        'command': ['edgesegnet', *sys.argv[1:]], 'rows': rows,
+    }  # fmt: skip
+
+
+def as_text(table: dict[str, Any]) -> str:
+    """The table for people."""
+    height, width = table['input_size']
+    lines = [
+        f'Table 1 on CamVid\'s test split, {table["classes"]} classes, void left out, one pass at '
+        f'{height}x{width}.', 'Ours, and in brackets the paper\'s.', '',
+        f'{"":<15}{"accuracy %":>20}{"FPS":>16}{"size MB":>16}{"GMAC":>8}{"peak MiB":>10}',
+    ]  # fmt: skip
+    notes = []
+    for row in table['rows']:
+        paper = row['paper']
+        accuracy = row['pixel_accuracy']
+        said = NOT_MEASURED if accuracy is None else f'{100 * accuracy:.1f}'
+        fps = '-' if row['fps'] is None else f'{row["fps"]:.1f}'
+        size = '-' if row['size_mb'] is None else f'{row["size_mb"]:.1f}'
+        gmac = '-' if row['gmac'] is None else f'{row["gmac"]:.1f}'
+        paper_fps = '-' if paper['fps'] is None else f'{paper["fps"]:.1f}'
+        cells = [f'{said} [{100 * paper["pixel_accuracy"]:.1f}]', f'{fps} [{paper_fps}]',
+                 f'{size} [{paper["size_mb"]:g}]']  # fmt: skip
+        lines.append(f'{row["network"]:<15}{cells[0]:>20}{cells[1]:>16}{cells[2]:>16}'
+                     f'{gmac:>8}{row["peak_memory_mib"]:>10}')  # fmt: skip
+        how = f', {row["training"]}' if row['training'] else ''
+        notes.append(f'{row["network"]}: accuracy {row["source"]}{how}; speed with '
+                     f'{row["engine"]} {row["precision"]}')  # fmt: skip
+    machine = table['machine']
+    return '\n'.join([
+        *lines, '', *notes,
+        f'FPS: this machine, {machine["cpu"]}, {machine["threads"]} threads; the paper\'s: a '
+        'Jetson AGX Xavier. RefineNet-101 is timed with random weights.',
+        'Size: parameters in fp32, 10^6 bytes. Peak: what one process needs to build the network '
+        'and infer one picture in fp32.',
+    ])  # fmt: skip
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure and print."""
+    from edgesegnet_ros.evaluation.provenance import need
+
+    need('train', ('tqdm',), 'edgesegnet table1')
+    if args.frames < 1:
+        raise Table1Error(f'--frames {args.frames}: at least 1')
+    table = make_table(args)
+    print(as_text(table))
+    if args.json:
+        Path(args.json).write_text(json.dumps(table, indent=2) + '\n')
+    return 0
