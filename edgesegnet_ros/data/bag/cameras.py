@@ -79,8 +79,11 @@ def find_cameras(
                 f'{file.path}: --labels {labels}, but there are {len(found.cameras)} cameras '
                 f'({", ".join(c.image_topic for c in found.cameras)}): name one with --topic'
             )
-        truths = [labels]
-    several = len(found.cameras) > 1
+    # Of one camera among several that are in the bag, too, the labels may be another's.
+    several = 1 < sum(
+        kind in (IMAGE, COMPRESSED) and not names_labels(name) and OUTPUTS not in name
+        for name, kind in types.items()
+    )
     return found._replace(cameras=[
         camera._replace(label_topic='' if labels == '' else _truth_of(camera, truths, several))
         for camera in found.cameras

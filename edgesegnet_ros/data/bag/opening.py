@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import yaml
+
 from .errors import BagError
 from .salvage import SalvagedMcap, salvage_ros1, salvage_sqlite, zstd
 
@@ -81,6 +83,18 @@ class BagFile:
             raise BagError(
                 f'{self.path}: truncated, damaged or not a bag ({reason_of(error)}). {_REPAIR}'
             ) from error
+
+    def announced(self, topic: str) -> int:
+        """Messages that metadata.yaml says a topic has; 0 where it says nothing."""
+        try:
+            text = (self.path / 'metadata.yaml').read_text(encoding='utf-8')
+            told = yaml.safe_load(text)['rosbag2_bagfile_information']
+            return sum(
+                int(entry['message_count']) for entry in told['topics_with_message_count']
+                if entry['topic_metadata']['name'] == topic
+            )  # fmt: skip
+        except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+            return 0
 
     def close(self) -> None:
         """Remove what was copied to be read."""

@@ -89,6 +89,8 @@ class BagFrames:
             self.total = sum(
                 c.msgcount for c in reader.connections if c.topic == self.image_topic
             )
+            # Of a damaged bag the metadata knows how many there were.
+            self.total = max(self.total, self._file.announced(self.image_topic))
             base = self.image_topic
             if topics[base].msgtype == COMPRESSED and base.endswith('/compressed'):
                 base = base[: -len('/compressed')]

@@ -64,6 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--pictures', default=True, action=flag, help='keep the worst and a sample of the frames')
     add('--video', default=None, action=flag, help='make the overlay video (default: for a '
         'single bag)')  # fmt: skip
+    add('--page', default=True, action=flag, help='write the HTML page')
     add('--write-bag', metavar='FILE', help='write masks, confidence, label_info and class_masks '
         'beside the images into an MCAP bag: a folder, or a file where it ends in .mcap; with '
         'several bags or cameras a folder of such bags')  # fmt: skip
@@ -133,7 +134,7 @@ def _replay(args: argparse.Namespace) -> int:
     for outcome in _outcomes(args, options, out, jobs, len(bags)):
         merger.add(outcome)
     result = merger.result()
-    written = _write(result, out)
+    written = _write(result, out, args.page)
     text = result.to_json()
     if args.json:
         try:
@@ -274,7 +275,7 @@ def _here(
             yield replay_bag(bag, options, engines, out, key, on_frame)
 
 
-def _write(result: ReplayResult, out: Path) -> bool:
+def _write(result: ReplayResult, out: Path, wants_page: bool) -> bool:
     """Write the JSON and the page; whether both are there."""
     from edgesegnet_ros.data.bag import BagError
     from edgesegnet_ros.errors import EdgeSegNetError
@@ -282,7 +283,7 @@ def _write(result: ReplayResult, out: Path) -> bool:
     result.folder = str(out)
     well = True
     try:
-        page = _page(result, out)
+        page = _page(result, out) if wants_page else None
         result.report = None if page is None else str(page)
     except (EdgeSegNetError, OSError) as error:
         well = False
