@@ -12,11 +12,13 @@ import pytest
 from edgesegnet_ros import cli, shipped
 from edgesegnet_ros.data import camvid_colors
 from edgesegnet_ros.data.street import Street
+from edgesegnet_ros.evaluation import measure
 from edgesegnet_ros.network.edgesegnet import EdgeSegNet
 from edgesegnet_ros.network.weights import WeightsInfo, load_weights, save_weights
 
-IMAGES = 12
-RUN = ['evaluate', '--engine', 'torch', '--precision', 'fp32', '--input-size', '64x64']
+IMAGES = 6
+RUN = ['evaluate', '--engine', 'torch', '--precision', 'fp32', '--input-size', '64x64',
+       '--num-threads', '1']  # fmt: skip
 
 
 def as_32(labels: np.ndarray) -> np.ndarray:
@@ -57,7 +59,8 @@ def evaluated(*words) -> dict:
     return json.loads(out.read_text())
 
 
-def test_figures_and_page(streets, tmp_path, capsys):
+def test_figures_and_page(streets, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(measure, 'WORST', 3)
     figures = evaluated('--data', streets[0], '--out', tmp_path / 'out',
                         '--json', tmp_path / 'e.json')  # fmt: skip
     assert {'model', 'split', 'classes', 'images', 'input_size', 'pixel_accuracy', 'miou', 'iou',
@@ -70,11 +73,12 @@ def test_figures_and_page(streets, tmp_path, capsys):
     # The same pixels through the same arithmetic: the engine's confidence is the reference's.
     assert figures['ece'] == pytest.approx(logits['ece_after'], abs=2e-3)
     worst = [each['pixel_accuracy'] for each in figures['worst']]
-    assert len(worst) == 10 and worst == sorted(worst)
+    assert len(worst) == 3 and worst == sorted(worst)
+    assert worst[0] <= figures['pixel_accuracy']
     assert (tmp_path / 'out/evaluate.json').read_text() == (tmp_path / 'e.json').read_text()
     page = (tmp_path / 'out/report.html').read_text()
     assert str(tmp_path / 'out/report.html') in capsys.readouterr().out
-    assert len(re.findall('<img src="data:', page)) == 4 * 10
+    assert len(re.findall('<img src="data:', page)) == 4 * 3
     assert not re.search(r'(src|href)="(?!data:|#)', page)
     assert f'{100 * figures["miou"]:.1f}' in page and len(page) < 4_000_000
 

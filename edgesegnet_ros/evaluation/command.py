@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
         raise EvaluateError(f'--fit-temperature with --split {args.split}: the temperature is '
                             'fitted on val alone, since test is never fitted to and train is '
                             'known by heart; leave --split away')  # fmt: skip
-    need('train', ('torchmetrics', 'tqdm'), 'edgesegnet evaluate')
+    need('train', ('tqdm',), 'edgesegnet evaluate')
     if page:
         need('report', ('jinja2', 'matplotlib'), 'the page')
     return _run(args, page)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import shlex
@@ -19,7 +20,7 @@ from edgesegnet_ros.engines.base import EngineDescription
 from edgesegnet_ros.engines.recipe import file_sha256
 from edgesegnet_ros.errors import EdgeSegNetError
 
-PACKAGES = ('numpy', 'opencv-python-headless', 'safetensors', 'torch', 'torchmetrics')
+PACKAGES = ('numpy', 'opencv-python-headless', 'safetensors', 'torch')
 
 
 class MissingExtra(EdgeSegNetError):
@@ -31,21 +32,24 @@ def need(extra: str, modules: Iterable[str], what: str) -> None:
 
     Args:
         extra: Of setup.py that brings them.
-        modules: Names to import.
+        modules: Names to find.
         what: What needs them.
 
     Raises:
         MissingExtra: Some are missing; names them and the extra.
     """
-    missing = []
-    for module in modules:
-        try:
-            importlib.import_module(module)
-        except ImportError:
-            missing.append(module)
+    missing = [module for module in modules if not _is_there(module)]
     if missing:
         raise MissingExtra(f'{what} needs {", ".join(missing)}: '
                            f"pip install 'edgesegnet_ros[{extra}]'")  # fmt: skip
+
+
+def _is_there(module: str) -> bool:
+    """Whether a module can be found; some take seconds to import."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def software(packages: Iterable[str] = PACKAGES) -> dict[str, str]:

@@ -162,12 +162,13 @@ def latency(times: Sequence[float], mean: Sequence[float | None], worst: Sequenc
         worst: ms, the longest of each point.
         percentiles: `p50`, `p95`, `p99` in ms.
     """
+    line, band = _numbers(mean), _numbers(worst)
+    band = np.where(np.isnan(band), line, band)
     svg: list[str] = []
     with _drawn(2.5, 'Latency over time', svg) as axes:
-        axes.fill_between(times, _numbers(mean), _numbers(worst), color=ACCENT, alpha=0.2,
-                          linewidth=0)  # fmt: skip
-        axes.plot(times, _numbers(mean), color=ACCENT, linewidth=1.4)
-        top = float(np.nanmax(_numbers(worst))) if len(times) else 1.0
+        axes.fill_between(times, line, band, color=ACCENT, alpha=0.2, linewidth=0)
+        axes.plot(times, line, color=ACCENT, linewidth=1.4)
+        top = float(np.nanmax(band, initial=1.0))
         for name in ('p50', 'p95', 'p99'):
             if percentiles.get(name) is not None:
                 axes.axhline(percentiles[name], color=SECOND, linewidth=0.9, linestyle=(0, (4, 3)))

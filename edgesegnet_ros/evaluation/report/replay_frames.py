@@ -88,7 +88,7 @@ class PictureSink:
             len(self._worst) < WORST or -goodness > self._worst[0][0]
         ):
             shown = _Shown(frame, self._classes)
-            heapq.heappush(self._worst, (-goodness, -frame.index, shown))
+            heapq.heappush(self._worst, (-goodness, -self._seen, shown))
             if len(self._worst) > WORST:
                 heapq.heappop(self._worst)
         if (self._seen - self._step // 2) % self._step == 0:
