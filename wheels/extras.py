@@ -9,7 +9,7 @@ COMMANDS = ('bags', 'onnx', 'openvino', 'report', 'train')
 SETS = {
     'commands': COMMANDS,
     'node-tests': (*COMMANDS, 'test'),
-    'all': (*COMMANDS, 'bench', 'int8', 'test', 'lint'),
+    'all': (*COMMANDS, 'bench', 'cluster', 'int8', 'test', 'lint'),
 }
 
 
