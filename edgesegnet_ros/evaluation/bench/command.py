@@ -17,7 +17,7 @@ _SIZES = [(256, 256), (368, 480)]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is measured, and how often."""
-    from edgesegnet_ros.training.command import size
+    from edgesegnet_ros.arguments import size
 
     parser.add_argument('--model', default='edgesegnet-camvid11', help='shipped name or file')
     parser.add_argument('--classes', default='camvid11', help='shipped name or file')
