@@ -10,10 +10,10 @@ from typing import FrozenSet
 _CPUINFO = Path('/proc/cpuinfo')
 _BF16_FLAGS = {'avx512_bf16', 'amx_bf16', 'bf16'}
 _FP16_FLAGS = {'avx512_fp16', 'amx_fp16'}
+_INT8_FLAGS = {'avx512_vnni', 'avx_vnni', 'amx_int8', 'asimddp', 'i8mm'}
 _ENGINE_FLAGS = {
-    'sse4_2', 'avx', 'avx2', 'fma', 'avx512f', 'avx512_vnni', 'avx_vnni', 'amx_int8', 'asimd',
-    'asimddp', 'sve', 'i8mm',
-} | _BF16_FLAGS | _FP16_FLAGS  # fmt: skip
+    'sse4_2', 'avx', 'avx2', 'fma', 'avx512f', 'asimd', 'sve',
+} | _INT8_FLAGS | _BF16_FLAGS | _FP16_FLAGS  # fmt: skip
 """Instruction sets that decide which machine code an engine is made of."""
 
 
@@ -38,6 +38,11 @@ def has_bf16(cpuinfo: Path = _CPUINFO) -> bool:
 def has_fp16(cpuinfo: Path = _CPUINFO) -> bool:
     """Whether fp16 convolutions are computed natively."""
     return bool(flags(cpuinfo) & _FP16_FLAGS)
+
+
+def has_int8_dot_product(cpuinfo: Path = _CPUINFO) -> bool:
+    """Whether products of bytes are summed in 32 bits; older CPUs do it in 16, and overflow."""
+    return bool(flags(cpuinfo) & _INT8_FLAGS)
 
 
 def name(cpuinfo: Path = _CPUINFO) -> str:
