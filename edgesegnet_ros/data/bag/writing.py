@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Iterable, NamedTuple
@@ -111,7 +112,19 @@ class MessageBag:
             stamp_ns: When it counts as recorded.
             message: Of `types`.
             latched: Whether players offer it to whoever subscribes later (transient local).
+
+        Raises:
+            BagError: It cannot be written: the disk is full, perhaps.
         """
+        try:
+            self._write(topic, kind, stamp_ns, message, latched)
+        except (OSError, sqlite3.Error) as error:
+            reason = getattr(error, 'strerror', None) or error
+            raise BagError(f'{self._path}: cannot be written: {reason}') from error
+
+    def _write(
+        self, topic: str, kind: str, stamp_ns: int, message: object, latched: bool
+    ) -> None:
         if topic not in self._connections:
             self._connections[topic] = self._writer.add_connection(
                 topic, kind, typestore=self._store,

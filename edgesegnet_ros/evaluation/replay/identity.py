@@ -12,6 +12,7 @@ from edgesegnet_ros import shipped
 from edgesegnet_ros.engines import cpu
 from edgesegnet_ros.engines.recipe import file_sha256
 from edgesegnet_ros.evaluation.replay.options import ReplayOptions
+from edgesegnet_ros.evaluation.replay.result import ReplayError
 
 
 def bag_identity(path: Path) -> list[list[Any]]:
@@ -21,13 +22,17 @@ def bag_identity(path: Path) -> list[list[Any]]:
 
 
 def identity(options: ReplayOptions) -> dict[str, Any]:
-    """All that decides the figures but the bag: the files' bytes, not their names alone."""
+    """All that decides the figures but the bag: the files' bytes, not their names alone.
+
+    Raises:
+        ReplayError: The weights or the class file cannot be read.
+    """
     described = options.to_json()
     for name, request in (('request', options.request), ('against', options.against)):
         if request is not None:
             described[name] |= {
-                'weights_sha256': file_sha256(shipped.find('models', request.model)),
-                'classes_sha256': file_sha256(shipped.find('classes', request.classes)),
+                'weights_sha256': _sha256('models', request.model),
+                'classes_sha256': _sha256('classes', request.classes),
                 'threads': request.num_threads or cpu.cores(),
             }
     return {'version': edgesegnet_ros.__version__, 'options': described}
@@ -37,3 +42,11 @@ def fingerprint(bag: Path, decided_by: dict[str, Any]) -> str:
     """A key of 16 hexadecimal digits for one bag replayed in one way."""
     text = json.dumps([str(bag.resolve()), bag_identity(bag), decided_by], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _sha256(kind: str, name: str) -> str:
+    path = shipped.find(kind, name)
+    try:
+        return file_sha256(path)
+    except OSError as error:
+        raise ReplayError(f'{path}: cannot be read ({error.strerror or error})') from error
