@@ -88,7 +88,8 @@ def run(args: argparse.Namespace) -> int:
 
         if args.bags:
             raise ReplayError('--compare takes two results and no bag')
-        return run_compare(*args.compare, args.out, args.json, args.fail_if)
+        before, after = args.compare
+        return run_compare(before, after, args.out, args.json, args.fail_if)
     need('bags', ['rosbags', 'rosbags.image', 'tqdm'], 'edgesegnet replay')
     if not args.live:
         return _replay(args)

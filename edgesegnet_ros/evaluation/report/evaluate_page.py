@@ -76,7 +76,7 @@ def _cards(figures: Mapping[str, Any]) -> list[dict[str, str]]:
          'aside': 'of the labelled pixels'},
         {'label': 'mIoU', 'value': percent(figures['miou']), 'aside': 'mean of the classes'},
         {'label': 'calibration error', 'value': number(
-            None if figures['ece'] is None else 100 * figures['ece'], 2, 'points'),
+            None if figures['ece'] is None else 100 * figures['ece'], 2, 'pt'),
          'aside': before},
         {'label': 'temperature', 'value': number(figures['calibration']['temperature'], 3),
          'aside': 'divides the logits'},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -23,7 +24,7 @@ MOST_FRAMES = 600
 """One minute; longer recordings show every n-th frame."""
 BIT_RATE = 800_000
 """At most, in bit/s: a minute is 6 MB."""
-_ENCODERS = (
+_ENCODERS: tuple[tuple[str, dict[str, str]], ...] = (
     ('libx264', {'preset': 'veryfast', 'crf': '27', 'maxrate': str(BIT_RATE),
                  'bufsize': str(2 * BIT_RATE), 'threads': '1'}),
     ('libopenh264', {}),
@@ -60,9 +61,11 @@ class Film:
         name, options = known[0]
         self._file = av.open(str(self._partial), 'w', format='mp4',
                              options={'movflags': '+faststart'})  # fmt: skip
-        self._stream = self._file.add_stream(name, rate=RATE_HZ, options=options)
-        self._stream.pix_fmt = 'yuv420p'
-        self._stream.bit_rate = BIT_RATE if not options else 0
+        stream: Any = self._file.add_stream(name, rate=RATE_HZ, options=options)
+        stream.pix_fmt = 'yuv420p'
+        if not options:
+            stream.bit_rate = BIT_RATE
+        self._stream = stream
 
     def add(self, picture: np.ndarray) -> None:
         """Encode one picture.

@@ -25,7 +25,7 @@ _PAGE_COLORS = {
 }  # fmt: skip
 _WIDTH = 5.2
 """Inches; with 9-point letters it can be read on a phone."""
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     'svg.fonttype': 'none', 'font.family': 'sans-serif', 'font.size': 9, 'axes.edgecolor': GRID,
     'axes.labelcolor': INK, 'text.color': INK, 'xtick.color': INK, 'ytick.color': INK,
     'axes.spines.top': False, 'axes.spines.right': False, 'axes.grid': True, 'grid.color': GRID,

@@ -151,7 +151,7 @@ def _cards(result: ReplayResult) -> list[dict[str, str]]:
             {'label': 'mIoU', 'value': percent(result.miou), 'aside': 'mean of the classes'},
         ]  # fmt: skip
     if result.ece is not None:
-        cards.append({'label': 'calibration error', 'value': number(100 * result.ece, 1, 'points'),
+        cards.append({'label': 'calibration error', 'value': number(100 * result.ece, 1, 'pt'),
                       'aside': 'of the confidence'})  # fmt: skip
     if result.temporal_consistency is not None:
         cards.append({'label': 'temporal consistency',
