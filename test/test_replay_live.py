@@ -1,0 +1,51 @@
+"""Replay against the real node: drops, age and jitter, and the figures of what came out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rosbags')
+pytest.importorskip('rclpy')
+
+from replay_bags import QUICK, frames, kinds, replay, write
+
+from edgesegnet_ros.evaluation.replay.label_maps import LabelMaps
+
+pytestmark = pytest.mark.node
+
+
+def test_live_sees_what_a_robot_would(tmp_path):
+    """Frames come faster than any engine goes, so that most are dropped, and all accounted for."""
+    bag = write(tmp_path / 'bag', frames(12, size=(96, 128)))
+    offline = replay(bag, '--no-flow', out=tmp_path / 'offline')
+    live = replay(bag, '--live', '--rate', 50, '--no-flow', out=tmp_path / 'live')
+    assert live['mode'] == 'live' and live['labels_sha256'] is None
+    assert live['frames_in'] == 12 and 1 <= live['frames_out'] <= 12
+    assert live['dropped'] == 12 - live['frames_out'] == sum(live['drops'].values())
+    assert live['frames_scored'] == live['frames_out']
+    assert kinds(live) == (['dropped'] if live['dropped'] else [])
+    assert live['age_ms']['p50'] >= live['latency_ms']['p50'] > 0
+    assert live['provenance']['engine']['engine'] == 'torch'
+    assert not list(tmp_path.rglob('masks.zip'))
+
+    def maps(result):
+        found = LabelMaps(Path(result['folder'], result['label_maps']))
+        return {each.stamp_ns: each.labels for each in found}
+
+    theirs = maps(offline)
+    for stamp, labels in maps(live).items():
+        np.testing.assert_array_equal(labels, theirs[stamp])
+
+
+def test_a_node_that_cannot_start_says_why(tmp_path, capsys):
+    bag = write(tmp_path / 'bag', frames(2))
+    from edgesegnet_ros import cli
+
+    words = [word if word != 'fp32' else 'fp16' for word in QUICK]  # emulated on a CPU: refused
+    status = cli.main(['replay', str(bag), '--live', *words, '--device', 'cuda:63', '--out',
+                       str(tmp_path / 'out')])
+    assert status == 1 and 'cuda:63' in capsys.readouterr().err
+    assert not list((tmp_path / 'out').rglob('replay.json'))
