@@ -284,8 +284,7 @@ def _write(result: ReplayResult, out: Path, wants_page: bool) -> bool:
     result.folder = str(out)
     well = True
     try:
-        page = _page(result, out) if wants_page else None
-        result.report = None if page is None else str(page)
+        result.report = str(_page(result, out)) if wants_page else None
     except (EdgeSegNetError, OSError) as error:
         well = False
         print(f'edgesegnet replay: no page: {error}', file=sys.stderr)
@@ -297,13 +296,9 @@ def _write(result: ReplayResult, out: Path, wants_page: bool) -> bool:
     return well
 
 
-def _page(result: ReplayResult, out: Path) -> Path | None:
-    try:
-        from edgesegnet_ros.evaluation.report.replay_page import write_replay_report
-    except ModuleNotFoundError as error:
-        if not (error.name or '').startswith('edgesegnet_ros.evaluation.report'):
-            raise
-        return None
+def _page(result: ReplayResult, out: Path) -> Path:
+    from edgesegnet_ros.evaluation.report.replay_page import write_replay_report
+
     frames_dir = out / result.frames_dir if result.frames_dir else out
     return write_replay_report(result, frames_dir, out / REPORT_NAME)
 

@@ -66,10 +66,7 @@ class FrameSink(Protocol):
 def report_sinks(
     frames_dir: Path, classes: ClassSet, pictures: bool, video: bool, total: int | None
 ) -> list[FrameSink]:
-    """What the page's pictures and video are made by; none where the page's code is not there.
-
-    They are of `edgesegnet_ros.evaluation.report.replay_frames`, by the same signature, as
-    `open_sinks`.
+    """What the page's pictures and video are made by.
 
     Args:
         frames_dir: Folder for pictures and video; it exists and is empty.
@@ -80,10 +77,6 @@ def report_sinks(
     """
     if not (pictures or video):
         return []
-    try:
-        from edgesegnet_ros.evaluation.report import replay_frames
-    except ModuleNotFoundError as error:
-        if not (error.name or '').startswith('edgesegnet_ros.evaluation.report'):
-            raise
-        return []
-    return replay_frames.open_sinks(frames_dir, classes, pictures, video, total)
+    from edgesegnet_ros.evaluation.report.replay_frames import open_sinks
+
+    return open_sinks(frames_dir, classes, pictures, video, total)
