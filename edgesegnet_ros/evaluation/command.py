@@ -212,8 +212,10 @@ def _figures(
     """What `--json` writes."""
     from edgesegnet_ros.evaluation.provenance import provenance
 
-    scores, names = found.scores, [entry.name for entry in scored.classes]
-    iou, pixels = scores.iou, scores.pixels
+    scores = found.scores
+    # Void keeps its output, and is never scored.
+    shown = [entry for entry in scored.classes if entry.id not in scored.ignored]
+    ids = [entry.id for entry in shown]
     description = model.engine.describe()
     calibration: dict[str, Any] = {
         'temperature': temperature, 'bins': len(found.reliability.bins()),
@@ -232,10 +234,11 @@ def _figures(
         'input_size': list(args.input_size), 'resize_mode': args.resize_mode,
         'engine': description.engine, 'precision': description.precision,
         'pixel_accuracy': _number(scores.pixel_accuracy), 'miou': _number(scores.miou),
-        'iou': {name: _number(value) for name, value in zip(names, iou, strict=True)},
+        'iou': {entry.name: _number(scores.iou[entry.id]) for entry in shown},
         'ece': _number(found.reliability.ece()), 'calibration': calibration,
-        'pixels': {name: int(value) for name, value in zip(names, pixels, strict=True)},
-        'confusion': scores.confusion.tolist(), 'unlabeled': scores.declined.tolist(),
+        'pixels': {entry.name: int(scores.pixels[entry.id]) for entry in shown},
+        'confusion': scores.confusion[ids][:, ids].tolist(),
+        'unlabeled': scores.declined[ids].tolist(),
         'worst': [{'image': each.name, 'pixel_accuracy': each.pixel_accuracy}
                   for each in found.worst],
         'provenance': provenance(args.model, scored.name, description, {

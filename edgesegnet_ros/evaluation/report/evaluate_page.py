@@ -57,7 +57,8 @@ def write_evaluate_report(
         colors=colors,
         confusion=Markup(plots.confusion(matrix, list(figures['iou']))),
         reliability=Markup(plots.reliability(
-            calibration['diagram'], logits and logits['diagram_before'])),
+            calibration['diagram'], logits['diagram_before']
+            if logits and calibration['temperature'] != 1.0 else None)),
         calibration_note=_calibration_note(calibration),
         worst=[{'title': each.name, 'notes': [f'{percent(each.pixel_accuracy)} of its pixels '
                 'right'], 'views': views(each.image, each.predicted, each.labels, classes)}

@@ -15,7 +15,8 @@ from edgesegnet_ros.data.bag.placing import write_text
 from edgesegnet_ros.data.classes import ClassSet
 from edgesegnet_ros.evaluation.replay.frames import FrameSink, ReplayFrame
 from edgesegnet_ros.evaluation.report.film import VIDEO_NAME, FilmSink
-from edgesegnet_ros.evaluation.report.pictures import View, views
+from edgesegnet_ros.evaluation.report.page import scaled, scaled_labels
+from edgesegnet_ros.evaluation.report.pictures import views
 
 INDEX_NAME = 'frames.json'
 WORST = 6
@@ -44,16 +45,18 @@ class KeptFrame:
 
 
 class _Shown:
-    """A frame with its encoded pictures: a tenth of what the arrays take."""
+    """A frame at the page's size, under 1 MB; it is encoded only if it stays."""
 
     def __init__(self, frame: ReplayFrame, classes: ClassSet) -> None:
-        self.frame = (frame.index, frame.stamp_ns, frame.pixel_accuracy, frame.consistency)
-        self.views: list[View] = views(frame.picture, frame.labels, frame.truth, classes)
+        self._known = (frame.index, frame.stamp_ns, frame.pixel_accuracy, frame.consistency)
+        self._picture, self._labels = scaled(frame.picture), scaled_labels(frame.labels)
+        self._truth = None if frame.truth is None else scaled_labels(frame.truth)
+        self._classes = classes
 
     def write(self, kind: str, folder: Path) -> KeptFrame:
-        """Write the pictures."""
-        kept = KeptFrame(kind, *self.frame)
-        for view in self.views:
+        """Encode and write the pictures."""
+        kept = KeptFrame(kind, *self._known)
+        for view in views(self._picture, self._labels, self._truth, self._classes):
             name = f'{kept.index:08d}-{view.name}'
             (folder / name).write_bytes(view.content)
             kept.views.append({'label': view.label, 'file': name, 'width': view.width,
