@@ -36,7 +36,8 @@ class SegFormerB0(nn.Module):
                 '"edgesegnet_ros[bench]"'
             ) from None
         # The configuration's defaults are B0.
-        config = SegformerConfig(**{'num_labels': num_classes})
+        config = SegformerConfig()
+        config.num_labels = num_classes
         self.network = SegformerForSemanticSegmentation(config)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
