@@ -1,0 +1,211 @@
+"""OpenVINO and ONNX Runtime compute what torch does, and nobody loads them unasked."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tracemalloc
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from edgesegnet_ros.cli import main
+from edgesegnet_ros.data.street import random_scenes
+from edgesegnet_ros.engines import open_engine, openvino
+from edgesegnet_ros.engines.base import EngineError, EngineRequest
+from edgesegnet_ros.engines.segmenter import Segmenter
+from edgesegnet_ros.network.edgesegnet import EdgeSegNet
+from edgesegnet_ros.network.weights import WeightsInfo, save_weights
+
+SIZE = (64, 96)
+LIBRARIES = {'openvino': ('openvino',), 'onnxruntime': ('onnxruntime', 'onnx')}
+
+
+def _spread_logits(model: EdgeSegNet) -> None:
+    """Let each class win somewhere: random weights alone leave it all to the biases."""
+    pixels = torch.from_numpy(picture(0)).permute(2, 0, 1)[None].float() / 128 - 1
+    with torch.no_grad():
+        logits = model.eval().coarse_logits(pixels)
+        mean, spread = logits.mean((0, 2, 3)), logits.std((0, 2, 3))
+        model.head.weight *= (3 / spread)[:, None, None, None]
+        model.head.bias.copy_((model.head.bias - mean) * 3 / spread)
+
+
+@pytest.fixture(scope='module')
+def files(tmp_path_factory):
+    """Random weights with batch norms that do something, an ignored class, a picture or two."""
+    folder = tmp_path_factory.mktemp('random')
+    torch.manual_seed(3)
+    model = EdgeSegNet(11)
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.uniform_(-0.3, 0.3)
+            module.running_var.uniform_(0.5, 2.0)
+    _spread_logits(model)
+    info = WeightsInfo('camvid11', 11, SIZE, temperature=1.7)
+    save_weights(folder / 'random.safetensors', model, info)
+    (folder / 'frames').mkdir()
+    for index, frame in enumerate(random_scenes(11, 2, (90, 120))):
+        cv2.imwrite(str(folder / f'frames/{index}.png'), frame.image[..., ::-1])
+    return folder
+
+
+@pytest.fixture(scope='module')
+def request_(files):
+    return EngineRequest(
+        str(files / 'random.safetensors'), precision='fp32', num_threads=2, input_size=SIZE,
+        parity_frames=str(files / 'frames'), engine_cache=str(files / 'cache'),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope='module')
+def torch_engine(request_):
+    return open_engine(request_._replace(engine='torch')).engine
+
+
+@pytest.fixture(scope='module', params=['openvino', 'onnxruntime'])
+def engine(request, request_):
+    for library in LIBRARIES[request.param]:
+        pytest.importorskip(library)
+    return open_engine(request_._replace(engine=request.param)).engine
+
+
+def picture(seed: int) -> np.ndarray:
+    small = np.random.default_rng(seed).integers(0, 255, (8, 12, 3), np.uint8)
+    return cv2.resize(small, SIZE[::-1], interpolation=cv2.INTER_CUBIC)
+
+
+def test_labels_and_confidence_are_torchs(engine, torch_engine):
+    for seed in range(4):
+        labels, confidence, expected, sure = np.empty((4, *SIZE), np.uint8)
+        engine.infer(picture(seed), labels, confidence)
+        torch_engine.infer(picture(seed), expected, sure)
+        assert (labels == expected).mean() >= 0.9995
+        assert np.abs(confidence.astype(int) - sure).max() <= 1
+        assert len(np.unique(expected)) > 2 and np.ptp(sure) > 10
+        engine.infer(picture(seed), labels)
+        assert (labels == expected).mean() >= 0.9995
+        assert np.allclose(engine.last_logits(), torch_engine.last_logits(), atol=1e-2)
+
+
+def test_it_says_what_runs(engine):
+    is_ = engine.describe()
+    assert is_.engine in LIBRARIES and is_.precision == 'fp32' and is_.threads == 2
+    assert '% of the labels as in fp32' in is_.reason and 'of 2 pictures of' in is_.reason
+
+
+def test_nothing_of_a_frames_size_is_made_for_a_frame(engine):
+    segmenter = Segmenter(engine)
+    frame = cv2.resize(picture(0), (96, 72))
+    for _ in range(3):
+        segmenter.segment(frame)
+    tracemalloc.start()
+    try:
+        for _ in range(5):
+            segmenter.segment(frame)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < SIZE[0] * SIZE[1], f'{peak} bytes'
+
+
+def test_ignored_classes_never_win(files, request_):
+    pytest.importorskip('openvino')
+    classes = files / 'sparse.yaml'
+    names = ', '.join(f'{{id: {i}, name: c{i}, color: [{i}, 0, 0]}}' for i in range(11))
+    engine = open_engine(request_._replace(engine='openvino')).engine
+    labels = np.empty(SIZE, np.uint8)
+    engine.infer(picture(0), labels)
+    winner = int(np.bincount(labels.ravel()).argmax())
+    classes.write_text(f'name: camvid11\nclasses: [{names}]\nignored: [c{winner}]\n')
+    engine = open_engine(request_._replace(engine='openvino', classes=str(classes))).engine
+    engine.infer(picture(0), labels)
+    assert winner not in labels
+
+
+def test_a_foreign_blob_is_refused_in_a_sentence(tmp_path, request_):
+    pytest.importorskip('openvino')
+    from edgesegnet_ros.engines.recipe import recipe_for
+
+    file = tmp_path / 'x.blob'
+    for content in (b'', b'PK\x03\x04 something else', np.random.default_rng(0).bytes(5000)):
+        file.write_bytes(content)
+        with pytest.raises(EngineError, match='openvino cannot load it'):
+            openvino.BACK_END.load(recipe_for(request_), file)
+
+
+def test_auto_takes_the_fastest_and_says_what_it_passed_over(request_, monkeypatch):
+    pytest.importorskip('openvino')
+    is_ = open_engine(request_._replace(precision='auto')).engine.describe()
+    assert (is_.engine, is_.precision) == ('openvino', 'fp32')
+    assert 'the fastest here' in is_.reason and 'edgesegnet export' in is_.reason
+    monkeypatch.setattr(openvino.importlib.util, 'find_spec', lambda name: None)
+    is_ = open_engine(request_._replace(precision='auto')).engine.describe()
+    assert is_.engine == 'torch'
+    assert "pip install 'edgesegnet_ros[openvino]'" in is_.reason
+    with pytest.raises(EngineError, match=r'pip install .edgesegnet_ros\[openvino\]'):
+        open_engine(request_._replace(engine='openvino'))
+    with pytest.raises(EngineError, match='none can|no engine can be had'):
+        open_engine(request_._replace(engine='auto', precision='int8'))
+
+
+def test_what_a_back_end_does_not_have(request_):
+    pytest.importorskip('openvino')
+    with pytest.raises(EngineError, match="'fp16' is not one of the openvino engine"):
+        open_engine(request_._replace(engine='openvino', precision='fp16'))
+    with pytest.raises(EngineError, match='runs on the CPU, not on cuda'):
+        open_engine(request_._replace(engine='onnxruntime', device='cuda'))
+
+
+def test_an_engine_that_is_refused_ends_export_with_1(request_, monkeypatch, capsys):
+    pytest.importorskip('openvino')
+    from edgesegnet_ros.engines import parity
+
+    monkeypatch.setitem(parity.THRESHOLDS, 'fp32', parity.Threshold(1.1, 0.0))
+    cache = request_.engine_cache + '-other'
+    assert main(['export', '--engine', 'openvino', '--precision', 'fp32', '--model',
+                 request_.model, '--input-size', '64x96', '--engine-cache', cache,
+                 '--parity-frames', request_.parity_frames]) == 1  # fmt: skip
+    assert 'the engine openvino fp32 is refused: ' in capsys.readouterr().err
+    # Auto goes on to what passes.
+    is_ = open_engine(
+        request_._replace(engine='auto', engine_cache=cache, num_threads=1)
+    ).engine.describe()
+    assert is_.engine == 'torch' and 'openvino fp32 is refused' in is_.reason
+
+
+def test_the_onnx_file_says_what_it_is(request_, files):
+    onnx = pytest.importorskip('onnx')
+    pytest.importorskip('onnxruntime')
+    open_engine(request_._replace(engine='onnxruntime'))
+    (file,) = (files / 'cache').glob('onnxruntime-fp32-64x96-*.onnx')
+    model = onnx.load(str(file))
+    told = {pair.key: pair.value for pair in model.metadata_props}
+    assert json.loads(told['classes'])[0] == 'sky' and json.loads(told['mean'])[0] == 0.485
+    assert len(told['weights_sha256']) == 64 and float(told['temperature']) == 1.7
+    assert model.opset_import[0].version == 17
+    shapes = {value.name: [d.dim_value for d in value.type.tensor_type.shape.dim]
+              for value in (*model.graph.input, *model.graph.output)}  # fmt: skip
+    assert shapes == {'picture': [1, 64, 96, 3], 'labels': [1, 64, 96], 'logits': [1, 11, 16, 24]}
+    core = pytest.importorskip('openvino').Core()
+    compiled = core.compile_model(str(file), 'CPU')
+    labels = compiled(picture(1)[None])['labels'][0]
+    expected = np.empty(SIZE, np.uint8)
+    open_engine(request_._replace(engine='torch')).engine.infer(picture(1), expected)
+    assert (labels == expected).mean() >= 0.9999
+
+
+def test_a_torch_engine_loads_no_other_library(request_):
+    code = (
+        'import sys\n'
+        'from edgesegnet_ros.engines import open_engine\n'
+        'from edgesegnet_ros.engines.base import EngineRequest\n'
+        f'open_engine(EngineRequest({request_.model!r}, engine="torch", input_size=(32, 32)))\n'
+        'heavy = {"openvino", "nncf", "onnx", "onnxruntime", "tensorrt", "torch2trt", "rclpy"}\n'
+        'print(sorted(heavy & set(sys.modules)))\n'
+    )
+    told = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert told.stdout.strip() == '[]', told.stdout + told.stderr
