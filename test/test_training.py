@@ -12,6 +12,7 @@ import time
 from dataclasses import replace
 
 import cv2
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -200,22 +201,35 @@ def test_a_kill_leaves_a_whole_file(tmp_path):
     assert values[0] >= 3 and (values == values[0]).all()
 
 
-def test_it_overfits_a_few_images(small_camvid, tmp_path):
+@pytest.fixture(scope='module')
+def coarse_camvid(tmp_path_factory):
+    """Two images of 64x64 with labels in cells of 8x8, which a stride of 4 can draw exactly."""
+    folder = tmp_path_factory.mktemp('coarse')
+    street = Street(3, (128, 128))
+    for split in ('train', 'val'):
+        for part in (split, split + 'annot'):
+            (folder / part).mkdir()
+        for index in range(2):
+            frame = street.frame(30 * index)
+            image = cv2.resize(frame.image, (64, 64), interpolation=cv2.INTER_AREA)
+            cells = frame.labels[8::16, 8::16].repeat(8, 0).repeat(8, 1)
+            cv2.imwrite(str(folder / split / f'{index}.png'), image[..., ::-1])
+            cv2.imwrite(str(folder / f'{split}annot' / f'{index}.png'), cells)
+    return folder
+
+
+def test_it_overfits_a_few_images(coarse_camvid, tmp_path):
     config = TrainConfig(
-        epochs=4, batch=4, camvid_views=120, input_size=(64, 64), crop=(64, 64), rendered=0,
-        scale_min=1.0, scale_max=1.0, flip=False, color=0.0, class_balance=0.0,
-        learning_rate=4e-3, ema_decay=0.9, validate_every=4,
+        epochs=7, batch=2, camvid_views=20, input_size=(64, 64), crop=(64, 64), rendered=0,
+        scale_min=1.0, scale_max=1.0, aspect=0.0, flip=False, color=0.0, class_balance=0.0,
+        learning_rate=6e-3, warmup_epochs=0.5, ema_decay=0.9, validate_every=7,
     )  # fmt: skip
-    run(small_camvid, tmp_path, config)
+    run(coarse_camvid, tmp_path, config)
     model, info = load_weights(tmp_path / training.WEIGHTS)
     request = EngineRequest(device='cpu', precision='fp32', num_threads=1, input_size=(64, 64))
-    segmenter = Segmenter(TorchEngine(model, info, request))
-    small = [
-        (cv2.resize(image, (64, 64), interpolation=cv2.INTER_AREA),
-         cv2.resize(labels, (64, 64), interpolation=cv2.INTER_NEAREST_EXACT))
-        for image, labels in read_split(small_camvid, 'train')
-    ]  # fmt: skip
-    assert score(segmenter, small).pixel_accuracy > 0.99
+    pairs = read_split(coarse_camvid, 'train')
+    assert len(np.unique(pairs[0][1])) >= 5
+    assert score(Segmenter(TorchEngine(model, info, request)), pairs).pixel_accuracy > 0.99
 
 
 def test_settings_that_do_not_fit_the_dataset(small_camvid, tmp_path):

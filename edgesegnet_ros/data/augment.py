@@ -16,6 +16,7 @@ def random_view(
     scales: tuple[float, float],
     random: np.random.Generator,
     *,
+    aspect: float = 0.1,
     flip: bool = True,
     color: float = 1.0,
     shrinking: str = 'area',
@@ -30,8 +31,9 @@ def random_view(
         labels: (H, W) uint8.
         frame: Height and width that stand for scale 1.
         crop: Height and width of the view.
-        scales: Smallest and largest scale, drawn log-uniformly; the aspect varies by a tenth.
+        scales: Smallest and largest scale, drawn log-uniformly.
         random: Source of all chance.
+        aspect: Largest change of the width alone, in logarithms.
         flip: Whether half of the views are mirrored.
         color: Strength of the recolouring, 0 for none.
         shrinking: `area` averages, as `data.geometry` does for the robot; `linear` takes the
@@ -41,9 +43,9 @@ def random_view(
         (crop, 3) uint8 and (crop) uint8.
     """
     scale = np.exp(random.uniform(np.log(scales[0]), np.log(scales[1])))
-    aspect = np.exp(random.uniform(-0.1, 0.1))
+    stretch = np.exp(random.uniform(-aspect, aspect))
     height = max(16, round(frame[0] * scale))
-    width = max(16, round(frame[1] * scale * aspect))
+    width = max(16, round(frame[1] * scale * stretch))
     averages = height * width < labels.size and shrinking != 'linear'
     if averages and shrinking == 'mixed':
         averages = random.random() < 0.5

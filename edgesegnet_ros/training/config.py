@@ -43,6 +43,8 @@ class TrainConfig:
     crop: tuple[int, int] = setting((192, 192), 'HxW of a training view')
     scale_min: float = setting(0.66, 'smallest random scale of a view', low=0.1)
     scale_max: float = setting(1.6, 'largest random scale of a view', low=0.1)
+    aspect: float = setting(0.1, 'largest random change of the width alone, as a share', low=0,
+                            high=0.5)  # fmt: skip
     flip: bool = setting(True, 'mirror half of the views')
     color: float = setting(1.0, 'strength of random brightness, contrast, gamma, balance, '
                            'saturation and blur; 0 for none', low=0, high=2)  # fmt: skip

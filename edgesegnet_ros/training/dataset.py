@@ -66,11 +66,13 @@ class Views(Dataset):
     def __getitem__(self, place: Place) -> tuple[torch.Tensor, torch.Tensor]:
         """(3, h, w) uint8 RGB and (h, w) int64 labels of the crop size."""
         config, (epoch, position) = self._config, place
+        image, labels = self._pairs[self._order(epoch)[position]]
         image, labels = random_view(
-            *self._pairs[self._order(epoch)[position]], config.input_size, config.crop,
+            image, labels, config.input_size, config.crop,
             (config.scale_min, config.scale_max),
             np.random.default_rng([config.seed, epoch, position]),
-            flip=config.flip, color=config.color, shrinking=config.shrinking,
+            aspect=config.aspect, flip=config.flip, color=config.color,
+            shrinking=config.shrinking,
         )  # fmt: skip
         return torch.from_numpy(image.transpose(2, 0, 1).copy()), torch.from_numpy(
             labels.astype(np.int64)
@@ -81,7 +83,7 @@ class Views(Dataset):
         return {name: value for name, value in vars(self).items() if name != '_order'}
 
     def __setstate__(self, state: dict) -> None:
-        vars(self).update(state)
+        self.__dict__.update(state)
         self._order = lru_cache(maxsize=2)(self._draw)
 
 

@@ -21,12 +21,12 @@ class Team(NamedTuple):
 
     Attributes:
         rank: Of this process; 0 alone writes and prints.
-        count: How many there are.
+        size: How many there are.
         device: Where this one computes.
     """
 
     rank: int
-    count: int
+    size: int
     device: torch.device
 
     @property
@@ -36,7 +36,7 @@ class Team(NamedTuple):
 
     def sums(self, values: list[torch.Tensor]) -> list[torch.Tensor]:
         """Scalars on `device`, each summed over the processes."""
-        if self.count == 1:
+        if self.size == 1:
             return values
         joined = torch.stack([value.detach().double() for value in values])
         distributed.all_reduce(joined)
@@ -44,20 +44,20 @@ class Team(NamedTuple):
 
     def any(self, value: bool) -> bool:
         """Whether it is so in any of the processes."""
-        if self.count == 1:
+        if self.size == 1:
             return value
         return self.sums([torch.tensor(float(value), device=self.device)])[0].item() > 0
 
     def wrap(self, model: torch.nn.Module) -> torch.nn.Module:
         """The model with its gradients averaged over the processes."""
-        if self.count == 1:
+        if self.size == 1:
             return model
         ids = [self.device.index] if self.device.type == 'cuda' else None
         return DistributedDataParallel(model, device_ids=ids)
 
     def part(self) -> None:
         """End the group; without a group nothing happens."""
-        if self.count > 1:
+        if self.size > 1:
             distributed.destroy_process_group()
 
 

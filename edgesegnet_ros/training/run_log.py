@@ -100,7 +100,7 @@ class RunLog:
         scores.set_ylim(0, 1)
         scores.grid(alpha=0.3)
         lines = losses.get_lines() + scores.get_lines()
-        scores.legend(lines, [line.get_label() for line in lines], loc='center right')
+        scores.legend(lines, [str(line.get_label()) for line in lines], loc='center right')
         path = self._out / CURVES
         try:
             figure.savefig(path, dpi=120)

@@ -151,7 +151,7 @@ def train(
         splits = read_splits(sources.data, ('train', 'val'), classes)
         rendered = rendered_pool(config, quiet=not team.leads)
         views = Views(splits['train'], rendered, config)
-        batches = Batches(views, config, team.rank, team.count)
+        batches = Batches(views, config, team.rank, team.size)
         weights = class_weights(splits['train'] + rendered, classes, config.class_balance)
         weights = weights.to(team.device)
         info = WeightsInfo(sources.classes.name, classes, config.input_size)
@@ -219,7 +219,7 @@ def train(
                 if teacher is not None:
                     distance = way.total / weight_sums[1].clamp_min(1.0).float()
                     objective = torch.lerp(objective, distance, config.distillation)
-                objective = objective * team.count  # DistributedDataParallel divides by it
+                objective = objective * team.size  # DistributedDataParallel divides by it
 
                 optimizer.zero_grad(set_to_none=True)
                 autocast.scaler.scale(objective).backward()
@@ -230,11 +230,11 @@ def train(
                 progress.steps += 1
                 update_average(average, network, config.ema_decay, progress.steps)
 
-                loss_sum += objective.detach() / team.count
+                loss_sum += objective.detach() / team.size
                 progress.step = step + 1
                 bar.update()
                 if progress.step % _LOOK_EVERY == 0 or progress.step == batches.an_epoch:
-                    loss = loss_sum.item() * team.count / progress.step
+                    loss = loss_sum.item() * team.size / progress.step
                     if not math.isfinite(loss):
                         raise TrainingError(
                             f'the loss is {loss} in epoch {progress.epoch + 1}: lower '
