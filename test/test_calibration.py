@@ -64,8 +64,8 @@ def test_the_error_is_torchmetrics():
     truth = torch.multinomial(probabilities**0.5, 1, generator=generator)[:, 0]
     top, ids = probabilities.max(1)
     reliability = Reliability()
-    reliability.add((top * 255).round().to(torch.uint8).numpy()[None],
-                    ids.to(torch.uint8).numpy()[None], truth.to(torch.uint8).numpy()[None])  # fmt: skip
+    reliability.add(*(values.to(torch.uint8).numpy()[None]
+                      for values in ((top * 255).round(), ids, truth)))  # fmt: skip
     for bins in (5, 15):
         expected = multiclass_calibration_error(probabilities, truth, 11, n_bins=bins)
         assert expected > 0.1
