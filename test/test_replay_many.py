@@ -267,3 +267,13 @@ def test_wrong_use(words, said):
     command.add_arguments(parser)
     with pytest.raises(ReplayError, match=said):
         _options(parser.parse_args(['bag', *words]), 1)
+
+
+def test_what_a_killed_process_had_begun_is_removed(drives, tmp_path):
+    result = replay(drives / 'day' / 'drive0', out=tmp_path)
+    (finished,) = tmp_path.glob('bags/drive0-*')
+    begun = finished.with_name(f'.{finished.name}.abc')
+    (begun / finished.name).mkdir(parents=True)
+    again = replay(drives / 'day' / 'drive0', '--force', out=tmp_path)
+    assert again['labels_sha256'] == result['labels_sha256']
+    assert [path.name for path in (tmp_path / 'bags').iterdir()] == [finished.name]
