@@ -160,6 +160,32 @@ def test_what_a_back_end_does_not_have(request_):
         open_engine(request_._replace(engine='onnxruntime', device='cuda'))
 
 
+@pytest.mark.timeout(1200)
+def test_int8_wants_pictures_and_is_taken_by_auto_once_it_is_proved(files, request_, monkeypatch):
+    pytest.importorskip('nncf')
+    from edgesegnet_ros.engines import parity
+
+    request_ = request_._replace(engine_cache=str(files / 'int8-cache'))
+    empty = files / 'empty'
+    empty.mkdir(exist_ok=True)
+    common = ['--model', request_.model, '--input-size', '64x96', '--precision', 'int8',
+              '--engine-cache', request_.engine_cache, '--parity-frames',
+              request_.parity_frames]  # fmt: skip
+    assert main(['export', '--engine', 'openvino', *common, '--calibration', str(empty)]) == 2
+    # Random weights have no margins that int8 could keep.
+    monkeypatch.setitem(parity.THRESHOLDS, 'int8', parity.Threshold(0.5, 100.0))
+    told, out = files / 'told.json', files / 'copy/int8.blob'
+    assert main(['export', '--engine', 'openvino', *common, '--calibration',
+                 str(files / 'frames'), '--json', str(told), '--out', str(out)]) == 0  # fmt: skip
+    figures = json.loads(told.read_text())
+    assert figures['verdict']['agreement'] >= 0.5
+    assert figures['calibrated_on'] == f'2 of 2 pictures of {files / "frames"}'
+    record = json.loads(out.with_suffix('.json').read_text())
+    assert record['fingerprint']['precision'] == 'int8' and out.stat().st_size > 1e6
+    is_ = open_engine(request_._replace(precision='auto')).engine.describe()
+    assert (is_.engine, is_.precision) == ('openvino', 'int8')
+
+
 def test_an_engine_that_is_refused_ends_export_with_1(request_, monkeypatch, capsys):
     pytest.importorskip('openvino')
     from edgesegnet_ros.engines import parity
