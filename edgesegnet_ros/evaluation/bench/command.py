@@ -123,7 +123,7 @@ def run(args: argparse.Namespace) -> int:
 
     from edgesegnet_ros.engines import cpu
     from edgesegnet_ros.engines.base import EngineRequest
-    from edgesegnet_ros.engines.recipe import threads_of
+    from edgesegnet_ros.engines.recipe import recipe_for, threads_of
     from edgesegnet_ros.evaluation.bench import contestants, rows
 
     sizes = list(dict.fromkeys(args.input_size or _SIZES))
@@ -142,10 +142,14 @@ def run(args: argparse.Namespace) -> int:
         'machine': {'cpu': cpu.name(), 'threads': threads}, 'frames': args.frames,
         'rows': [], 'peaks': [], 'skipped': [],
     }  # fmt: skip
-    for size in sizes:
-        request = EngineRequest(
+    requests = [
+        EngineRequest(
             args.model, args.classes, 'torch', 'auto', args.device, args.num_threads, size
-        )
+        ) for size in sizes
+    ]  # fmt: skip
+    for request in requests:
+        recipe_for(request)  # refuses what is wrong before anything is built
+    for size, request in zip(sizes, requests):
         found = measure(request, networks, engines, args.frames)
         tqdm.write(
             f'\nuint8 picture to class ids at {size[0]}x{size[1]} on {cpu.name()}, {threads} '
