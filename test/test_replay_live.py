@@ -27,7 +27,8 @@ def test_live_sees_what_a_robot_would(tmp_path):
     assert live['dropped'] == 12 - live['frames_out'] == sum(live['drops'].values())
     assert live['frames_scored'] == live['frames_out']
     assert kinds(live) == (['dropped'] if live['dropped'] else [])
-    assert live['age_ms']['p50'] >= live['latency_ms']['p50'] > 0
+    # Percentiles of different sets: the node's of all it sent, the ages of what arrived.
+    assert live['age_ms']['p50'] > 0 and live['latency_ms']['p50'] > 0
     assert live['provenance']['engine']['engine'] == 'torch'
     assert not list(tmp_path.rglob('masks.zip'))
 
