@@ -202,34 +202,36 @@ def test_a_kill_leaves_a_whole_file(tmp_path):
 
 
 @pytest.fixture(scope='module')
-def coarse_camvid(tmp_path_factory):
-    """Two images of 64x64 with labels in cells of 8x8, which a stride of 4 can draw exactly."""
-    folder = tmp_path_factory.mktemp('coarse')
-    street = Street(3, (128, 128))
+def close_ups(tmp_path_factory):
+    """Two 64x64 parts of streets; void where classes touch, since the head has a stride of 4."""
+    folder = tmp_path_factory.mktemp('close_ups')
+    street = Street(3, (480, 640))
+    part_of = (slice(200, 264), slice(160, 224))
     for split in ('train', 'val'):
         for part in (split, split + 'annot'):
             (folder / part).mkdir()
         for index in range(2):
             frame = street.frame(30 * index)
-            image = cv2.resize(frame.image, (64, 64), interpolation=cv2.INTER_AREA)
-            cells = frame.labels[8::16, 8::16].repeat(8, 0).repeat(8, 1)
+            image, labels = frame.image[part_of], frame.labels[part_of].copy()
+            labels[cv2.morphologyEx(labels, cv2.MORPH_GRADIENT, np.ones((3, 3))) > 0] = 11
             cv2.imwrite(str(folder / split / f'{index}.png'), image[..., ::-1])
-            cv2.imwrite(str(folder / f'{split}annot' / f'{index}.png'), cells)
+            cv2.imwrite(str(folder / f'{split}annot' / f'{index}.png'), labels)
     return folder
 
 
-@pytest.mark.xfail(reason='95.9 % after these 70 steps: not yet above 99 %, more steps are needed')
-def test_it_overfits_a_few_images(coarse_camvid, tmp_path):
+def test_it_overfits_a_few_images(close_ups, tmp_path):
     config = TrainConfig(
-        epochs=7, batch=2, camvid_views=20, input_size=(64, 64), crop=(64, 64), rendered=0,
+        epochs=12, batch=2, camvid_views=20, input_size=(64, 64), crop=(64, 64), rendered=0,
         scale_min=1.0, scale_max=1.0, aspect=0.0, flip=False, color=0.0, class_balance=0.0,
-        learning_rate=6e-3, warmup_epochs=0.5, ema_decay=0.9, validate_every=7,
+        learning_rate=3e-3, warmup_epochs=0.5, ema_decay=0.95, validate_every=12,
     )  # fmt: skip
-    run(coarse_camvid, tmp_path, config)
+    run(close_ups, tmp_path, config)
     model, info = load_weights(tmp_path / training.WEIGHTS)
     request = EngineRequest(device='cpu', precision='fp32', num_threads=1, input_size=(64, 64))
-    pairs = read_split(coarse_camvid, 'train')
-    assert len(np.unique(pairs[0][1])) >= 5
+    pairs = read_split(close_ups, 'train')
+    for _, labels in pairs:
+        ids = np.unique(labels)
+        assert len(ids[ids != 255]) >= 4 and (labels != 255).mean() > 0.7
     assert score(Segmenter(TorchEngine(model, info, request)), pairs).pixel_accuracy > 0.99
 
 
