@@ -1,12 +1,17 @@
 """What tests share."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from edgesegnet_ros.data.camvid import ENVIRONMENT_VARIABLE
 from edgesegnet_ros.engines import cache
+
+# A shell's background jobs ignore Ctrl-C, and so would every process that a test interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope='session')

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import resource
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -150,9 +149,10 @@ def _peak_memory(name: str, size: tuple[int, int], classes: int, results: Any) -
     from edgesegnet_ros.network.registry import build_network, inference_form
 
     def resident_mb() -> float:
-        # Linux counts in KiB, macOS in bytes.
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak / (2**20 if sys.platform == 'darwin' else 2**10)
+        # getrusage's maximum may still be that of the process that started this one.
+        status = Path('/proc/self/status').read_text().splitlines()
+        peak = next(line for line in status if line.startswith('VmHWM'))
+        return int(peak.split()[1]) / 1024
 
     before = resident_mb()
     with torch.device('meta'):
