@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from edgesegnet_ros.data.sources import Source
     from edgesegnet_ros.demo.processes import Processes
 
-NODE = '/edgesegnet'
 STREET_SEED = 7
 """Training draws its streets from seeds of 1,000,000 and more."""
 STREET_FRAMES = 50
@@ -151,33 +150,29 @@ def _input(args: argparse.Namespace, out: Path) -> Tuple[str, str]:
 def _play(args: argparse.Namespace, source_name: str, source: Source, out: Path) -> Dict:
     """Start the three processes, play the source to its end; returns what the player did."""
     from edgesegnet_ros.demo.domain import free_domain, ros_environment
+    from edgesegnet_ros.demo.node_start import ROS_ARGUMENTS, bring_up
     from edgesegnet_ros.demo.processes import Processes
 
     domain = free_domain() if args.domain is None else args.domain
-    ros = ['--ros-args', '--disable-external-lib-logs']
     environment = ros_environment(domain)
     print(f'starting node, collector and player (ROS_DOMAIN_ID={domain}, logs in {_short(out)})')
     with Processes(out, environment) as processes:
-        node = processes.start(
-            'segmentation_node', [*ros, '--params-file', str(_parameters(args, source.live, out))]
-        )
+        node = processes.start('segmentation_node', [
+            *ROS_ARGUMENTS, '--params-file', str(_parameters(args, source.live, out)),
+        ])  # fmt: skip
         collector = processes.start('collector', [
             '--out', str(out), '--classes', args.classes,
-            *(['--labels'] if source.has_labels else []), *ros,
+            *(['--labels'] if source.has_labels else []), *ROS_ARGUMENTS,
         ])  # fmt: skip
-        processes.follow(processes.start('graph_probe', [
-            '--bring-up', NODE, '--node', '/collector', '--lifecycle', f'{NODE}=active',
-            '--publishers', '/segmentation/mask=1', '--subscribers', '/segmentation/mask=1',
-            '--timeout', str(BRING_UP_S), *ros,
-        ]), about=node)  # fmt: skip
-        played = _follow_player(processes, args, source, _player(args, source_name, source, ros))
+        bring_up(processes, node, BRING_UP_S)
+        played = _follow_player(processes, args, source, _player(args, source_name, source))
         processes.end(collector)
     return played
 
 
-def _player(
-    args: argparse.Namespace, source_name: str, source: Source, ros: List[str]
-) -> List[str]:
+def _player(args: argparse.Namespace, source_name: str, source: Source) -> List[str]:
+    from edgesegnet_ros.demo.node_start import ROS_ARGUMENTS
+
     arguments = [
         source_name, '--progress', '--num-classes', str(_num_classes(args)),
         '--rate', str(args.rate), '--wait-for', 'image=2',
@@ -190,7 +185,7 @@ def _player(
         value = getattr(args, option)
         if value is not None:
             arguments += [f'--{option}', str(value)]
-    return arguments + ros
+    return arguments + ROS_ARGUMENTS
 
 
 def _num_classes(args: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""What starting the node takes: its modules, and a parameter file."""
+"""What starting the node takes: its modules, a parameter file, and a way to active."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from pathlib import Path
 from typing import Dict, Optional
 
 import edgesegnet_ros.errors
+from edgesegnet_ros.demo.processes import Child, Processes
 from edgesegnet_ros.engines.base import EngineRequest
+
+NODE = '/edgesegnet'
+ROS_ARGUMENTS = ['--ros-args', '--disable-external-lib-logs']
 
 
 class NodeMissing(edgesegnet_ros.errors.EdgeSegNetError):
@@ -47,6 +51,24 @@ def write_parameters(
         'input_size': list(request.input_size), **(more or {}),
     }}}))  # fmt: skip
     return path
+
+
+def bring_up(processes: Processes, node: Child, timeout_s: float) -> None:
+    """Make the node active and wait until a collector is there that receives its mask.
+
+    Args:
+        processes: Whose processes they are.
+        node: It is blamed where this fails.
+        timeout_s: For all of it.
+
+    Raises:
+        ProcessFailed: A process ended, or the node did not become active.
+    """
+    processes.follow(processes.start('graph_probe', [
+        '--bring-up', NODE, '--node', '/collector', '--lifecycle', f'{NODE}=active',
+        '--publishers', '/segmentation/mask=1', '--subscribers', '/segmentation/mask=1',
+        '--timeout', str(timeout_s), *ROS_ARGUMENTS,
+    ]), about=node)  # fmt: skip
 
 
 def _absolute(name: str) -> str:

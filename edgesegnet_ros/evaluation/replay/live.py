@@ -26,7 +26,6 @@ from edgesegnet_ros.evaluation.replay.result import ReplayResult
 from edgesegnet_ros.evaluation.replay.scoring import Labelled
 from edgesegnet_ros.evaluation.replay.tallies import Times
 
-NODE = '/edgesegnet'
 BRING_UP_S = 180.0
 STAGES = ('wait', 'convert', 'resize', 'infer', 'publish')
 
@@ -90,11 +89,10 @@ def _play(
 ) -> list[tuple[int, float]]:
     """Stamp in ns of each played frame, and when it went out, in seconds of the steady clock."""
     from edgesegnet_ros.demo.domain import free_domain, ros_environment
-    from edgesegnet_ros.demo.node_start import write_parameters
+    from edgesegnet_ros.demo.node_start import ROS_ARGUMENTS, bring_up, write_parameters
     from edgesegnet_ros.demo.processes import Processes
 
     options = leaf.options
-    ros = ['--ros-args', '--disable-external-lib-logs']
     parameters = write_parameters(folder / 'parameters.yaml', options.request, {
         'use_sim_time': True, 'resize_mode': options.resize_mode,
         'num_threads': options.request.num_threads, 'unlabeled_below': options.unlabeled_below,
@@ -108,19 +106,17 @@ def _play(
             progress()
 
     with Processes(folder, ros_environment(free_domain())) as processes:
-        node = processes.start('segmentation_node', [*ros, '--params-file', str(parameters)])
-        collector = processes.start('collector', [
-            '--out', str(folder), '--classes', options.request.classes, '--record', *ros,
+        node = processes.start('segmentation_node', [
+            *ROS_ARGUMENTS, '--params-file', str(parameters),
         ])  # fmt: skip
-        processes.follow(processes.start('graph_probe', [
-            '--bring-up', NODE, '--node', '/collector', '--lifecycle', f'{NODE}=active',
-            '--publishers', '/segmentation/mask=1', '--subscribers', '/segmentation/mask=1',
-            '--timeout', str(BRING_UP_S), *ros,
-        ]), about=node)  # fmt: skip
+        collector = processes.start('collector', [
+            '--out', str(folder), '--classes', options.request.classes, '--record', *ROS_ARGUMENTS,
+        ])  # fmt: skip
+        bring_up(processes, node, BRING_UP_S)
         player = processes.start('bag_player', [
             str(leaf.bag.resolve()), '--tolerant', '--progress', '--topic',
             leaf.camera.image_topic, '--labels', '', '--rate', str(options.rate),
-            '--wait-for', 'image=1', *ros,
+            '--wait-for', 'image=1', *ROS_ARGUMENTS,
         ], piped=True)  # fmt: skip
         processes.follow(player, on_line)
         processes.end(collector)
