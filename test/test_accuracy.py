@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgesegnet_ros.evaluation.accuracy import Scores, count_pixels
+from edgesegnet_ros.evaluation.accuracy import Scores, count_bytes, count_pixels
 
 
 def test_by_hand():
@@ -43,3 +43,27 @@ def test_counts_are_those_of_torchmetrics():
         torch.from_numpy(np.minimum(predicted, 5)[known].astype(np.int64)),
         torch.from_numpy(labels[known].astype(np.int64)), num_classes=6)
     np.testing.assert_array_equal(count_pixels(predicted, labels, 5), expected[:5].numpy())
+
+
+@pytest.mark.parametrize('classes', [2, 15, 16, 32, 255])
+def test_counts_by_hand_of_any_number_of_classes(classes):
+    """Bytes hold the pairs of up to 15 classes; of 255 none is left over for void."""
+    random = np.random.default_rng(classes)
+    labels, predicted = random.integers(0, classes, (2, 20, 30)).astype(np.uint8)
+    labels[:2], predicted[1:3] = 255, 255
+    expected = np.zeros((classes, classes + 1), np.int64)
+    for truth, found in zip(labels[labels != 255], predicted[labels != 255], strict=True):
+        expected[truth, min(int(found), classes)] += 1
+    np.testing.assert_array_equal(count_pixels(predicted, labels, classes), expected)
+
+
+def test_bytes_are_counted_exactly(monkeypatch):
+    values = np.random.default_rng(0).integers(0, 256, (40, 30)).astype(np.uint8)
+    where = values % 3 == 0
+    for part, kept in ((None, values), (where, values[where])):
+        expected = [int((kept == value).sum()) for value in range(256)]
+        assert count_bytes(values, part).tolist() == expected
+        # More pixels than float32 can count go another way.
+        monkeypatch.setattr('edgesegnet_ros.evaluation.accuracy.EXACT', 1)
+        assert count_bytes(values, part).tolist() == expected
+        monkeypatch.undo()

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
-from edgesegnet_ros.data.camvid import VOID
 from edgesegnet_ros.engines.segmenter import Segmenter
+
+EXACT = 2**24
+"""Pixels that OpenCV's counts, which are float32, can be trusted with."""
 
 
 def count_pixels(predicted: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
@@ -24,10 +27,32 @@ def count_pixels(predicted: np.ndarray, labels: np.ndarray, classes: int) -> np.
     Returns:
         (classes, classes + 1) int64; rows are true classes, the last column is "unlabelled".
     """
-    known = labels != VOID
     columns = classes + 1
-    places = labels[known].astype(np.int64) * columns + np.minimum(predicted[known], classes)
-    return np.bincount(places, minlength=classes * columns).reshape(classes, columns)
+    # A byte holds every pair of up to 15 classes, and bytes are counted five times as fast.
+    dtype = np.uint8 if columns**2 <= 256 else np.uint16
+    pairs = np.multiply(np.minimum(labels, classes), columns, dtype=dtype)
+    pairs += np.minimum(predicted, classes)
+    if dtype is np.uint8:
+        counts = count_bytes(pairs)[: columns**2]
+    else:
+        counts = np.bincount(pairs.ravel(), minlength=columns**2)
+    return counts.reshape(columns, columns)[:classes]
+
+
+def count_bytes(values: np.ndarray, where: np.ndarray | None = None) -> np.ndarray:
+    """How often each value occurs.
+
+    Args:
+        values: (H, W) uint8.
+        where: (H, W) bool, the pixels that are counted; all of them where not given.
+
+    Returns:
+        (256,) int64.
+    """
+    if values.size >= EXACT:
+        return np.bincount((values if where is None else values[where]).ravel(), minlength=256)
+    mask = None if where is None else where.view(np.uint8)
+    return cv2.calcHist([values], [0], mask, [256], [0, 256]).ravel().astype(np.int64)
 
 
 @dataclass

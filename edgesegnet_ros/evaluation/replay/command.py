@@ -264,7 +264,8 @@ def _here(
     from edgesegnet_ros.evaluation.replay.leaf import Engines
     from edgesegnet_ros.evaluation.replay.one_bag import replay_bag
 
-    cv2.setNumThreads(options.request.num_threads or cpu.cores())
+    # The cores are the engine's: more threads of OpenCV would only wait beside it.
+    cv2.setNumThreads(1)
     engines = None if options.live else Engines(options)
     for bag, key in jobs:
         with tqdm(desc=bag.name, unit='frame', disable=None) as bar:

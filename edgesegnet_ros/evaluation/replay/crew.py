@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from edgesegnet_ros.engines import cpu
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.evaluation.replay.one_bag import BagOutcome
 from edgesegnet_ros.evaluation.replay.options import ReplayOptions
@@ -145,7 +144,7 @@ class BagWorker:
 
         try:
             if self._engines is None:
-                cv2.setNumThreads(self._options.request.num_threads or cpu.cores())
+                cv2.setNumThreads(1)  # the cores are the engine's
                 self._engines = Engines(self._options)
         except EdgeSegNetError as error:
             return BagOutcome(job.bag, fatal=str(error))

@@ -15,7 +15,7 @@ from edgesegnet_ros.data.bag import BagError
 from edgesegnet_ros.data.classes import ClassSet
 from edgesegnet_ros.data.geometry import UNLABELED, place, to_source
 from edgesegnet_ros.errors import EdgeSegNetError
-from edgesegnet_ros.evaluation.accuracy import count_pixels
+from edgesegnet_ros.evaluation.accuracy import count_bytes, count_pixels
 from edgesegnet_ros.evaluation.replay.flow import FlowConsistency
 from edgesegnet_ros.evaluation.replay.frames import FrameSink, ReplayFrame
 from edgesegnet_ros.evaluation.replay.problems import ProblemLog
@@ -101,7 +101,7 @@ class Scoring:
         tallies.pixels += pixels
         confidence = None
         if frame.confidence is not None:
-            counts = np.bincount(frame.confidence.ravel(), minlength=256)
+            counts = count_bytes(frame.confidence)
             tallies.confidence += counts
             confidence = float(counts @ np.arange(256) / labels.size / 255.0)
         accuracy = self._score(frame)
@@ -187,10 +187,8 @@ class Scoring:
         self.tallies.confusion += counts
         if confidence is not None:
             known = truth != UNLABELED
-            self.tallies.bins_pixels += np.bincount(confidence[known], minlength=256)
-            self.tallies.bins_right += np.bincount(
-                confidence[known & (labels == truth)], minlength=256
-            )
+            self.tallies.bins_pixels += count_bytes(confidence, known)
+            self.tallies.bins_right += count_bytes(confidence, known & (labels == truth))
         return float(np.trace(counts)) / total
 
     def _disagreement(self, other: np.ndarray | None, labels: np.ndarray) -> float | None:
@@ -240,5 +238,5 @@ class Scoring:
 
 def _by_class(labels: np.ndarray, count: int) -> np.ndarray:
     """(count + 1) int64 pixels by class; those without a class are the last."""
-    counts = np.bincount(labels.ravel(), minlength=256)
+    counts = count_bytes(labels)
     return np.append(counts[:count], counts[count:].sum())
