@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tracemalloc
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -14,9 +16,11 @@ import torch
 
 from edgesegnet_ros.cli import main
 from edgesegnet_ros.data.street import random_scenes
-from edgesegnet_ros.engines import open_engine, openvino
+from edgesegnet_ros.engines import cpu, open_engine, openvino, parity
 from edgesegnet_ros.engines.base import EngineError, EngineRequest
+from edgesegnet_ros.engines.recipe import recipe_for
 from edgesegnet_ros.engines.segmenter import Segmenter
+from edgesegnet_ros.engines.selection import _candidates
 from edgesegnet_ros.network.edgesegnet import EdgeSegNet
 from edgesegnet_ros.network.weights import WeightsInfo, save_weights
 
@@ -128,8 +132,6 @@ def test_ignored_classes_never_win(files, request_):
 
 def test_a_foreign_blob_is_refused_in_a_sentence(tmp_path, request_):
     pytest.importorskip('openvino')
-    from edgesegnet_ros.engines.recipe import recipe_for
-
     file = tmp_path / 'x.blob'
     for content in (b'', b'PK\x03\x04 something else', np.random.default_rng(0).bytes(5000)):
         file.write_bytes(content)
@@ -139,6 +141,7 @@ def test_a_foreign_blob_is_refused_in_a_sentence(tmp_path, request_):
 
 def test_auto_takes_the_fastest_and_says_what_it_passed_over(request_, monkeypatch):
     pytest.importorskip('openvino')
+    monkeypatch.setattr(cpu, 'has_bf16', lambda: False)
     is_ = open_engine(request_._replace(precision='auto')).engine.describe()
     assert (is_.engine, is_.precision) == ('openvino', 'fp32')
     assert 'the fastest here' in is_.reason and 'edgesegnet export' in is_.reason
@@ -152,6 +155,42 @@ def test_auto_takes_the_fastest_and_says_what_it_passed_over(request_, monkeypat
         open_engine(request_._replace(engine='auto', precision='int8'))
 
 
+@pytest.mark.parametrize('bf16', [True, False])
+def test_auto_goes_by_precision_and_then_by_back_end(request_, monkeypatch, bf16):
+    pytest.importorskip('openvino')
+    pytest.importorskip('onnxruntime')
+    monkeypatch.setattr(cpu, 'has_bf16', lambda: bf16)
+    recipe = recipe_for(request_._replace(precision='auto', device='cpu'))
+    expected = [('openvino', 'int8'), ('openvino', 'bf16'), ('torch', 'bf16'),
+                ('openvino', 'fp32'), ('torch', 'fp32'), ('onnxruntime', 'fp32')]  # fmt: skip
+    found = [(one.name, precision) for one, precision in _candidates('auto', recipe, [])]
+    assert found == [pair for pair in expected if bf16 or pair[1] != 'bf16']
+    recipe = recipe._replace(precision='fp32')
+    found = [one.name for one, _ in _candidates('auto', recipe, [])]
+    assert found == ['openvino', 'torch', 'onnxruntime']
+
+
+@pytest.mark.skipif(not cpu.has_bf16(), reason='SKIPPED FOR WANT OF A CPU WITH bf16')
+def test_bf16_is_computed_proved_and_taken(request_, torch_engine, monkeypatch):
+    pytest.importorskip('openvino')
+    # Random weights have no margins that bf16 could keep: refused, and fp32 is taken instead.
+    request_ = request_._replace(engine='openvino', precision='auto')
+    is_ = open_engine(request_).engine.describe()
+    assert is_.precision == 'fp32' and 'the engine openvino bf16 is refused' in is_.reason
+    with pytest.raises(EngineError, match='openvino bf16 is refused: '):
+        open_engine(request_._replace(precision='bf16'))
+    monkeypatch.setitem(parity.THRESHOLDS, 'bf16', parity.Threshold(0.9, 100.0))
+    engine = open_engine(request_._replace(engine_cache=request_.engine_cache + '-bf16')).engine
+    assert engine.describe().precision == 'bf16'
+    labels, sure, expected, expected_sure = np.empty((4, *SIZE), np.uint8)
+    engine.infer(picture(0), labels, sure)
+    torch_engine.infer(picture(0), expected, expected_sure)
+    assert 0.95 < (labels == expected).mean()
+    assert np.abs(sure.astype(int) - expected_sure).mean() < 3
+    apart = np.abs(engine.last_logits() - torch_engine.last_logits())
+    assert 1e-3 < apart.mean() < 0.1  # fp32 differs by less than 1e-4
+
+
 def test_what_a_back_end_does_not_have(request_):
     pytest.importorskip('openvino')
     with pytest.raises(EngineError, match="'fp16' is not one of the openvino engine"):
@@ -163,8 +202,6 @@ def test_what_a_back_end_does_not_have(request_):
 @pytest.mark.timeout(1200)
 def test_int8_wants_pictures_and_is_taken_by_auto_once_it_is_proved(files, request_, monkeypatch):
     pytest.importorskip('nncf')
-    from edgesegnet_ros.engines import parity
-
     request_ = request_._replace(engine_cache=str(files / 'int8-cache'))
     empty = files / 'empty'
     empty.mkdir(exist_ok=True)
@@ -188,8 +225,6 @@ def test_int8_wants_pictures_and_is_taken_by_auto_once_it_is_proved(files, reque
 
 def test_an_engine_that_is_refused_ends_export_with_1(request_, monkeypatch, capsys):
     pytest.importorskip('openvino')
-    from edgesegnet_ros.engines import parity
-
     monkeypatch.setitem(parity.THRESHOLDS, 'fp32', parity.Threshold(1.1, 0.0))
     cache = request_.engine_cache + '-other'
     assert main(['export', '--engine', 'openvino', '--precision', 'fp32', '--model',
@@ -217,11 +252,41 @@ def test_the_onnx_file_says_what_it_is(request_, files):
               for value in (*model.graph.input, *model.graph.output)}  # fmt: skip
     assert shapes == {'picture': [1, 64, 96, 3], 'labels': [1, 64, 96], 'logits': [1, 11, 16, 24]}
     core = pytest.importorskip('openvino').Core()
-    compiled = core.compile_model(str(file), 'CPU')
+    compiled = core.compile_model(str(file), 'CPU', {'INFERENCE_PRECISION_HINT': 'f32'})
     labels = compiled(picture(1)[None])['labels'][0]
     expected = np.empty(SIZE, np.uint8)
     open_engine(request_._replace(engine='torch')).engine.infer(picture(1), expected)
     assert (labels == expected).mean() >= 0.9999
+
+
+@pytest.mark.timeout(1200)
+def test_nobody_is_told_over_the_network(request_, tmp_path):
+    """OpenVINO and NNCF report to their makers, where nothing keeps them from it."""
+    pytest.importorskip('nncf')
+    code = (
+        'import sys\n'
+        'calls = []\n'
+        'watched = ("socket.connect", "socket.getaddrinfo", "os.fork")\n'  # they fork to send
+        'sys.addaudithook(lambda name, a: calls.append((name, a)) if name in watched else None)\n'
+        'from pathlib import Path\n'
+        'from edgesegnet_ros.engines.base import EngineRequest\n'
+        'from edgesegnet_ros.engines.openvino import BACK_END\n'
+        'from edgesegnet_ros.engines.pictures import PictureSet\n'
+        'from edgesegnet_ros.engines.recipe import recipe_for\n'
+        f'request = EngineRequest({request_.model!r}, precision="int8", input_size=(32, 32))\n'
+        'recipe = recipe_for(request)._replace(calibrated_on=PictureSet("one", (), 5, 1))\n'
+        'BACK_END.build(recipe, Path("engine.blob"))\n'
+        'BACK_END.load(recipe, Path("engine.blob"))\n'
+        'print(calls, [name for name in ("openvino", "nncf") if name not in sys.modules])\n'
+    )
+    environment = {**os.environ, 'HOME': str(tmp_path), 'PYTHONPATH': str(Path.cwd())}
+    # Their reports stop in CI and under pytest, which users' machines are not.
+    for name in ('CI', 'TF_BUILD', 'JENKINS_URL', 'NNCF_CI', 'NNCF_DEV'):
+        environment.pop(name, None)
+    told = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True,
+                          cwd=tmp_path, env=environment)  # fmt: skip
+    assert told.stdout.strip().splitlines()[-1] == '[] []', told.stdout + told.stderr
+    assert not (tmp_path / 'intel').exists()
 
 
 def test_a_torch_engine_loads_no_other_library(request_):

@@ -7,6 +7,7 @@ its engine from the cache or builds it (`cache`, `proving`), and lets none out t
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -16,6 +17,10 @@ from edgesegnet_ros.engines.base import Engine, EngineRequest
 if TYPE_CHECKING:
     from edgesegnet_ros.data.classes import ClassSet
     from edgesegnet_ros.network.weights import WeightsInfo
+
+# OpenVINO and NNCF report each import, conversion and quantisation to Google Analytics, from a
+# fork of the process, unless the user has opted out. Without this module they report nothing.
+sys.modules.setdefault('openvino_telemetry', None)  # type: ignore[arg-type]
 
 
 class LoadedModel(NamedTuple):

@@ -1,4 +1,4 @@
-"""OpenVINO, on the CPU: fp32, and int8 quantised by NNCF."""
+"""OpenVINO, on the CPU: fp32, bf16 where the CPU has it, and int8 quantised by NNCF."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _INSTALL = "pip install 'edgesegnet_ros[openvino]'"
 _INSTALL_INT8 = "pip install 'edgesegnet_ros[int8]'"
+_HINT = 'INFERENCE_PRECISION_HINT'
 
 
 class OpenVinoEngine(Engine):
@@ -115,7 +116,7 @@ class OpenVinoBackEnd(BackEnd):
 
     def precisions(self, device: str) -> Tuple[str, ...]:
         """See `BackEnd.precisions`."""
-        return ('int8', 'fp32')
+        return ('int8', 'bf16', 'fp32') if cpu.has_bf16() else ('int8', 'fp32')
 
     def version(self) -> str:
         """See `BackEnd.version`."""
@@ -131,7 +132,8 @@ class OpenVinoBackEnd(BackEnd):
 
         if recipe.precision not in self.precisions(recipe.device):
             raise EngineError(
-                f'precision {recipe.precision!r} is not one of the openvino engine: fp32 or int8'
+                f'precision {recipe.precision!r} is not one of the openvino engine here: '
+                f'{", ".join(self.precisions(recipe.device))}'
             )
         network = network_graph(recipe)
         if recipe.precision == 'int8':
@@ -154,7 +156,10 @@ class OpenVinoBackEnd(BackEnd):
         core, settings = self._core(), self._settings(recipe)
         try:
             compiled = core.import_model(path.read_bytes(), 'CPU', settings)
-            confidence = core.compile_model(confidence_graph(recipe), 'CPU', settings)
+            # A probability in bf16 would have steps of its own.
+            confidence = core.compile_model(
+                confidence_graph(recipe), 'CPU', dict(settings, **{_HINT: 'f32'})
+            )
         except RuntimeError as error:
             reason = str(error).splitlines()[0]
             raise EngineError(f'{path}: openvino cannot load it ({reason})') from None
@@ -168,10 +173,12 @@ class OpenVinoBackEnd(BackEnd):
 
     @staticmethod
     def _settings(recipe: Recipe) -> Dict[str, object]:
+        # What int8 leaves in floats is bf16 where the CPU has it.
+        half = recipe.precision != 'fp32' and cpu.has_bf16()
         return {
             'PERFORMANCE_HINT': 'LATENCY',
             'INFERENCE_NUM_THREADS': recipe.threads,
-            'INFERENCE_PRECISION_HINT': 'f32',
+            _HINT: 'bf16' if half else 'f32',
         }
 
 

@@ -1,19 +1,20 @@
 """Which engine runs: the user's choice, or the fastest that is present and proved.
 
-`engine: auto` tries the back ends in the order of their speed where it was measured: on a CUDA
-device TensorRT, then PyTorch; on a CPU OpenVINO, ONNX Runtime, then PyTorch. What is missing,
-fails or is refused is passed over, and the reason names it.
+On a CPU a smaller number format wins more than a back end does, so `auto` tries int8, then bf16 or
+fp16, then fp32, and in each the back ends in the order of their measured speed: OpenVINO, PyTorch,
+ONNX Runtime. On a CUDA device it tries TensorRT in each of its formats, then PyTorch, then what
+runs on the CPU. Formats that the hardware would only emulate are none of a back end's. What is
+missing, fails or is refused is passed over, and the reason names it.
 
-`precision: auto` takes the fastest that the hardware computes natively, but for int8: its ranges
-depend on the pictures that they were measured on, so it is taken only where `edgesegnet export`
-has built it and it has passed the gate.
+int8's ranges depend on the pictures that they were measured on, so `auto` takes it only where
+`edgesegnet export` has built it and it has passed the gate.
 """
 
 from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Iterator, List, NamedTuple, Tuple
+from typing import Iterator, List, NamedTuple, Optional, Tuple
 
 from edgesegnet_ros.engines.base import BackEnd, EngineError
 from edgesegnet_ros.engines.pictures import PictureSet
@@ -21,8 +22,9 @@ from edgesegnet_ros.engines.proving import ProvedEngine, is_proved, proved_engin
 from edgesegnet_ros.engines.recipe import Recipe
 from edgesegnet_ros.engines.registry import back_end
 
-_ON_CUDA = ('tensorrt', 'torch', 'openvino', 'onnxruntime')
-_ON_CPU = ('openvino', 'onnxruntime', 'torch')
+_ON_CPU = ('openvino', 'torch', 'onnxruntime')
+_ON_CUDA = ('tensorrt', 'torch')
+_RANK = {'int8': 0, 'bf16': 1, 'fp16': 1, 'fp32': 2}
 _log = logging.getLogger(__name__)
 
 
@@ -33,30 +35,36 @@ class Candidate(NamedTuple):
     precision: str
 
 
-def _order(device: str) -> Tuple[str, ...]:
+def _groups(engine: str, device: str) -> Tuple[Tuple[str, ...], ...]:
+    """Back ends to try; those of a group are ranked by precision first."""
     import torch
 
-    on_cuda = device != 'cpu' and torch.cuda.is_available()
-    return _ON_CUDA if on_cuda or device not in ('auto', 'cpu') else _ON_CPU
+    if engine != 'auto':
+        return ((engine,),)
+    if device not in ('auto', 'cpu') or (device == 'auto' and torch.cuda.is_available()):
+        return (*((name,) for name in _ON_CUDA), tuple(n for n in _ON_CPU if n not in _ON_CUDA))
+    return (_ON_CPU,)
 
 
-def _precisions(found: BackEnd, recipe: Recipe, proved: Path, frames: PictureSet,
-                passed_over: List[str]) -> Iterator[str]:  # fmt: skip
-    """The precision that was asked for, or for auto the one to take."""
-    if recipe.precision != 'auto':
-        yield recipe.precision
-        return
-    for precision in found.precisions(recipe.device):
-        if precision != 'int8':
-            yield precision
-            return
-        if is_proved(found, recipe._replace(precision='int8'), proved, frames):
-            yield precision
-        else:
-            passed_over.append(
-                f'{found.name} int8: build it with `edgesegnet export --engine {found.name} '
-                '--precision int8 --calibration DIR`'
-            )
+def _candidates(engine: str, recipe: Recipe, passed_over: List[str]) -> Iterator[Candidate]:
+    """What may run here, the fastest first.
+
+    Raises:
+        EngineError: The one that was asked for cannot run here.
+    """
+    for group in _groups(engine, recipe.device):
+        found: List[Candidate] = []
+        for one in map(back_end, group):
+            why_not = one.why_not(recipe.device)
+            if why_not and engine != 'auto':
+                raise EngineError(why_not)
+            if why_not:
+                passed_over.append(why_not)
+            elif recipe.precision != 'auto':
+                found.append(Candidate(one, recipe.precision))
+            else:
+                found += [Candidate(one, name) for name in one.precisions(recipe.device)]
+        yield from sorted(found, key=lambda candidate: _RANK[candidate.precision])
 
 
 def choose(engine: str, recipe: Recipe, folder: Path, frames: PictureSet) -> ProvedEngine:
@@ -71,38 +79,36 @@ def choose(engine: str, recipe: Recipe, folder: Path, frames: PictureSet) -> Pro
     Raises:
         EngineError: The one that was asked for cannot be had, or none can; says why.
     """
-    names = _order(recipe.device) if engine == 'auto' else (engine,)
+    automatic = 'auto' in (engine, recipe.precision)
     passed_over: List[str] = []
-    for name in names:
-        found = back_end(name)
-        why_not = found.why_not(recipe.device)
-        if why_not:
-            if engine != 'auto':
-                raise EngineError(why_not)
-            passed_over.append(why_not)
-            continue
-        for precision in _precisions(found, recipe, folder, frames, passed_over):
-            try:
-                proved = proved_engine(
-                    found, recipe._replace(precision=precision), folder, frames
+    last: Optional[EngineError] = None
+    for found, precision in _candidates(engine, recipe, passed_over):
+        wanted = recipe._replace(precision=precision)
+        if recipe.precision == 'auto' and precision == 'int8':
+            if not is_proved(found, wanted, folder, frames):
+                passed_over.append(
+                    f'{found.name} int8: build it with `edgesegnet export --engine {found.name} '
+                    '--precision int8 --calibration DIR`'
                 )
-            except EngineError as error:
-                if engine != 'auto':
-                    raise
-                _log.warning('not taking %s %s: %s', name, precision, error)
-                passed_over.append(str(error))
                 continue
-            proved.engine.reason = _reason(engine, recipe, proved, passed_over)
-            return proved
+        try:
+            proved = proved_engine(found, wanted, folder, frames)
+        except EngineError as error:
+            if not automatic:
+                raise
+            _log.warning('not taking %s %s: %s', found.name, precision, error)
+            passed_over.append(str(error))
+            last = error
+            continue
+        proved.engine.reason = _reason(automatic, proved, passed_over)
+        return proved
+    if last is not None and engine != 'auto':
+        raise last
     raise EngineError('no engine can be had: ' + '; '.join(passed_over))
 
 
-def _reason(
-    engine: str, recipe: Recipe, proved: ProvedEngine, passed_over: List[str]
-) -> str:
-    parts = []
-    if engine == 'auto' or recipe.precision == 'auto':
-        parts.append('the fastest here')
+def _reason(automatic: bool, proved: ProvedEngine, passed_over: List[str]) -> str:
+    parts = ['the fastest here'] if automatic else []
     if passed_over:
         parts.append(f'passed over: {"; ".join(passed_over)}')
     if proved.verdict:
