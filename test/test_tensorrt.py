@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import sys
 import types
 from pathlib import Path
@@ -183,6 +184,38 @@ def test_an_engine_that_comes_back_empty(torch2trt, device):
     conversion = Conversion('int8', calibration=[torch.rand(SHAPE), torch.rand(SHAPE)])
     with pytest.raises(EngineError, match='TensorRT built no int8 engine'):
         convert(Ending(resize(scale_factor=2)), SHAPE, device, conversion)
+
+
+@pytest.mark.torch2trt
+def test_int8_and_dla_reach_tensorrt_and_it_reads_the_pictures(torch2trt, picture, monkeypatch):
+    if not emulated():
+        pytest.skip('a real TensorRT does not show what it was given')
+    import tensorrt as trt
+
+    configs, build = [], trt.Builder.build_engine
+    monkeypatch.setattr(
+        trt.Builder, 'build_engine',
+        lambda self, network, config: configs.append(config) or build(self, network, config),
+    )  # fmt: skip
+    recipe = recipe_of('int8')
+    pictures = NormalisedPictures([picture, picture[::-1].copy()], recipe, CPU)
+    with pytest.raises(EngineError, match='TensorRT built no int8 engine'):
+        convert(recipe.network(), SHAPE, CPU, Conversion('int8', 64, 1, pictures))
+    (config,) = configs
+    flags = trt.BuilderFlag
+    assert all(map(config.get_flag, (flags.INT8, flags.FP16, flags.GPU_FALLBACK)))
+    assert (config.default_device_type, config.DLA_core) == (trt.DeviceType.DLA, 1)
+    assert config.max_workspace_size == 64 << 20
+    # torch2trt's own calibrator, called as TensorRT calls it: addresses, until there are no more.
+    calibrator = config.int8_calibrator
+    assert calibrator.get_algorithm() == trt.CalibrationAlgoType.ENTROPY_CALIBRATION_2
+    for expected in pictures:
+        (address,) = calibrator.get_batch(['input_0'])
+        values = (ctypes.c_float * expected.numel()).from_address(address)
+        assert np.array_equal(np.array(values).reshape(SHAPE), expected.numpy())
+    assert calibrator.get_batch(['input_0']) == []
+    on_dla = convert(recipe.network(), SHAPE, CPU, Conversion('fp16', 64, 0))
+    assert on_dla.engine is not None and configs[1].DLA_core == 0
 
 
 @pytest.mark.torch2trt
