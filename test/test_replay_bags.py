@@ -126,6 +126,32 @@ def test_split_without_metadata(whole, tmp_path):
     assert kinds(result) == ['no_index'] and result['frames_in'] == 9
 
 
+def test_a_missing_part_is_named(tmp_path):
+    """metadata.yaml of two files, of which one was not copied."""
+    bag = write(tmp_path / 'drive', frames(4))
+    told = (bag / 'metadata.yaml').read_text()
+    (bag / 'metadata.yaml').write_text(told.replace(
+        'relative_file_paths:', 'relative_file_paths:\n  - drive_0.mcap').replace(
+        'message_count: 4', 'message_count: 7'))
+    result = replay(bag, '--no-flow', out=tmp_path / 'out', status=1)
+    assert kinds(result) == ['truncated', 'truncated'] and result['frames_out'] == 4
+    assert 'drive_0.mcap' in result['problems'][0]['what']
+    assert result['frames_in'] == 7 and result['dropped'] == result['problems'][1]['frames'] == 3
+
+
+def test_types_as_other_recorders_spell_them(whole, tmp_path):
+    bag = write(tmp_path / 'bag', frames(9), 'sqlite3') / 'bag.db3'
+    with sqlite3.connect(bag) as database:
+        database.execute("UPDATE topics SET type = replace(type, '/msg/', '/'), "
+                         "type_description_hash = ''")
+        database.execute("UPDATE message_definitions SET "
+                         "topic_type = replace(topic_type, '/msg/', '/')")
+    database.close()
+    result = replay(bag, out=tmp_path / 'out')
+    assert result['labels_sha256'] == whole['labels_sha256']
+    assert result['confusion'] == whole['confusion'] and result['problems'] == []
+
+
 def test_an_mcap_without_an_index(whole, tmp_path):
     bag = write(tmp_path / 'bag', frames(9))
     data = (bag / 'bag.mcap').read_bytes()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .errors import BagError
-from .opening import BagFile, OnProblem, payload
+from .opening import BagFile, OnProblem, payload, type_of
 from .reading import COMPRESSED, IMAGE, OUTPUTS, names_labels
 
 _DEPTHS = ('16UC1', '32FC1', 'mono16')
@@ -59,7 +59,7 @@ def find_cameras(
     file = BagFile(path, on_problem)
     try:
         with file.opened() as reader:
-            types = {c.topic: c.msgtype for c in reader.connections}
+            types = {c.topic: type_of(c) for c in reader.connections}
             found = _wanted(file.path, types, topics) if topics else _all(reader, file.path, types)
     finally:
         file.close()
@@ -134,7 +134,7 @@ def _no_camera(reader: Any, name: str, images: list[str]) -> str:
     connections = [c for c in reader.connections if c.topic == name]
     try:
         for connection, _, data in reader.messages(connections=connections):
-            message = reader.deserialize(payload(data), connection.msgtype)
+            message = reader.deserialize(payload(data), type_of(connection))
             encoding = getattr(message, 'encoding', '') or getattr(message, 'format', '')
             return 'depth' if encoding.startswith(_DEPTHS) else ''
     except Exception:  # a damaged first message: what reads all of them says so

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 import yaml
@@ -87,14 +87,29 @@ class BagFile:
     def announced(self, topic: str) -> int:
         """Messages that metadata.yaml says a topic has; 0 where it says nothing."""
         try:
-            text = (self.path / 'metadata.yaml').read_text(encoding='utf-8')
-            told = yaml.safe_load(text)['rosbag2_bagfile_information']
             return sum(
-                int(entry['message_count']) for entry in told['topics_with_message_count']
+                int(entry['message_count'])
+                for entry in self._metadata()['topics_with_message_count']
                 if entry['topic_metadata']['name'] == topic
-            )  # fmt: skip
-        except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+            )
+        except (ValueError, KeyError, TypeError):
             return 0
+
+    def _missing(self, there: set[str]) -> list[str]:
+        """Files that metadata.yaml names, of those that are not there."""
+        try:
+            named = [PurePath(name).name for name in self._metadata()['relative_file_paths']]
+        except (KeyError, TypeError):
+            return []
+        return [name for name in named if name not in there]
+
+    def _metadata(self) -> dict[str, Any]:
+        """What metadata.yaml says; nothing where there is none, or none that can be read."""
+        try:
+            text = (self.path / 'metadata.yaml').read_text(encoding='utf-8')
+            return dict(yaml.safe_load(text)['rosbag2_bagfile_information'])
+        except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+            return {}
 
     def close(self) -> None:
         """Remove what was copied to be read."""
@@ -109,6 +124,12 @@ class BagFile:
                 self._note_missing_index(on_problem)
                 return
         files = [self.path] if self.path.is_file() else _files_of(self.path)
+        missing = self._missing({file.name for file in files})
+        if missing:
+            on_problem(BagProblem(
+                'truncated', str(self.path), 'not there, though metadata.yaml names '
+                f'{"it" if len(missing) == 1 else "them"}: {", ".join(missing)}',
+            ))  # fmt: skip
         if self.path.is_dir() and not (self.path / 'metadata.yaml').is_file():
             on_problem(BagProblem(
                 'no_index', str(self.path), 'it has no metadata.yaml; its files are read one by '
@@ -174,6 +195,13 @@ _NO_SUMMARY = BagProblem(
 def payload(data: bytes) -> bytes:
     """A message's own bytes: those of a bag read without its metadata may be compressed."""
     return zstd().decompress(data) if data[:4] == _ZSTD_MAGIC else data
+
+
+def type_of(connection: Any) -> str:
+    """The type of a topic as rosbag2 spells it; other writers leave its `/msg/` out."""
+    from rosbags.typesys.msg import normalize_msgtype
+
+    return str(normalize_msgtype(connection.msgtype))
 
 
 def reason_of(error: BaseException) -> str:

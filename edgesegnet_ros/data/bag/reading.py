@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from .errors import BagError
-from .opening import BagFile, BagProblem, OnProblem, payload, reason_of
+from .opening import BagFile, BagProblem, OnProblem, payload, reason_of, type_of
 
 IMAGE, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
@@ -92,18 +92,18 @@ class BagFrames:
             # Of a damaged bag the metadata knows how many there were.
             self.total = max(self.total, self._file.announced(self.image_topic))
             base = self.image_topic
-            if topics[base].msgtype == COMPRESSED and base.endswith('/compressed'):
+            if type_of(topics[base]) == COMPRESSED and base.endswith('/compressed'):
                 base = base[: -len('/compressed')]
             info = topics.get(base.rsplit('/', 1)[0] + '/camera_info')
             self.camera_info = None
-            if info is not None and info.msgtype == CAMERA_INFO:
+            if info is not None and type_of(info) == CAMERA_INFO:
                 for connection, _, data in reader.messages(connections=[info]):
-                    self.camera_info = reader.deserialize(payload(data), connection.msgtype)
+                    self.camera_info = reader.deserialize(payload(data), type_of(connection))
                     break
 
     def _choose_image(self, topics: dict, wanted: str | None) -> str:
-        listing = ', '.join(f'{name} ({c.msgtype})' for name, c in sorted(topics.items()))
-        images = [name for name, c in topics.items() if c.msgtype in (IMAGE, COMPRESSED)]
+        listing = ', '.join(f'{name} ({type_of(c)})' for name, c in sorted(topics.items()))
+        images = [name for name, c in topics.items() if type_of(c) in (IMAGE, COMPRESSED)]
         if wanted is not None:
             if wanted not in images:
                 raise BagError(
@@ -126,7 +126,7 @@ class BagFrames:
     def _choose_labels(self, topics: dict, wanted: str | None) -> str | None:
         if wanted == '':
             return None
-        images = [name for name, c in topics.items() if c.msgtype == IMAGE]
+        images = [name for name, c in topics.items() if type_of(c) == IMAGE]
         if wanted is not None:
             if wanted not in images:
                 raise BagError(
@@ -220,7 +220,7 @@ class BagFrames:
     ) -> Callable[[], tuple[Any, int]]:
         def read() -> tuple[Any, int]:
             try:
-                message = reader.deserialize(payload(data), connection.msgtype)
+                message = reader.deserialize(payload(data), type_of(connection))
             except Exception as error:  # a damaged message has many ways to fail
                 raise BagError(
                     f'{self.path}: {connection.topic}, recorded at {recorded_ns} ns: damaged '

@@ -319,8 +319,9 @@ def _print(result: ReplayResult, out: Path) -> None:
         parts.append(f'{result.rate_hz:.1f} frames/s{share}')
     print('; '.join(parts))
     if result.age_ms:
-        print(f'age p50 {result.age_ms["p50"]:.1f}, p95 {result.age_ms["p95"]:.1f} ms; jitter '
-              f'{result.jitter_ms or 0:.1f} ms; dropped: {result.drops or "none"}')  # fmt: skip
+        jitter = '' if result.jitter_ms is None else f'; jitter {result.jitter_ms:.1f} ms'
+        print(f'age p50 {result.age_ms["p50"]:.1f}, p95 {result.age_ms["p95"]:.1f} ms{jitter}; '
+              f'dropped: {result.drops or "none"}')  # fmt: skip
     if result.pixel_accuracy is not None and result.miou is not None:
         print(f'pixel accuracy {result.pixel_accuracy:.4f}, mIoU {result.miou:.4f} on '
               f'{result.frames_scored} of {result.frames_in} frames')  # fmt: skip

@@ -152,6 +152,7 @@ def _result(
     if len(times_s) > 1:
         result.wall_s = float(times_s[-1] - times_s[0])
         result.rate_hz = round((len(times_s) - 1) / max(result.wall_s, 1e-9), 4)
+    if len(times_s) > 2:  # one interval alone deviates from nothing
         stamps_s = np.array(sorted(arrived)) * 1e-9 / leaf.options.rate
         result.jitter_ms = round(float(np.std(np.diff(times_s) - np.diff(stamps_s)) * 1e3), 4)
     _account(leaf, result, len(played), values)

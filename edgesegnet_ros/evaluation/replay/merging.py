@@ -90,7 +90,7 @@ class Merger:
         topics = {part['topic'] for part in parts}
         result.topic = topics.pop() if len(topics) == 1 else None
         fill_in(result, self._tallies, self._times, self._classes)
-        if result.mode == 'offline':
+        if result.mode == 'offline' and result.frames_out:
             hashes = ''.join(part['labels_sha256'] or '' for part in parts)
             result.labels_sha256 = hashlib.sha256(hashes.encode()).hexdigest()
         if result.wall_s:

@@ -70,7 +70,7 @@ class ReplayResult:
         frames_scored: Frames compared with ground truth, which pixel_accuracy, miou, iou,
             confusion and ece are over.
         labels_sha256: Over all label maps in order, each with height and width before its bytes
-            (offline); over several parts, over their hashes. None live.
+            (offline); over several parts, over their hashes. None live, and of no label map.
 
         latency_ms: p50, p95, p99, mean, max. Offline: picture to label map at the picture's own
             size. Live: the node's own, from the image callback's entry to the publication.
@@ -84,7 +84,8 @@ class ReplayResult:
         costs_s: Optional stage (flow, against, label_maps, write_bag, pictures, video) -> seconds
             of one thread that it took; 0.0 where it was switched off.
         age_ms: Live: from a frame's publication to its mask's arrival, on one steady clock.
-        jitter_ms: Live: standard deviation of (interval of arrivals - interval of stamps).
+        jitter_ms: Live: standard deviation of (interval of arrivals - interval of stamps);
+            None for fewer than two intervals.
         duration_s: Of the recording, from the first stamp to the last.
         wall_s: Of the replay, from the first frame to the last, without the engine's set-up; over
             several parts their sum.

@@ -78,9 +78,9 @@ class Scoring:
         self._size: tuple[int, ...] | None = None
 
     @property
-    def labels_sha256(self) -> str:
+    def labels_sha256(self) -> str | None:
         """Over all label maps so far: height and width as little-endian uint32, then the ids."""
-        return self._digest.hexdigest()
+        return self._digest.hexdigest() if self.tallies.frames else None
 
     @property
     def duration_s(self) -> float | None:
