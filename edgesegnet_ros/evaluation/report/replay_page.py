@@ -129,7 +129,7 @@ def _subtitle(result: ReplayResult, engine: dict[str, Any]) -> str:
     if result.duration_s:
         parts.insert(1, f'{result.duration_s:,.1f} s of recording')
     if result.labels_from:
-        parts.append(f'labels from {Path(result.labels_from).name or result.labels_from}')
+        parts.append(f'labels from {result.labels_from}')
     return ', '.join(part for part in parts if part)
 
 
