@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from edgesegnet_ros.evaluation.bench.contestants import Contestant, Skipped
 
 _SIZES = [(256, 256), (368, 480)]
+_PEAK = 'matrix multiplication'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -86,7 +87,7 @@ def measure(
     from edgesegnet_ros.data.classes import load_classes
     from edgesegnet_ros.engines.recipe import threads_of
     from edgesegnet_ros.evaluation.bench import peak, rows, timing
-    from edgesegnet_ros.evaluation.bench.contestants import BenchError, Skipped
+    from edgesegnet_ros.evaluation.bench.contestants import BenchError, Skipped, in_words
 
     threads = threads_of(request.num_threads)
     torch.set_num_threads(threads)
@@ -103,22 +104,41 @@ def measure(
     if not taking_part:
         raise BenchError(f'nothing can be measured here\n{rows.skipped_lines(skipped)}')
     kinds = {(rows.place_of(one), one.described.precision): None for one in taking_part}
-    probes = [
-        probe for place, precision in kinds for probe in peak.probes(place, precision, threads)
-    ]
+    probes: list[peak.Probe] = []
+    for place, precision in kinds:
+        try:
+            probes += peak.probes(place, precision, threads)
+        except Exception as error:
+            skipped.append(Skipped(_PEAK, place, precision, in_words(error), failed=True))
     runs = [one.infer for one in taking_part] + [probe.infer for probe in probes]
     try:
-        times = timing.time_frames(runs, request.input_size, frames)
-        measured, peaks = rows.make_rows(taking_part, probes, times, request.input_size)
+        times, failed = timing.time_frames(runs, request.input_size, frames)
     finally:
         for one in taking_part:
             one.close()
+    for index, error in failed.items():
+        if index < len(taking_part):
+            who, is_ = taking_part[index].network, taking_part[index].described
+            what = (who, is_.engine, is_.precision)
+        else:
+            probe = probes[index - len(taking_part)]
+            what = (_PEAK, probe.by, probe.precision)
+        skipped.append(Skipped(*what, in_words(error), failed=True))
+    count = len(taking_part)
+    measured, peaks = rows.make_rows(
+        [one for index, one in enumerate(taking_part) if index not in failed],
+        [probe for index, probe in enumerate(probes, count) if index not in failed],
+        times[[index for index in range(len(runs)) if index not in failed]],
+        request.input_size,
+    )
+    if not measured:
+        raise BenchError(f'nothing could be measured\n{rows.skipped_lines(skipped)}')
     return {'rows': measured, 'peaks': peaks, 'skipped': [item._asdict() for item in skipped],
             'notes': rows.skipped_lines(skipped)}  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure, print a table, draw it."""
+    """Measure, print a table, draw it; 1 where something failed that should have been measured."""
     from tqdm import tqdm
 
     from edgesegnet_ros.engines import cpu
@@ -170,4 +190,4 @@ def run(args: argparse.Namespace) -> int:
     from edgesegnet_ros.evaluation.bench.plot import draw
 
     tqdm.write(draw(figures, Path(args.out)))
-    return 0
+    return int(any(item['failed'] for item in figures['skipped']))

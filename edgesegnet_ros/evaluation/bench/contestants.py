@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import torch
 from torch import nn
 
 from edgesegnet_ros.engines import open_engine
-from edgesegnet_ros.engines.base import EngineDescription, EngineError, EngineRequest
+from edgesegnet_ros.engines.base import EngineDescription, EngineRequest
 from edgesegnet_ros.engines.eager import EagerReference
 from edgesegnet_ros.engines.recipe import recipe_for
 from edgesegnet_ros.engines.registry import back_end
@@ -64,12 +66,39 @@ class Contestant(NamedTuple):
 
 
 class Skipped(NamedTuple):
-    """What was asked for and is not there."""
+    """What was asked for and was not measured.
+
+    Attributes:
+        network: Title.
+        engine: Its name; '' for all of the network's.
+        precision: '' for all of the engine's.
+        reason: Why.
+        failed: Whether it should have worked; what is not installed here, or refused by the parity
+            gate, has not failed.
+    """
 
     network: str
     engine: str
     precision: str
     reason: str
+    failed: bool = False
+
+
+def in_words(error: Exception) -> str:
+    """One line about an error that nobody foresaw."""
+    return f'{type(error).__name__}: {" ".join(str(error).split())[:200]}'
+
+
+def attempt(
+    network: str, engine: str, precision: str, build: Callable[[], Contestant]
+) -> Contestant | Skipped:
+    """A contestant, or why it is none: one that fails leaves the others to go on."""
+    try:
+        return build()
+    except EdgeSegNetError as error:
+        return Skipped(network, engine, precision, str(error))
+    except Exception as error:
+        return Skipped(network, engine, precision, in_words(error), failed=True)
 
 
 def cost(network: nn.Module, size: tuple[int, int]) -> float:
@@ -96,10 +125,16 @@ def own_contestants(
     params, size = parameters(recipe.model), request.input_size
     folded = cost(inference_form(recipe.model), size)
     if 'eager' in engines:
-        device = str(pick_device(request.device))
-        eager = EagerReference(recipe.model, recipe.info, size, device, recipe.classes.ignored)
-        written = cost(recipe_for(request).model, size)
-        yield Contestant(title, eager.describe(), params, written, eager.infer)
+
+        def eager() -> Contestant:
+            written = cost(copy.deepcopy(recipe.model), size)
+            engine = EagerReference(
+                recipe.model, recipe.info, size, str(pick_device(request.device)),
+                recipe.classes.ignored,
+            )  # fmt: skip
+            return Contestant(title, engine.describe(), params, written, engine.infer)
+
+        yield attempt(title, 'eager', 'fp32', eager)
     for name in engines:
         if name == 'eager':
             continue
@@ -109,15 +144,14 @@ def own_contestants(
             yield Skipped(title, name, '', reason)
             continue
         for precision in found.precisions(request.device):
-            asked = request._replace(engine=name, precision=precision)
-            try:
-                engine = open_engine(asked).engine
-            except EngineError as error:
-                yield Skipped(title, name, precision, str(error))
-                continue
-            yield Contestant(
-                title, engine.describe(), params, folded, engine.infer, engine.close
-            )
+
+            def deployed(name: str = name, precision: str = precision) -> Contestant:
+                engine = open_engine(request._replace(engine=name, precision=precision)).engine
+                return Contestant(
+                    title, engine.describe(), params, folded, engine.infer, engine.close
+                )
+
+            yield attempt(title, name, precision, deployed)
 
 
 def _not_measured(engine: str) -> str:
@@ -153,29 +187,30 @@ def other_contestants(
     """
     title, where = NETWORKS[name]
     module, _, class_name = where.partition(':')
-    torch.manual_seed(0)
-    try:
-        network = getattr(importlib.import_module(module), class_name)(num_classes).eval()
-    except EdgeSegNetError as error:
-        yield Skipped(title, '', '', str(error))
-        return
     size = request.input_size
     info = WeightsInfo('random', num_classes, size)
-    params = parameters(network)
-    deployed = _deployed(name, network)
-    computed = cost(_deployed(name, network, copied=True), size)
-    if 'openvino' in engines:
+
+    @cache
+    def network() -> nn.Module:
+        torch.manual_seed(0)
+        return getattr(importlib.import_module(module), class_name)(num_classes).eval()
+
+    def by_openvino() -> Contestant:
         from edgesegnet_ros.evaluation.bench.openvino_peer import OpenVinoPeer
 
-        try:
-            peer = OpenVinoPeer(deployed, info, size, request.num_threads)
-            yield Contestant(title, peer.describe(), params, computed, peer.infer, peer.close)
-        except EngineError as error:
-            yield Skipped(title, 'openvino', 'fp32', str(error))
-    if 'eager' in engines:
-        eager = EagerReference(network, info, size, str(pick_device(request.device)))
-        written = cost(_copy(network), size)
-        yield Contestant(title, eager.describe(), params, written, eager.infer)
+        deployed, params = _deployed(name, network()), parameters(network())
+        peer = OpenVinoPeer(deployed, info, size, request.num_threads)
+        computed = cost(copy.deepcopy(deployed), size)
+        return Contestant(title, peer.describe(), params, computed, peer.infer, peer.close)
+
+    def by_eager() -> Contestant:
+        eager = EagerReference(network(), info, size, str(pick_device(request.device)))
+        written = cost(copy.deepcopy(network()), size)
+        return Contestant(title, eager.describe(), parameters(network()), written, eager.infer)
+
+    for engine, build in (('openvino', by_openvino), ('eager', by_eager)):
+        if engine in engines:
+            yield attempt(title, engine, 'fp32', build)
 
 
 class _Enlarged(nn.Module):
@@ -189,16 +224,8 @@ class _Enlarged(nn.Module):
         return upsample(self.network(image), HEAD_STRIDE)
 
 
-def _copy(network: nn.Module) -> nn.Module:
-    import copy
-
-    return copy.deepcopy(network)
-
-
-def _deployed(name: str, network: nn.Module, copied: bool = False) -> nn.Module:
+def _deployed(name: str, network: nn.Module) -> nn.Module:
     """What a back end is given: RefineNet's inference form, a peer as it is."""
     if name == 'refinenet101':
         return _Enlarged(inference_form(network)).eval()
-    return _copy(network) if copied else network
-
-
+    return network

@@ -36,7 +36,8 @@ class OpenVinoPeer(Engine):
         num_threads: CPU threads, 0 for all cores.
 
     Raises:
-        EngineError: OpenVINO is missing, or does not know an operator.
+        EngineError: OpenVINO is missing.
+        Exception: OpenVINO's own, or what tracing raises, where it does not know an operator.
     """
 
     def __init__(
@@ -52,22 +53,17 @@ class OpenVinoPeer(Engine):
         self._threads, self._version = threads_of(num_threads), openvino.__version__
         shape = (1,) + input_size + (3,)
         self._picture = np.zeros(shape, np.uint8)
-        try:
-            with torch.no_grad():
-                model = openvino.convert_model(
-                    _BytesToLabels(network, info).eval(),
-                    example_input=torch.from_numpy(self._picture),
-                    input=[(openvino.PartialShape(shape), openvino.Type.u8)],
-                )
-            compiled = openvino.Core().compile_model(model, 'CPU', {
-                'PERFORMANCE_HINT': 'LATENCY',
-                'INFERENCE_NUM_THREADS': self._threads,
-                'INFERENCE_PRECISION_HINT': 'f32',
-            })  # fmt: skip
-        # Its frontend raises whatever tracing raises.
-        except Exception as error:
-            reason = ' '.join(str(error).split())[:200]
-            raise EngineError(f'OpenVINO cannot convert it: {reason}') from None
+        with torch.no_grad():
+            model = openvino.convert_model(
+                _BytesToLabels(network, info).eval(),
+                example_input=torch.from_numpy(self._picture),
+                input=[(openvino.PartialShape(shape), openvino.Type.u8)],
+            )
+        compiled = openvino.Core().compile_model(model, 'CPU', {
+            'PERFORMANCE_HINT': 'LATENCY',
+            'INFERENCE_NUM_THREADS': self._threads,
+            'INFERENCE_PRECISION_HINT': 'f32',
+        })  # fmt: skip
         self._request = compiled.create_infer_request()
         self._request.set_input_tensor(openvino.Tensor(self._picture, shared_memory=True))
 

@@ -7,13 +7,14 @@ machine does.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
-_SIDE = {'cpu': 1024, 'cuda': 4096}
-"""Rows and columns of the square matrices."""
+_SIDE = {'cpu': 2048, 'cuda': 4096}
+"""Rows and columns of the square matrices: large enough that none of the libraries gets faster."""
 
 
 class Probe(NamedTuple):
@@ -62,14 +63,14 @@ def _torch(place: str, precision: str, side: int) -> Iterator[tuple[str, Callabl
 
     dtypes = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
     if precision not in dtypes:
-        # torch multiplies int8 on a CUDA device; on a CPU it has only a plain loop.
-        if place == 'cuda' and hasattr(torch, '_int_mm'):
-            integers = torch.ones(side, side, dtype=torch.int8, device=place)
+        integers = torch.ones(side, side, dtype=torch.int8, device=place)
 
-            def multiply_integers() -> None:
-                torch._int_mm(integers, integers)
+        def multiply_integers() -> None:
+            torch._int_mm(integers, integers)
+            if place == 'cuda':
                 torch.cuda.synchronize()
 
+        if hasattr(torch, '_int_mm') and (place == 'cuda' or _is_no_plain_loop()):
             yield 'torch int_mm', multiply_integers
         return
     first = torch.rand(side, side, device=place).to(dtypes[precision])
@@ -81,6 +82,21 @@ def _torch(place: str, precision: str, side: int) -> Iterator[tuple[str, Callabl
             torch.cuda.synchronize()
 
     yield 'torch mm', multiply
+
+
+def _is_no_plain_loop() -> bool:
+    """Whether torch multiplies bytes on this CPU with a library, at least as fast as floats."""
+    import torch
+
+    floats = torch.ones(256, 256)
+    integers = floats.to(torch.int8)
+    times: dict[bool, list[float]] = {True: [], False: []}
+    for _ in range(5):
+        for in_bytes in (True, False):
+            started = time.perf_counter()
+            torch._int_mm(integers, integers) if in_bytes else torch.mm(floats, floats)
+            times[in_bytes].append(time.perf_counter() - started)
+    return min(times[True]) < 2 * min(times[False])
 
 
 def _numpy(side: int) -> Callable[[], Any]:

@@ -102,6 +102,7 @@ def peak_lines(peaks: Sequence[dict[str, Any]]) -> str:
 def skipped_lines(skipped: Sequence[Skipped]) -> str:
     """What is not in the table, and why."""
     return '\n'.join(
-        'not measured: ' + ' '.join(filter(None, item[:3])) + f': {item.reason}'
+        ('FAILED: ' if item.failed else 'not measured: ')
+        + ' '.join(filter(None, item[:3])) + f': {item.reason}'
         for item in dict.fromkeys(skipped)
     )

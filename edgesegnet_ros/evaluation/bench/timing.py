@@ -13,7 +13,7 @@ Infer = Callable[[np.ndarray, np.ndarray], None]
 
 def time_frames(
     contestants: Sequence[Infer], size: tuple[int, int], frames: int, warm_up: int = 2
-) -> np.ndarray:
+) -> tuple[np.ndarray, dict[int, Exception]]:
     """Time each contestant from a uint8 picture to class ids, in turns, frame by frame.
 
     A turn is one frame that is not timed and one that is: the first takes back caches and waits
@@ -26,23 +26,31 @@ def time_frames(
         warm_up: Rounds that are thrown away.
 
     Returns:
-        (contestants, frames) milliseconds.
+        (contestants, frames) milliseconds, and what the contestants raised that failed: they take
+        no further turn.
     """
     from tqdm import tqdm
 
     image = np.random.default_rng(0).integers(0, 255, size + (3,), np.uint8)
     labels = np.empty(size, np.uint8)
-    times = np.empty((len(contestants), frames))
+    times = np.full((len(contestants), frames), np.nan)
+    failed: dict[int, Exception] = {}
     total = (warm_up + frames) * len(contestants)
     title = f'timing at {size[0]}x{size[1]}'
     with tqdm(total=total, desc=title, unit='turn', leave=False) as bar:
         for frame in range(-warm_up, frames):
             for index, infer in enumerate(contestants):
-                infer(image, labels)
-                started = time.perf_counter()
-                infer(image, labels)
-                elapsed = time.perf_counter() - started
+                bar.update()
+                if index in failed:
+                    continue
+                try:
+                    infer(image, labels)
+                    started = time.perf_counter()
+                    infer(image, labels)
+                    elapsed = time.perf_counter() - started
+                except Exception as error:
+                    failed[index] = error
+                    continue
                 if frame >= 0:
                     times[index, frame] = elapsed * 1e3
-                bar.update()
-    return times
+    return times, failed

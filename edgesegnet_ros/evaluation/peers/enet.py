@@ -91,7 +91,15 @@ class _Up(nn.Module):
         )  # fmt: skip
 
     def forward(self, x: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
-        return F.relu(F.max_unpool2d(self.main(x), indices, 2) + self.inner(x))
+        return F.relu(_unpooled(self.main(x), indices) + self.inner(x))
+
+
+def _unpooled(x: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
+    """Max unpooling to twice the size; F.max_unpool2d gives the same, and OpenVINO lacks it."""
+    number, channels, height, width = x.shape
+    wide = x.new_zeros(number, channels, 4 * height * width)
+    wide = wide.scatter(2, indices.flatten(2), x.flatten(2))
+    return wide.reshape(number, channels, 2 * height, 2 * width)
 
 
 def _deep_stage() -> nn.Sequential:
