@@ -18,13 +18,16 @@ pytestmark = pytest.mark.node
 
 
 def test_live_sees_what_a_robot_would(tmp_path):
-    """Frames come faster than any engine goes, so that most are dropped, and all accounted for."""
-    bag = write(tmp_path / 'bag', frames(12, size=(96, 128)))
+    """Frames come faster than the node goes, so that some are dropped, and all accounted for.
+
+    They come for a fifth of a second: the node may learn of the player later than it of the node.
+    """
+    bag = write(tmp_path / 'bag', frames(40, size=(96, 128)))
     offline = replay(bag, '--no-flow', out=tmp_path / 'offline')
-    live = replay(bag, '--live', '--rate', 50, '--no-flow', out=tmp_path / 'live')
+    live = replay(bag, '--live', '--rate', 20, '--no-flow', out=tmp_path / 'live')
     assert live['mode'] == 'live' and live['labels_sha256'] is None
-    assert live['frames_in'] == 12 and 1 <= live['frames_out'] <= 12
-    assert live['dropped'] == 12 - live['frames_out'] == sum(live['drops'].values())
+    assert live['frames_in'] == 40 and 1 <= live['frames_out'] <= 40
+    assert live['dropped'] == 40 - live['frames_out'] == sum(live['drops'].values())
     assert live['frames_scored'] == live['frames_out']
     assert kinds(live) == (['dropped'] if live['dropped'] else [])
     # Percentiles of different sets: the node's of all it sent, the ages of what arrived.

@@ -8,6 +8,7 @@ import browser
 import numpy as np
 import pytest
 
+from edgesegnet_ros.data.bag import BagError
 from edgesegnet_ros.data.classes import load_classes
 from edgesegnet_ros.data.street import Street
 from edgesegnet_ros.evaluation.measure import WorstImage
@@ -186,6 +187,16 @@ def test_what_was_begun_is_removed(frame, tmp_path):
         sink.on_frame(handed_on(frame, 0))
         sink.close(False)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_pictures_without_an_index_are_removed(frame, tmp_path):
+    """As where the disk fills: what says which frames they are could not be written."""
+    (tmp_path / 'frames.json').mkdir()
+    (sink,) = open_sinks(tmp_path, CLASSES, True, False, 1)
+    sink.on_frame(handed_on(frame, 0))
+    with pytest.raises(BagError, match='cannot be written'):
+        sink.close(True)
+    assert [path.name for path in tmp_path.iterdir()] == ['frames.json']
 
 
 def test_odd_sizes_that_change_are_filmed(tmp_path):

@@ -71,8 +71,8 @@ def find_cameras(
         if types.get(labels) != IMAGE:
             images = sorted(name for name, kind in types.items() if kind == IMAGE)
             raise BagError(
-                f'{file.path}: has no topic of labels {labels}; its topics of {IMAGE} are '
-                f'{", ".join(images) or "none"}'
+                f'{file.path}: has no topic of labels {labels}, and no folder has that name; its '
+                f'topics of {IMAGE} are {", ".join(images) or "none"}'
             )
         if len(found.cameras) > 1:
             raise BagError(

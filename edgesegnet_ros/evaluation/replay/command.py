@@ -114,7 +114,7 @@ def _replay(args: argparse.Namespace) -> int:
     from edgesegnet_ros.evaluation.replay.merging import Merger
     from edgesegnet_ros.evaluation.replay.naming import find_bags
     from edgesegnet_ros.evaluation.replay.one_bag import finished
-    from edgesegnet_ros.evaluation.replay.problems import FAILING
+    from edgesegnet_ros.evaluation.replay.problems import fails
     from edgesegnet_ros.evaluation.report.gates import check
 
     bags = find_bags(args.bags)
@@ -147,8 +147,7 @@ def _replay(args: argparse.Namespace) -> int:
     fired = check(args.fail_if, json.loads(text))
     for each in fired:
         print(f'edgesegnet replay: --fail-if {each}', file=sys.stderr)
-    missing = any(problem.kind in FAILING for problem in result.problems)
-    return 1 if fired or missing or not written or not result.frames_out else 0
+    return 1 if fired or fails(result.problems) or not written or not result.frames_out else 0
 
 
 def _options(args: argparse.Namespace, bags: int) -> ReplayOptions:
@@ -292,7 +291,7 @@ def _write(result: ReplayResult, out: Path, wants_page: bool) -> bool:
     try:
         result.write(out / RESULT_NAME)
     except BagError as error:
-        well = False
+        well, result.folder = False, None
         print(f'edgesegnet replay: {error}', file=sys.stderr)
     return well
 
@@ -340,4 +339,7 @@ def _print(result: ReplayResult, out: Path) -> None:
     if len(result.problems) > 20:
         print(f'… and {len(result.problems) - 20} more problems in {RESULT_NAME}',
               file=sys.stderr)  # fmt: skip
-    print(f'figures: {out / RESULT_NAME}' + (f'   page: {result.report}' if result.report else ''))
+    places = [f'figures: {out / RESULT_NAME}'] if result.folder else []
+    places += [f'page: {result.report}'] if result.report else []
+    if places:
+        print('   '.join(places))

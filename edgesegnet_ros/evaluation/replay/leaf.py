@@ -21,7 +21,7 @@ from edgesegnet_ros.evaluation.replay.label_folder import LabelFolder
 from edgesegnet_ros.evaluation.replay.label_maps import LABEL_MAPS_NAME, LabelMapWriter
 from edgesegnet_ros.evaluation.replay.options import ReplayOptions
 from edgesegnet_ros.evaluation.replay.pipeline import Decoded, Label, Pipeline
-from edgesegnet_ros.evaluation.replay.problems import ProblemLog
+from edgesegnet_ros.evaluation.replay.problems import ProblemLog, reason
 from edgesegnet_ros.evaluation.replay.result import ReplayResult
 from edgesegnet_ros.evaluation.replay.result_bag import ResultBag
 from edgesegnet_ros.evaluation.replay.scoring import Labelled, Scoring
@@ -113,7 +113,8 @@ class Leaf:
             try:
                 made += opening()
             except (OSError, BagError) as error:
-                self.log.add('not_written', f'{self.where}: {name}', f'not written: {error}')
+                self.log.add('not_written', f'{self.where}: {name}',
+                             f'not written: {reason(error)}')  # fmt: skip
         return made
 
     def _report_sinks(self) -> list[FrameSink]:

@@ -42,6 +42,11 @@ class ProblemLog:
         self.add(*problem)
 
 
+def reason(error: Exception) -> str:
+    """What an error says; of the operating system's without its number and a temporary path."""
+    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+
+
 def fails(problems: list[Problem]) -> bool:
     """Whether something is missing that was asked for."""
     return any(problem.kind in FAILING for problem in problems)

@@ -18,7 +18,7 @@ from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.evaluation.accuracy import count_bytes, count_pixels
 from edgesegnet_ros.evaluation.replay.flow import FlowConsistency
 from edgesegnet_ros.evaluation.replay.frames import FrameSink, ReplayFrame
-from edgesegnet_ros.evaluation.replay.problems import ProblemLog
+from edgesegnet_ros.evaluation.replay.problems import ProblemLog, reason
 from edgesegnet_ros.evaluation.replay.series import Series
 from edgesegnet_ros.evaluation.replay.tallies import Tallies, Times
 
@@ -231,7 +231,7 @@ class Scoring:
             do()  # type: ignore[operator]
         except (OSError, BagError, EdgeSegNetError) as error:
             self._log.add('not_written', f'{self._where}: {sink.name}', 'not written, and nothing '
-                          f'is left of it: {error}')  # fmt: skip
+                          f'is left of it: {reason(error)}')  # fmt: skip
             return False
         return True
 

@@ -53,12 +53,13 @@ class _Shown:
         self._truth = None if frame.truth is None else scaled_labels(frame.truth)
         self._classes = classes
 
-    def write(self, kind: str, folder: Path) -> KeptFrame:
-        """Encode and write the pictures."""
+    def write(self, kind: str, folder: Path, written: list[Path]) -> KeptFrame:
+        """Encode and write the pictures, and note each before it is begun."""
         kept = KeptFrame(kind, *self._known)
         for view in views(self._picture, self._labels, self._truth, self._classes):
             name = f'{kept.index:08d}-{view.name}'
-            (folder / name).write_bytes(view.content)
+            written.append(folder / name)
+            written[-1].write_bytes(view.content)
             kept.views.append({'label': view.label, 'file': name, 'width': view.width,
                                'height': view.height})  # fmt: skip
         return kept
@@ -107,12 +108,21 @@ class PictureSink:
         if not complete:
             self._worst, self._sample = [], {}
             return
+        written: list[Path] = []
+        try:
+            self._write(written)
+        except BaseException:
+            for path in written:
+                path.unlink(missing_ok=True)
+            raise
+
+    def _write(self, written: list[Path]) -> None:
         worst = [shown for _, _, shown in sorted(self._worst, key=lambda entry: -entry[0])]
-        kept = [shown.write('worst', self._folder) for shown in worst]
+        kept = [shown.write('worst', self._folder, written) for shown in worst]
         sample = list(self._sample.values())
         places = sorted({round(i * (len(sample) - 1) / (SAMPLE - 1)) for i in range(SAMPLE)}
                         if len(sample) > SAMPLE else range(len(sample)))  # fmt: skip
-        kept += [sample[place].write('sample', self._folder) for place in places]
+        kept += [sample[place].write('sample', self._folder, written) for place in places]
         write_text(self._folder / INDEX_NAME,
                    json.dumps([asdict(frame) for frame in kept], indent=1) + '\n')  # fmt: skip
 
