@@ -18,13 +18,18 @@ KEYS = {'network', 'engine', 'precision', 'input_size', 'params', 'gmac', 'laten
 
 @pytest.fixture(scope='module')
 def measured(tmp_path_factory):
-    """One small run: EdgeSegNet in PyTorch, and a peer."""
+    """One small run: EdgeSegNet in PyTorch, and a peer; its rows in fp32, which every CPU has."""
     folder = tmp_path_factory.mktemp('bench')
     words = ['bench', '--input-size', '64x64', '--input-size', '64x96', '--frames', '3',
              '--networks', 'enet,edgesegnet', '--engines', 'eager,torch', '--num-threads', '1',
              '--out', str(folder), '--json', str(folder / 'bench.json')]  # fmt: skip
-    assert cli.main(words) == 0
-    return folder, json.loads((folder / 'bench.json').read_text())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(peak._SIDE, 'cpu', 128)
+        assert cli.main(words) == 0
+    figures = json.loads((folder / 'bench.json').read_text())
+    figures['rows'] = [row for row in figures['rows'] if row['precision'] == 'fp32']
+    figures['peaks'] = [one for one in figures['peaks'] if one['precision'] == 'fp32']
+    return folder, figures
 
 
 def test_rows_are_those_of_the_contract(measured):
@@ -76,15 +81,15 @@ def test_the_picture_is_drawn(measured):
 def test_contestants_take_turns():
     order = []
     runs = [lambda image, labels, name=name: order.append(name) for name in 'abc']
-    times = timing.time_frames(runs, (16, 16), frames=2, warm_up=1)
+    times, failed = timing.time_frames(runs, (16, 16), frames=2, warm_up=1)
     # One frame to settle and one that is timed, each turn.
     assert ''.join(order) == 'aabbcc' * 3
-    assert times.shape == (3, 2) and (times >= 0).all()
+    assert times.shape == (3, 2) and (times >= 0).all() and not failed
 
 
 def test_times_are_milliseconds_of_the_right_contestant():
     runs = [lambda image, labels: time.sleep(0.02), lambda image, labels: None]
-    times = timing.time_frames(runs, (16, 16), frames=3, warm_up=0)
+    times, _ = timing.time_frames(runs, (16, 16), frames=3, warm_up=0)
     assert times[0].min() >= 20.0 > np.median(times[1])
 
 
@@ -113,17 +118,19 @@ def test_probes_multiply(precision, monkeypatch):
         probe.multiply()
 
 
-def test_peers_run_through_openvino():
+@pytest.mark.parametrize('title', ['Fast-SCNN', 'ENet'])
+def test_peers_run_through_openvino(title):
     pytest.importorskip('openvino', reason='SKIPPED FOR WANT OF openvino')
     import torch
 
     from edgesegnet_ros.engines.eager import EagerReference
     from edgesegnet_ros.evaluation.bench.openvino_peer import OpenVinoPeer
+    from edgesegnet_ros.evaluation.peers.enet import ENet
     from edgesegnet_ros.evaluation.peers.fast_scnn import FastSCNN
     from edgesegnet_ros.network.weights import WeightsInfo
 
     torch.manual_seed(0)
-    network, size = FastSCNN(11).eval(), (64, 96)
+    network, size = {'Fast-SCNN': FastSCNN, 'ENet': ENet}[title](11).eval(), (64, 96)
     info = WeightsInfo('random', 11, size)
     image = np.random.default_rng(0).integers(0, 255, size + (3,), np.uint8)
     expected, labels = np.empty(size, np.uint8), np.empty(size, np.uint8)
@@ -145,6 +152,34 @@ def test_peers_run_through_openvino():
 def test_wrong_use_is_2_and_a_sentence(words, sentence, capsys):
     assert cli.main(['bench', *words]) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_what_fails_is_a_line_and_the_rest_goes_on(tmp_path, monkeypatch, capsys):
+    from edgesegnet_ros.evaluation.peers import erfnet, fast_scnn
+
+    def broken(self, image):
+        raise ZeroDivisionError('by nobody foreseen')
+
+    def unbuilt(self, num_classes):
+        raise TypeError('not built')
+
+    monkeypatch.setattr(erfnet.ERFNet, 'forward', broken)
+    monkeypatch.setattr(fast_scnn.FastSCNN, '__init__', unbuilt)
+    # ERFNet's cost is counted by a forward, which is not what is to fail here.
+    monkeypatch.setattr(contestants, 'cost', lambda network, size: 1.0)
+    monkeypatch.setitem(peak._SIDE, 'cpu', 64)
+    told = tmp_path / 'bench.json'
+    assert cli.main([
+        'bench', '--networks', 'erfnet,fast-scnn,enet', '--engines', 'eager', '--input-size',
+        '32x32', '--frames', '2', '--out', str(tmp_path), '--json', str(told),
+    ]) == 1  # fmt: skip
+    figures = json.loads(told.read_text())
+    assert [row['network'] for row in figures['rows']] == ['ENet']
+    assert figures['rows'][0]['relative'] == 1.0 and figures['rows'][0]['peak_share'] > 0
+    out = capsys.readouterr().out
+    assert 'FAILED: ERFNet torch eager fp32: ZeroDivisionError: by nobody foreseen' in out
+    assert 'FAILED: Fast-SCNN eager fp32: TypeError: not built' in out
+    assert [item['failed'] for item in figures['skipped']] == [True, True]
 
 
 def test_nothing_left_to_measure(monkeypatch, capsys):
