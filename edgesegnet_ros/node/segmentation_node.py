@@ -21,13 +21,15 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from edgesegnet_ros.engines import LoadedModel, open_engine
-from edgesegnet_ros.engines.base import EngineDescription, EngineError, EngineRequest
+from edgesegnet_ros.engines import LoadedModel
+from edgesegnet_ros.engines.base import EngineDescription
 from edgesegnet_ros.engines.segmenter import Segmenter
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.node import parameters
+from edgesegnet_ros.node.admission import Admission, Limits
 from edgesegnet_ros.node.camera_info import sibling
 from edgesegnet_ros.node.diagnostics import SILENT_AFTER_S, NodeHealth, report, silence
+from edgesegnet_ros.node.engine_opening import OpenedEngine, fall_back, open_or_fall_back
 from edgesegnet_ros.node.frame_statistics import FrameStatistics
 from edgesegnet_ros.node.images import ImageMessageError
 from edgesegnet_ros.node.outputs import Outputs
@@ -69,7 +71,7 @@ class SegmentationNode(LifecycleNode):
         self._fallback: Optional[str] = None
         self._statistics = FrameStatistics()
         self._activated_at: Optional[float] = None
-        self._accepted_at = 0.0
+        self._admission = Admission()
         self._silent = False
         self._reported_bad = 0
         self._warned_at: Dict[str, float] = {}
@@ -135,8 +137,7 @@ class SegmentationNode(LifecycleNode):
         self._reported_bad = 0
         started = time.monotonic()
         request = parameters.engine_request(self)
-        self._model = self._open(request)
-        self._describe(self._model)
+        self._use(open_or_fall_back(request, self._may_fall_back()))
         classes = self._model.classes
         parameters.declare_groups(self, list(classes.groups))
         groups = parameters.resolve_groups(self, classes)
@@ -147,32 +148,21 @@ class SegmentationNode(LifecycleNode):
             f'{len(classes.classes)} classes of {classes.name}, groups {", ".join(groups)}'
         )
 
-    def _open(self, request: EngineRequest) -> LoadedModel:
-        """The engine that was asked for, or torch where `on_engine_failure` allows it."""
-        try:
-            return open_engine(request)
-        except EngineError as error:
-            plain = request.engine == 'torch' and request.precision in ('auto', 'fp32')
-            if plain or self.get_parameter('on_engine_failure').value != 'torch':
-                raise
-            return self._open_torch(request, f'{request.engine} cannot be had: {error}')
-
-    def _open_torch(self, request: EngineRequest, reason: str) -> LoadedModel:
-        """The engine that needs no proof, in place of one that failed; says so."""
-        device = 'auto' if request.device.startswith('dla') else request.device
-        model = open_engine(request._replace(engine='torch', precision='fp32', device=device))
-        self._fallback = f'on torch, since {reason}'
-        self.get_logger().error(self._fallback)
-        return model
-
-    def _describe(self, model: LoadedModel) -> None:
-        self._description = is_ = model.engine.describe()
-        height, width = model.engine.input_size
+    def _use(self, opened: OpenedEngine) -> None:
+        """Say what runs from now on."""
+        self._model, self._fallback = opened
+        if self._fallback:
+            self.get_logger().error(self._fallback)
+        self._description = is_ = self._model.engine.describe()
+        height, width = self._model.engine.input_size
         why = f' ({is_.reason})' if is_.reason else ''
         self.get_logger().info(
             f'engine {is_.engine} {is_.version}, {is_.precision}{why}, on {is_.device}, '
             f'input {height}x{width}'
         )
+
+    def _may_fall_back(self) -> bool:
+        return bool(self.get_parameter('on_engine_failure').value == 'torch')
 
     def _activate(self, state: LifecycleState) -> None:
         if self._outputs is None:
@@ -250,21 +240,16 @@ class SegmentationNode(LifecycleNode):
         if self._silent:
             self._silent = False
             self.get_logger().info(f'images are back on {self._image_topic}')
-        max_age_ms = self.get_parameter('max_age_ms').value
-        if max_age_ms > 0.0 and (age_ms is None or age_ms > max_age_ms):
-            self._statistics.count('too_old')
-            age = 'no stamp' if age_ms is None else f'an age of {age_ms:.0f} ms'
-            self._warn_once('too_old', f'dropping images: {age}, max_age_ms is {max_age_ms:g}')
+        limits = Limits(*(self.get_parameter(name).value for name in Limits._fields))
+        refusal = self._admission.refusal(limits, age_ms, bool(outputs.wanted()))
+        if refusal:
+            self._statistics.count(refusal)
+            if refusal == 'too_old':
+                age = 'no stamp' if age_ms is None else f'an age of {age_ms:.0f} ms'
+                self._warn_once(
+                    refusal, f'dropping images: {age}, max_age_ms is {limits.max_age_ms:g}'
+                )
             return
-        max_rate_hz = self.get_parameter('max_rate_hz').value
-        # A tenth of a period is a camera's jitter, not a higher rate.
-        if max_rate_hz > 0.0 and entered - self._accepted_at < 0.9 / max_rate_hz:
-            self._statistics.count('over_rate')
-            return
-        if self.get_parameter('lazy').value and not outputs.wanted():
-            self._statistics.count('unseen')
-            return
-        self._accepted_at = entered
         self._note_shape(message)
         worker.offer(Arrival(message, entered, self._camera_info))
 
@@ -301,12 +286,10 @@ class SegmentationNode(LifecycleNode):
         """In the worker's thread: another segmenter to go on with, or None after giving up."""
         reason = str(error) if isinstance(error, EdgeSegNetError) else repr(error)
         runs = self._description.engine if self._description else None
-        may_fall_back = self.get_parameter('on_engine_failure').value == 'torch'
-        if may_fall_back and runs not in (None, 'torch'):
+        if self._may_fall_back() and runs not in (None, 'torch'):
             try:
                 request = parameters.engine_request(self)
-                self._model = self._open_torch(request, f'{runs} failed: {reason}')
-                self._describe(self._model)
+                self._use(fall_back(request, f'{runs} failed: {reason}'))
                 return self._segmenter()
             except EdgeSegNetError as another:
                 reason = f'{reason}; and torch: {another}'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -31,7 +32,10 @@ def rendered_pool(config: TrainConfig, quiet: bool = False) -> list[LabelledPair
 
     count = config.rendered_pool
     scenes = random_scenes(FIRST_RENDERED_SEED + config.seed, count, _RENDERED_SIZE)
-    progress = tqdm(scenes, 'rendering streets', count, unit='scene', disable=quiet)
+    progress = tqdm(
+        scenes, 'rendering streets', count, unit='scene', disable=quiet,
+        mininterval=0.2 if sys.stderr.isatty() else 60.0,
+    )  # fmt: skip
     return [(scene.image, scene.labels) for scene in progress]
 
 

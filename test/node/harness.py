@@ -50,8 +50,8 @@ class NodeProcess:
     def __init__(self, parameters: dict[str, str], remaps: dict[str, str], log: Path) -> None:
         self.namespace = f'/test_{os.getpid()}_{next(_numbers)}'
         words = ['-r', f'__ns:={self.namespace}']
-        # The engine that needs no building, unless a test is about another.
-        for name, value in {'engine': 'torch', **parameters}.items():
+        # What needs neither building nor proof, unless a test is about an engine.
+        for name, value in {'engine': 'torch', 'precision': 'fp32', **parameters}.items():
             words += ['-p', f'{name}:={value}']
         for name, target in remaps.items():
             words += ['-r', f'{name}:={target}']

@@ -27,7 +27,7 @@ TOPICS = {
 @pytest.fixture(scope='module')
 def reference():
     """The same model in this process."""
-    return open_engine(EngineRequest(engine='torch')).engine
+    return open_engine(EngineRequest(engine='torch', precision='fp32')).engine
 
 
 def camera_info(height, width):
