@@ -14,13 +14,12 @@ from edgesegnet_ros.data.geometry import RESIZE_MODES
 from edgesegnet_ros.engines import cpu
 from edgesegnet_ros.engines.base import ENGINES, PRECISIONS, EngineRequest
 from edgesegnet_ros.evaluation.replay.options import ReplayOptions
-from edgesegnet_ros.evaluation.replay.result import RESULT_NAME, ReplayError, ReplayResult
+from edgesegnet_ros.evaluation.replay.result import ReplayError
 
 if TYPE_CHECKING:
     from edgesegnet_ros.evaluation.replay.crew import Job
     from edgesegnet_ros.evaluation.replay.one_bag import BagOutcome
 
-REPORT_NAME = 'report.html'
 BARE_FRAMES = 10
 """By which the engine alone is timed, before and again after the frames of a single bag."""
 
@@ -84,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     from edgesegnet_ros.evaluation.provenance import need
 
     if args.compare:
-        from edgesegnet_ros.evaluation.report.compare import run_compare
+        from edgesegnet_ros.evaluation.report.compare_command import run_compare
 
         if args.bags:
             raise ReplayError('--compare takes two results and no bag')
@@ -110,6 +109,7 @@ def _replay(args: argparse.Namespace) -> int:
     from edgesegnet_ros.data.bag import BagError
     from edgesegnet_ros.data.bag.placing import write_text
     from edgesegnet_ros.data.classes import load_classes
+    from edgesegnet_ros.evaluation.replay.conclusion import tell, write
     from edgesegnet_ros.evaluation.replay.identity import fingerprint, identity
     from edgesegnet_ros.evaluation.replay.merging import Merger
     from edgesegnet_ros.evaluation.replay.naming import find_bags
@@ -135,7 +135,7 @@ def _replay(args: argparse.Namespace) -> int:
     for outcome in _outcomes(args, options, out, jobs, len(bags)):
         merger.add(outcome)
     result = merger.result()
-    written = _write(result, out, args.page)
+    written = write(result, out, args.page)
     text = result.to_json()
     if args.json:
         try:
@@ -143,7 +143,7 @@ def _replay(args: argparse.Namespace) -> int:
         except BagError as error:
             written = False
             print(f'edgesegnet replay: {error}', file=sys.stderr)
-    _print(result, args.out)
+    tell(result, args.out)
     fired = check(args.fail_if, json.loads(text))
     for each in fired:
         print(f'edgesegnet replay: --fail-if {each}', file=sys.stderr)
@@ -274,72 +274,3 @@ def _here(
                 bar.update(done - bar.n if done > bar.n else 1)
 
             yield replay_bag(bag, options, engines, out, key, on_frame)
-
-
-def _write(result: ReplayResult, out: Path, wants_page: bool) -> bool:
-    """Write the JSON and the page; whether both are there."""
-    from edgesegnet_ros.data.bag import BagError
-    from edgesegnet_ros.errors import EdgeSegNetError
-
-    result.folder = str(out)
-    well = True
-    try:
-        result.report = str(_page(result, out)) if wants_page else None
-    except (EdgeSegNetError, OSError) as error:
-        well = False
-        print(f'edgesegnet replay: no page: {error}', file=sys.stderr)
-    try:
-        result.write(out / RESULT_NAME)
-    except BagError as error:
-        well, result.folder = False, None
-        print(f'edgesegnet replay: {error}', file=sys.stderr)
-    return well
-
-
-def _page(result: ReplayResult, out: Path) -> Path:
-    from edgesegnet_ros.evaluation.report.replay_page import write_replay_report
-
-    frames_dir = out / result.frames_dir if result.frames_dir else out
-    return write_replay_report(result, frames_dir, out / REPORT_NAME)
-
-
-def _print(result: ReplayResult, out: Path) -> None:
-    """The figures in a few lines, each with what it is over, and everything that went wrong."""
-    from edgesegnet_ros.evaluation.replay.problems import sentence
-
-    lost = f' ({result.dropped} missing)' if result.dropped else ''
-    parts = [f'{result.frames_in} frames in, {result.frames_out} out{lost}']
-    if result.latency_ms:
-        shown = ', '.join(f'{key} {result.latency_ms[key]:.1f}' for key in ('p50', 'p95', 'p99'))
-        parts.append(f'latency {shown} ms')
-    if result.rate_hz:
-        share = f' ({100 * result.engine_share:.0f} % of the engine alone)' if (
-            result.engine_share) else ''
-        parts.append(f'{result.rate_hz:.1f} frames/s{share}')
-    print('; '.join(parts))
-    if result.age_ms:
-        jitter = '' if result.jitter_ms is None else f'; jitter {result.jitter_ms:.1f} ms'
-        print(f'age p50 {result.age_ms["p50"]:.1f}, p95 {result.age_ms["p95"]:.1f} ms{jitter}; '
-              f'dropped: {result.drops or "none"}')  # fmt: skip
-    if result.pixel_accuracy is not None and result.miou is not None:
-        print(f'pixel accuracy {result.pixel_accuracy:.4f}, mIoU {result.miou:.4f} on '
-              f'{result.frames_scored} of {result.frames_in} frames')  # fmt: skip
-    if result.temporal_consistency is not None:
-        print(f'temporal consistency {result.temporal_consistency:.4f} on '
-              f'{result.consistency_pairs} pairs of frames')  # fmt: skip
-    if result.disagreement and result.disagreement.get('pixels') is not None:
-        print(f'disagreement with {result.disagreement["with"]}: '
-              f'{result.disagreement["pixels"]:.4f} of all pixels')  # fmt: skip
-    if result.labels_sha256:
-        print(f'label maps sha256 {result.labels_sha256}')
-    for note in result.notes[:20]:
-        print(f'note: {note}')
-    for problem in result.problems[:20]:
-        print(f'PROBLEM ({problem.kind}): {sentence(problem)}', file=sys.stderr)
-    if len(result.problems) > 20:
-        print(f'… and {len(result.problems) - 20} more problems in {RESULT_NAME}',
-              file=sys.stderr)  # fmt: skip
-    places = [f'figures: {out / RESULT_NAME}'] if result.folder else []
-    places += [f'page: {result.report}'] if result.report else []
-    if places:
-        print('   '.join(places))

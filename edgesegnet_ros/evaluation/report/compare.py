@@ -1,24 +1,20 @@
-"""`edgesegnet replay --compare A B`: what changed, pixel for pixel and class for class."""
+"""What changed between two replays, pixel for pixel and class for class."""
 
 from __future__ import annotations
 
 import heapq
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edgesegnet_ros.data.bag.placing import write_text
 from edgesegnet_ros.evaluation.replay.label_maps import LabelMaps
 from edgesegnet_ros.evaluation.replay.result import RESULT_NAME, ReplayError, ReplayResult
-from edgesegnet_ros.evaluation.report.gates import Gate, check
-from edgesegnet_ros.evaluation.report.page import percent
 
 MOST_CHANGED = 6
-JSON_NAME, PAGE_NAME = 'compare.json', 'compare.html'
 FIGURES = (
     'frames_out', 'dropped', 'frames_scored', 'pixel_accuracy', 'miou', 'ece',
     'temporal_consistency', 'mean_confidence', 'rate_hz', 'latency_ms.p50', 'latency_ms.p95',
@@ -239,98 +235,3 @@ def _at(values: dict[str, Any], path: str) -> float | None:
 
 def _change(a: float | None, b: float | None) -> dict[str, float | None]:
     return {'a': a, 'b': b, 'change': None if a is None or b is None else b - a}
-
-
-def sentences(told: dict[str, Any]) -> list[str]:
-    """What changed, in plain words."""
-    said = []
-    changed = told['pixels_changed']
-    if told['labels_equal'] or changed == 0.0 and not told['frames_left_out']:
-        said.append('Not one pixel changed.')
-    elif changed is not None:
-        said.append(f'{percent(changed, 2)} of the pixels have another class, in '
-                    f'{told["frames_compared"] - told["frames_equal"]:,} of '
-                    f'{told["frames_compared"]:,} frames.')  # fmt: skip
-    else:
-        said.append('The label maps of one or both were not kept, so nothing is compared pixel '
-                    'for pixel; replay with --label-maps.')  # fmt: skip
-    if told['frames_left_out']:
-        said.append(f'{told["frames_left_out"]:,} frames are in one alone, or differ in size, '
-                    'and are left out.')  # fmt: skip
-    for name, title in (('miou', 'mIoU'), ('pixel_accuracy', 'pixel accuracy'),
-                        ('temporal_consistency', 'temporal consistency')):
-        change = told['figures'][name]['change']
-        if change is not None:
-            way = 'is the same' if abs(change) < 5e-5 else \
-                f'{"rose" if change > 0 else "fell"} by {abs(100 * change):.2f} points'
-            said.append(f'The {title} {way}, to {percent(told["figures"][name]["b"])}.')
-    latency = told['figures']['latency_ms.p95']
-    if latency['change'] is not None and latency['a']:
-        said.append(f'95 of 100 frames take at most {latency["b"]:.1f} ms, it was '
-                    f'{latency["a"]:.1f} ms ({100 * latency["change"] / latency["a"]:+.0f} %).')
-    return said
-
-
-def as_text(told: dict[str, Any]) -> str:
-    """The comparison for a terminal."""
-    lines = [f'A: {told["a"]}', f'B: {told["b"]}', *sentences(told), '']
-    lines.append(f'{"figure":<28}{"A":>12}{"B":>12}{"change":>12}')
-    for name, each in told['figures'].items():
-        if each['a'] is not None or each['b'] is not None:
-            lines.append(f'{name:<28}' + ''.join(_cell(each[k]) for k in ('a', 'b', 'change')))
-    lines.append('')
-    lines.append(f'{"class":<28}{"changed":>12}{"IoU A":>12}{"IoU B":>12}{"change":>12}')
-    for name, each in told['classes'].items():
-        iou = each['iou']
-        lines.append(f'{name:<28}' + ''.join(
-            _cell(value) for value in (each['changed'], iou['a'], iou['b'], iou['change'])))
-    if told['made_differently']:
-        lines += ['', 'made differently:']
-        lines += [f'  {name}: {a} -> {b}' for name, (a, b) in told['made_differently'].items()]
-    return '\n'.join(lines)
-
-
-def _cell(value: float | None) -> str:
-    if value is None:
-        return f'{"–":>12}'
-    return f'{value:>12,}' if isinstance(value, int) else f'{value:>12.4f}'
-
-
-def run_compare(
-    path_a: Path, path_b: Path, out: Path, json_file: Path | None = None,
-    gates: Sequence[Gate] = (),
-) -> int:  # fmt: skip
-    """Print the comparison, write compare.json and compare.html, and judge the gates.
-
-    Args:
-        path_a: Folder or replay.json of the one before.
-        path_b: Of the one after.
-        out: Takes both files.
-        json_file: Takes the JSON, too.
-        gates: On the JSON, such as `pixels_changed>0.01` or `classes.car.iou.change<-0.02`.
-
-    Returns:
-        1 where a gate fired, else 0.
-
-    Raises:
-        ReplayError: They cannot be compared.
-        GateError: A gate has no figure to judge.
-    """
-    from edgesegnet_ros.evaluation.provenance import need
-
-    need('report', ('jinja2', 'matplotlib'), 'the page of a comparison')
-    from edgesegnet_ros.evaluation.report.compare_page import write_compare_report
-
-    found = compare(path_a.expanduser(), path_b.expanduser())
-    told = figures(found)
-    page = write_compare_report(found, told, out / PAGE_NAME)
-    text = json.dumps({**told, 'report': str(page)}, indent=1, allow_nan=False) + '\n'
-    for target in (out / JSON_NAME, json_file):
-        if target:
-            write_text(target, text)
-    print(as_text(told))
-    print(f'figures: {out / JSON_NAME}   page: {page}')
-    fired = check(gates, told)
-    for gate in fired:
-        print(gate)
-    return 1 if fired else 0

@@ -1,0 +1,62 @@
+"""What changed between two replays, in plain words and as a table for a terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgesegnet_ros.evaluation.report.page import percent
+
+
+def sentences(told: dict[str, Any]) -> list[str]:
+    """What changed, in plain words."""
+    said = []
+    changed = told['pixels_changed']
+    if told['labels_equal'] or changed == 0.0 and not told['frames_left_out']:
+        said.append('Not one pixel changed.')
+    elif changed is not None:
+        said.append(f'{percent(changed, 2)} of the pixels have another class, in '
+                    f'{told["frames_compared"] - told["frames_equal"]:,} of '
+                    f'{told["frames_compared"]:,} frames.')  # fmt: skip
+    else:
+        said.append('The label maps of one or both were not kept, so nothing is compared pixel '
+                    'for pixel; replay with --label-maps.')  # fmt: skip
+    if told['frames_left_out']:
+        said.append(f'{told["frames_left_out"]:,} frames are in one alone, or differ in size, '
+                    'and are left out.')  # fmt: skip
+    for name, title in (('miou', 'mIoU'), ('pixel_accuracy', 'pixel accuracy'),
+                        ('temporal_consistency', 'temporal consistency')):
+        change = told['figures'][name]['change']
+        if change is not None:
+            way = 'is the same' if abs(change) < 5e-5 else \
+                f'{"rose" if change > 0 else "fell"} by {abs(100 * change):.2f} points'
+            said.append(f'The {title} {way}, to {percent(told["figures"][name]["b"])}.')
+    latency = told['figures']['latency_ms.p95']
+    if latency['change'] is not None and latency['a']:
+        said.append(f'95 of 100 frames take at most {latency["b"]:.1f} ms, it was '
+                    f'{latency["a"]:.1f} ms ({100 * latency["change"] / latency["a"]:+.0f} %).')
+    return said
+
+
+def as_text(told: dict[str, Any]) -> str:
+    """The comparison for a terminal."""
+    lines = [f'A: {told["a"]}', f'B: {told["b"]}', *sentences(told), '']
+    lines.append(f'{"figure":<28}{"A":>12}{"B":>12}{"change":>12}')
+    for name, each in told['figures'].items():
+        if each['a'] is not None or each['b'] is not None:
+            lines.append(f'{name:<28}' + ''.join(_cell(each[k]) for k in ('a', 'b', 'change')))
+    lines.append('')
+    lines.append(f'{"class":<28}{"changed":>12}{"IoU A":>12}{"IoU B":>12}{"change":>12}')
+    for name, each in told['classes'].items():
+        iou = each['iou']
+        lines.append(f'{name:<28}' + ''.join(
+            _cell(value) for value in (each['changed'], iou['a'], iou['b'], iou['change'])))
+    if told['made_differently']:
+        lines += ['', 'made differently:']
+        lines += [f'  {name}: {a} -> {b}' for name, (a, b) in told['made_differently'].items()]
+    return '\n'.join(lines)
+
+
+def _cell(value: float | None) -> str:
+    if value is None:
+        return f'{"–":>12}'
+    return f'{value:>12,}' if isinstance(value, int) else f'{value:>12.4f}'
