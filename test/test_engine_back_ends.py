@@ -101,15 +101,23 @@ def test_it_says_what_runs(engine):
     assert '% of the labels as in fp32' in is_.reason and 'of 2 pictures of' in is_.reason
 
 
-def test_nothing_of_a_frames_size_is_made_for_a_frame(engine):
-    segmenter = Segmenter(engine)
+@pytest.mark.parametrize('name', ['torch', 'openvino', 'onnxruntime'])
+@pytest.mark.parametrize('unlabeled_below', [None, 0.0, 0.5])
+def test_nothing_of_a_frames_size_is_made_for_a_frame(
+    request_, name, unlabeled_below
+):
+    """None asks for no confidence."""
+    for library in LIBRARIES.get(name, ()):
+        pytest.importorskip(library)
+    segmenter = Segmenter(open_engine(request_._replace(engine=name)).engine)
     frame = cv2.resize(picture(0), (96, 72))
+    wanted = (unlabeled_below is not None, unlabeled_below or 0.0)
     for _ in range(3):
-        segmenter.segment(frame)
+        segmenter.segment(frame, *wanted)
     tracemalloc.start()
     try:
         for _ in range(5):
-            segmenter.segment(frame)
+            segmenter.segment(frame, *wanted)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -287,6 +295,30 @@ def test_nobody_is_told_over_the_network(request_, tmp_path):
                           cwd=tmp_path, env=environment)  # fmt: skip
     assert told.stdout.strip().splitlines()[-1] == '[] []', told.stdout + told.stderr
     assert not (tmp_path / 'intel').exists()
+
+
+def test_the_onnx_file_has_what_tensorrt_8_5_takes(request_):
+    """By its parser's source: bytes only at the ends, cast from and to floats; these operators."""
+    pytest.importorskip('onnx')
+    from edgesegnet_ros.engines.onnx_graph import onnx_model
+
+    graph = onnx_model(recipe_for(request_)).graph
+    assert {node.op_type for node in graph.node} <= {
+        'Add', 'ArgMax', 'Cast', 'Constant', 'Conv', 'MaxPool', 'Mul', 'Relu', 'Resize',
+        'Transpose',
+    }  # fmt: skip
+    first = [node for node in graph.node if 'picture' in node.input]
+    (last,) = (node for node in graph.node if 'labels' in node.output)
+    (before,) = (node for node in graph.node if last.input[0] in node.output)
+    casts = [(node.op_type, node.attribute[0].i) for node in (*first, before, last)]
+    floats, bytes_ = 1, 2
+    assert casts == [('Cast', floats), ('Cast', floats), ('Cast', bytes_)]
+    resizes = [node for node in graph.node if node.op_type == 'Resize']
+    assert len(resizes) == 3
+    for node in resizes:
+        options = {one.name: one.s for one in node.attribute}
+        assert options['mode'] == b'linear'
+        assert options['coordinate_transformation_mode'] == b'half_pixel'
 
 
 def test_a_torch_engine_loads_no_other_library(request_):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Dict, NamedTuple, Optional
 
@@ -56,6 +57,7 @@ class Segmenter:
         self._network_image = np.empty(size + (3,), np.uint8)
         self._network_labels = np.empty(size, np.uint8)
         self._network_confidence = np.empty(size, np.uint8)
+        self._unsure = np.empty(size, bool)
         self._placement: Optional[Placement] = None
         self._labels = self._confidence = np.empty((0, 0), np.uint8)
 
@@ -89,9 +91,11 @@ class Segmenter:
         self.engine.infer(self._network_image, labels, certain)
         inferred = time.perf_counter()
         if certain is not None and unlabeled_below > 0.0:
-            labels[certain < unlabeled_below * 255.0] = UNLABELED
-        if certain is not None:
-            certain[labels == UNLABELED] = 0
+            # As a byte: a comparison with a float would make floats of the frame.
+            least = np.uint8(math.ceil(unlabeled_below * 255.0))
+            np.less(certain, least, out=self._unsure)
+            np.copyto(labels, UNLABELED, where=self._unsure)
+            np.copyto(certain, 0, where=self._unsure)
         if self._at_input:
             labels = to_source(labels, placement, self._labels)
             if certain is not None and confidence:
