@@ -193,13 +193,25 @@ def test_nothing_left_is_a_sentence(tmp_path, capsys):
     (tmp_path / 'x.mcap').write_bytes(b'\x89MCAP0\r\n')
     (tmp_path / 'y.db3').write_bytes(b'not a database' * 99)
     (tmp_path / 'z.bag').write_bytes(b'#ROSBAG V2.0\n')
-    for name in ('x.mcap', 'y.db3', 'z.bag'):
+    for name, said in (('x.mcap', []), ('y.db3', []), ('z.bag', ['truncated'])):
         result = replay(tmp_path / name, out=tmp_path / 'out', status=1)
-        assert kinds(result) == ['unreadable'] and result['frames_in'] == 0
+        assert kinds(result) == [*said, 'unreadable'] and result['frames_in'] == 0
         assert result['pixel_accuracy'] is None and result['latency_ms'] is None
         assert name in capsys.readouterr().err
     assert cli.main(['replay', str(tmp_path / 'none'), '--out', str(tmp_path)]) == 2
     assert 'no such file or folder' in capsys.readouterr().err
+
+
+def test_a_cut_bag_without_images_is_said_to_be_cut(tmp_path):
+    """Its cameras may have been in what is lost."""
+    text = TYPES.types['std_msgs/msg/String']('hello' * 99)
+    bag = write(tmp_path / 'bag', [('/chatter', 'std_msgs/msg/String', n, text)
+                                   for n in range(3000)])  # fmt: skip
+    data = (bag / 'bag.mcap').read_bytes()
+    (tmp_path / 'cut.mcap').write_bytes(data[: len(data) * 8 // 10])
+    result = replay(tmp_path / 'cut.mcap', out=tmp_path / 'out', status=1)
+    assert kinds(result) == ['truncated', 'unreadable']
+    assert '/chatter' in result['problems'][1]['what'] and result['labels_sha256'] is None
 
 
 def test_no_images_and_other_types(tmp_path):

@@ -124,20 +124,23 @@ class BagFile:
                 self._note_missing_index(on_problem)
                 return
         files = [self.path] if self.path.is_file() else _files_of(self.path)
+        found: list[BagProblem] = []
         missing = self._missing({file.name for file in files})
         if missing:
-            on_problem(BagProblem(
+            found.append(BagProblem(
                 'truncated', str(self.path), 'not there, though metadata.yaml names '
                 f'{"it" if len(missing) == 1 else "them"}: {", ".join(missing)}',
             ))  # fmt: skip
         if self.path.is_dir() and not (self.path / 'metadata.yaml').is_file():
-            on_problem(BagProblem(
+            found.append(BagProblem(
                 'no_index', str(self.path), 'it has no metadata.yaml; its files are read one by '
                 f'one, in the order of their names: {", ".join(file.name for file in files)}',
             ))  # fmt: skip
-        readable = [what for file in files for what in self._readable(file, on_problem)]
+        readable = [what for file in files for what in self._readable(file, found.append)]
         if not readable:
             raise BagError(f'{self.path}: nothing of it can be read. {_REPAIR}')
+        for problem in found:
+            on_problem(problem)
         self._paths = readable
         with self.opened():
             pass

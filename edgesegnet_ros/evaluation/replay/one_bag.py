@@ -111,7 +111,7 @@ def replay_bag(
     try:
         found = find_cameras(bag, options.topics, topic_of_labels, log.on_problem)
     except BagError as error:
-        return BagOutcome(str(bag), problems=[Problem(
+        return BagOutcome(str(bag), problems=[*log.problems, Problem(
             'unreadable', str(bag), str(error).removeprefix(f'{bag}: ')
         )])  # fmt: skip
     if labels and topic_of_labels is None:
