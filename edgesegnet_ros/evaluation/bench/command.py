@@ -116,14 +116,14 @@ def measure(
     finally:
         for one in taking_part:
             one.close()
-    for index, error in failed.items():
+    for index, raised in failed.items():
         if index < len(taking_part):
             who, is_ = taking_part[index].network, taking_part[index].described
             what = (who, is_.engine, is_.precision)
         else:
             probe = probes[index - len(taking_part)]
             what = (_PEAK, probe.by, probe.precision)
-        skipped.append(Skipped(*what, in_words(error), failed=True))
+        skipped.append(Skipped(*what, in_words(raised), failed=True))
     count = len(taking_part)
     measured, peaks = rows.make_rows(
         [one for index, one in enumerate(taking_part) if index not in failed],

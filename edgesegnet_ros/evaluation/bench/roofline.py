@@ -85,9 +85,9 @@ def page(rows: Sequence[dict[str, Any]], layers: Sequence[Layer], size: tuple[in
         '--roofline` from', 'the counts of the inference form and the peaks that NVIDIA publishes '
         'for the AGX Xavier at 1.37 GHz:', '1.4 TFLOPS in fp32, 2.8 in fp16 on 512 CUDA cores, 11 '
         'in fp16 and 22 TOPS in int8 on 64 tensor', 'cores, and 137 GB/s of LPDDR4x. Each '
-        'operator takes the longer of computing and moving its bytes', 'once; launches, caches, '
-        'throttling, copies and imperfect kernels are left out, so the first figure', 'is a bound '
-        'that no engine reaches.', '',
+        'operator takes the longer of computing and moving its bytes', 'once. Left out are '
+        'launches, caches, throttling, copies, the step from coarse logits to class ids',
+        'and imperfect kernels: the first figure is a bound that no engine reaches.', '',
         f'The only measurement there is is the paper\'s: **{PAPER_FPS} FPS** at 256x256 '
         f'(arXiv 1905.04222, Table 1),', f'which is {share:.0%} of the fp32 peak for the '
         f'{PAPER_GMAC} GMAC of Fig. 1. The last column assumes that an', 'engine reaches the '
