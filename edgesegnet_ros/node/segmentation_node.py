@@ -137,8 +137,9 @@ class SegmentationNode(LifecycleNode):
         self._reported_bad = 0
         started = time.monotonic()
         request = parameters.engine_request(self)
-        self._use(open_or_fall_back(request, self._may_fall_back()))
-        classes = self._model.classes
+        opened = open_or_fall_back(request, self._may_fall_back())
+        self._use(opened)
+        classes = opened.model.classes
         parameters.declare_groups(self, list(classes.groups))
         groups = parameters.resolve_groups(self, classes)
         self._outputs = Outputs(self, classes, groups)
