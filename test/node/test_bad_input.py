@@ -106,7 +106,6 @@ def test_a_camera_that_stops_and_comes_back(launch):
     assert client.target.log.count('no image on') >= 1 and 'images are back' in client.target.log
 
 
-
 def test_memory_does_not_grow(launch):
     client = launch({**SMALL, 'max_rate_hz': '0.0'})
     assert client.change_state(CONFIGURE) and client.change_state(ACTIVATE)
@@ -148,7 +147,8 @@ def in_process_node(monkeypatch, failure, parameters):
     monkeypatch.setattr(pytorch.TorchEngine, 'infer', failing)
     context = Context()
     rclpy.init(context=context, args=['--ros-args', *(
-        word for name, value in parameters.items() for word in ('-p', f'{name}:={value}')
+        word for name, value in {'precision': 'fp32', **parameters}.items()
+        for word in ('-p', f'{name}:={value}')
     )])  # fmt: skip
     return context, SegmentationNode(
         context=context, namespace=f'/failing_{os.getpid()}', enable_rosout=False
