@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from typing import NamedTuple, Optional
+from typing import Callable, NamedTuple, Optional
 
 _JITTER = 0.9
 """A tenth of a period is a camera's jitter, not a higher rate."""
@@ -30,25 +29,25 @@ class Admission:
         self._admitted_at = -float('inf')
 
     def refusal(
-        self, limits: Limits, age_ms: Optional[float], is_seen: bool
+        self, limits: Limits, now: float, age_ms: Optional[float], is_seen: Callable[[], bool]
     ) -> Optional[str]:
         """Why an image that has just come is not segmented: too_old, over_rate or unseen.
 
         Args:
             limits: As they are now.
+            now: When its callback was entered, of time.perf_counter, in s.
             age_ms: By its stamp and the ROS clock; None without a stamp.
-            is_seen: Whether any output has a subscriber.
+            is_seen: Whether any output has a subscriber; asked only where nothing else decides.
 
         Returns:
             A counter's name of `frame_statistics`; None for an image that is admitted.
         """
-        now = time.perf_counter()
         if limits.max_age_ms > 0.0 and (age_ms is None or age_ms > limits.max_age_ms):
             return 'too_old'
         rate = limits.max_rate_hz
         if rate > 0.0 and now - self._admitted_at < _JITTER / rate:
             return 'over_rate'
-        if limits.lazy and not is_seen:
+        if limits.lazy and not is_seen():
             return 'unseen'
         self._admitted_at = now
         return None

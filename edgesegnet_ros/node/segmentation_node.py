@@ -242,7 +242,9 @@ class SegmentationNode(LifecycleNode):
             self._silent = False
             self.get_logger().info(f'images are back on {self._image_topic}')
         limits = Limits(*(self.get_parameter(name).value for name in Limits._fields))
-        refusal = self._admission.refusal(limits, age_ms, bool(outputs.wanted()))
+        refusal = self._admission.refusal(
+            limits, entered, age_ms, lambda: bool(outputs.wanted())
+        )
         if refusal:
             self._statistics.count(refusal)
             if refusal == 'too_old':
