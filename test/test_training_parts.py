@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,18 +15,17 @@ from test_training import CONFIG, one_thread, run, small_camvid  # noqa: F401 - 
 from torch.nn import functional as F  # noqa: N812
 
 from edgesegnet_ros import cli, shipped
-from edgesegnet_ros.data.augment import random_view
-from edgesegnet_ros.network.edgesegnet import HEAD_STRIDE, EdgeSegNet, upsample
+from edgesegnet_ros.network.edgesegnet import HEAD_STRIDE, REFINE_WIDTH, EdgeSegNet, upsample
 from edgesegnet_ros.network.registry import NETWORKS
 from edgesegnet_ros.network.weights import WeightsInfo, save_weights
 from edgesegnet_ros.training import mixed_precision
 from edgesegnet_ros.training import train as training
 from edgesegnet_ros.training.command import config_of
 from edgesegnet_ros.training.config import ConfigError, TrainConfig, read_settings
-from edgesegnet_ros.training.dataset import Batches, Views
 from edgesegnet_ros.training.initial import InitialWeightsError, read_network, start_from
 from edgesegnet_ros.training.loss import class_weights, cross_entropy, distance_to_teacher
-from edgesegnet_ros.training.schedule import learning_rate
+from edgesegnet_ros.training.muon import orthogonalised
+from edgesegnet_ros.training.schedule import build_optimizer, learning_rate
 
 INFO = WeightsInfo('camvid11', 11, (64, 64))
 
@@ -58,7 +58,7 @@ def test_options_go_over_the_file_and_the_file_over_the_defaults(tmp_path):
         ('\n\nscale_min: -1\n', ':3: scale_min -1.0: 0.1 or more'),
         ('flip: 1\n', ':1: flip 1: it is true or false'),
         ('crop: [100, 96]\n', r':1: crop \[100, 96\]: height and width, multiples of 16'),
-        ('optimizer: lion\n', ":1: optimizer 'lion': one of adamw, sgd"),
+        ('optimizer: lion\n', ":1: optimizer 'lion': one of adamw, sgd, muon"),
         ('epochs: [1\n', ':2: not YAML'),
         ('- 1\n', ':1: a training configuration maps settings to values'),
     ],
@@ -98,6 +98,48 @@ def test_warm_up_stable_decay():
     assert set(rates(schedule='constant')[10:]) == {1.0}
 
 
+# Muon.
+
+
+@pytest.mark.parametrize('shape', [(6, 40), (40, 6), (12, 12)])
+def test_orthogonalised_keeps_directions_and_evens_out_their_lengths(shape):
+    torch.manual_seed(0)
+    matrix = torch.randn(shape)
+    matrix[0] *= 20.0
+    even = orthogonalised(matrix)
+    lengths = torch.linalg.svdvals(even)
+    assert 0.65 < lengths.min() and lengths.max() < 1.25
+    left, _, right = torch.linalg.svd(matrix, full_matrices=False)
+    # In the matrix's own singular directions nothing stands beside the diagonal.
+    turned = left.T @ even @ right.T
+    torch.testing.assert_close(turned, turned.diagonal().diag(), atol=2e-3, rtol=0.0)
+    assert not orthogonalised(torch.zeros(shape)).any()
+
+
+def test_muon_moves_filters_evenly_and_the_rest_as_adamw():
+    torch.manual_seed(0)
+    config = TrainConfig(optimizer='muon', learning_rate=0.1, weight_decay=0.5)
+    model = EdgeSegNet(3, training_norms=True).to(memory_format=torch.channels_last)
+    twin = copy.deepcopy(model)
+    ours, adamw = build_optimizer(config, model), torch.optim.AdamW(twin.parameters(), lr=0.1)
+    for group in ours.param_groups[1:]:
+        group['weight_decay'] = 0.0
+    for group in adamw.param_groups:
+        group['weight_decay'] = 0.0
+    before = model.refine4.conv1.weight.detach().clone()
+    for value, other in zip(model.parameters(), twin.parameters(), strict=True):
+        value.grad = torch.randn_like(value)
+        other.grad = value.grad.clone()
+    gradient = model.refine4.conv1.weight.grad.clone()
+    ours.step()
+    adamw.step()
+    for name in ('head.weight', 'head.bias', 'stem.norm.weight', 'refine4.conv1.bias'):
+        torch.testing.assert_close(model.get_parameter(name), twin.get_parameter(name))
+    moved = (before * (1.0 - 0.1 * 0.5) - model.refine4.conv1.weight).flatten(1)
+    wanted = orthogonalised(gradient.flatten(1)) * 0.1 * 0.2 * (REFINE_WIDTH * 9) ** 0.5
+    torch.testing.assert_close(moved, wanted, atol=2e-4, rtol=2e-2)
+
+
 # Loss.
 
 
@@ -131,70 +173,6 @@ def test_class_weights_by_hand():
     weights = class_weights([(None, labels)], 3, 1.0)
     torch.testing.assert_close(weights, torch.tensor([2 / 3, 2.0, 1.0]))
     assert class_weights([(None, labels)], 3, 0.0).tolist() == [1.0, 1.0, 1.0]
-
-
-# Views.
-
-
-def test_what_a_view_has_beyond_the_picture_is_void():
-    image, labels = np.full((32, 32, 3), 200, np.uint8), np.full((32, 32), 5, np.uint8)
-    random = np.random.default_rng(0)
-    for _ in range(20):
-        view, seen = random_view(image, labels, (32, 32), (48, 48), (0.5, 1.4), random, color=0.0)
-        assert set(np.unique(seen)) <= {5, 255}
-        np.testing.assert_array_equal(seen == 255, (view == 114).all(2))
-    assert (seen == 5).any()
-
-
-def test_labels_move_with_their_pixels():
-    # A picture whose brightness is its label: after any view both still agree.
-    labels = np.zeros((64, 64), np.uint8)
-    labels[:, 32:] = 10
-    labels[40:] = 4
-    image = np.repeat(labels[..., None] * 20, 3, axis=2)
-    random = np.random.default_rng(1)
-    for shrinking in ('area', 'linear', 'mixed'):
-        view, seen = random_view(
-            image, labels, (64, 64), (48, 48), (0.75, 1.5), random, color=0.0, shrinking=shrinking
-        )
-        known = seen != 255
-        agrees = np.abs(view[..., 0].astype(int) - seen * 20) < 10
-        assert agrees[known].mean() > 0.93  # but for pixels on a border
-
-
-PAIRS = [(np.full((8, 8, 3), value, np.uint8), np.zeros((8, 8), np.uint8)) for value in range(6)]
-
-
-def test_an_epoch_draws_each_image_before_any_twice():
-    config = replace(CONFIG, camvid_views=10, rendered=4, batch=2)
-    views = Views(PAIRS[:4], PAIRS[4:], config)
-    drawn = np.bincount(views._order(3))
-    assert views.an_epoch == 14 and sorted(drawn[:4]) == [2, 2, 3, 3]
-    assert drawn[4:].tolist() == [2, 2]
-    assert views._order(3).tolist() != views._order(4).tolist()
-
-
-def test_processes_share_each_batch_and_a_later_start_sees_the_same():
-    config = replace(CONFIG, camvid_views=8, batch=4, epochs=2)
-    views = Views(PAIRS, [], config)
-    whole = list(Batches(views, config).places(0, 0))
-    halves = [list(Batches(views, config, rank, 2).places(0, 0)) for rank in (0, 1)]
-    assert [one + other for one, other in zip(*halves, strict=True)] == whole
-    assert list(Batches(views, config).places(1, 1)) == whole[3:]
-    with pytest.raises(ConfigError, match='batch 4 cannot be shared by 3 processes'):
-        Batches(views, config, 0, 3)
-
-
-@pytest.mark.timeout(60)
-def test_loader_processes_make_the_same_views():
-    config = replace(CONFIG, camvid_views=4, epochs=1)
-    alone, helped = (
-        list(Batches(Views(PAIRS, [], one), one).load(0, 0))
-        for one in (config, replace(config, workers=1))
-    )
-    assert len(alone) == 2
-    for first, second in zip(alone, helped, strict=True):
-        assert torch.equal(first[0], second[0]) and torch.equal(first[1], second[1])
 
 
 # Given weights.
@@ -277,7 +255,7 @@ def test_two_processes_train_as_one(small_camvid, tmp_path):  # noqa: F811
         '--no-tensorboard', '--epochs', '1', '--batch', '4', '--camvid-views', '8',
         '--input-size', '64x64', '--crop', '64x64', '--rendered', '0', '--scale-min', '0.5',
         '--optimizer', 'sgd', '--learning-rate', '0.1', '--freeze-norms', '--validate-every', '1',
-        '--precision', 'fp32',
+        '--precision', 'fp32', '--paste', '0.5',
     ]  # fmt: skip
     torchrun = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node',
                 '2', '-m', 'edgesegnet_ros.cli', 'train', *words]  # fmt: skip

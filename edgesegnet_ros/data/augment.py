@@ -18,10 +18,9 @@ def random_view(
     *,
     aspect: float = 0.1,
     flip: bool = True,
-    color: float = 1.0,
     shrinking: str = 'area',
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A scaled, cropped, mirrored and recoloured view.
+    """A scaled, cropped and mirrored view.
 
     The picture is first stretched to `frame`, the size that the network will see whole pictures
     at, times a random scale; what a crop has beyond the picture is grey and void.
@@ -35,7 +34,6 @@ def random_view(
         random: Source of all chance.
         aspect: Largest change of the width alone, in logarithms.
         flip: Whether half of the views are mirrored.
-        color: Strength of the recolouring, 0 for none.
         shrinking: `area` averages, as `data.geometry` does for the robot; `linear` takes the
             nearest four pixels, which is sharper; `mixed` draws one of the two.
 
@@ -59,7 +57,25 @@ def random_view(
     labels = _cut(labels, top, left, crop, VOID)
     if flip and random.random() < 0.5:
         image, labels = image[:, ::-1], labels[:, ::-1]
-    return recolour(image, random, color), np.ascontiguousarray(labels)
+    return np.ascontiguousarray(image), np.ascontiguousarray(labels)
+
+
+def paste(
+    onto: tuple[np.ndarray, np.ndarray], source: tuple[np.ndarray, np.ndarray], classes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """One view with what another one shows of some classes, where that one shows it.
+
+    After Ghiasi et al. (arXiv 2012.07177), with all things of a class in place of instances.
+
+    Args:
+        onto: (h, w, 3) uint8 and (h, w) uint8 labels.
+        source: A view of the same size.
+        classes: Ids of those that are taken over.
+    """
+    taken = np.isin(source[1], classes)
+    image, labels = onto[0].copy(), onto[1].copy()
+    image[taken], labels[taken] = source[0][taken], source[1][taken]
+    return image, labels
 
 
 def _corner(size: int, crop: int, random: np.random.Generator) -> int:

@@ -209,3 +209,10 @@ def read_splits(
 def read_split(folder: Path, split: str, num_classes: int = _CLASSES) -> list[LabelledPair]:
     """One split of `read_splits`."""
     return read_splits(folder, (split,), num_classes)[split]
+
+
+def class_shares(pairs: list[LabelledPair], num_classes: int) -> np.ndarray:
+    """(num_classes,) share of each class in all labelled pixels, 0-1; zeros without any."""
+    counts = [np.bincount(labels.ravel(), minlength=256)[:num_classes] for _, labels in pairs]
+    pixels = np.sum(counts, axis=0) if counts else np.zeros(num_classes, np.int64)
+    return pixels / max(int(pixels.sum()), 1)

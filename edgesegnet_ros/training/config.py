@@ -48,6 +48,8 @@ class TrainConfig:
     flip: bool = setting(True, 'mirror half of the views')
     color: float = setting(1.0, 'strength of random brightness, contrast, gamma, balance, '
                            'saturation and blur; 0 for none', low=0, high=2)  # fmt: skip
+    paste: float = setting(0.0, 'share of the views onto which the thin classes (below 2 % of the '
+                           'pixels) of another view are pasted', low=0, high=1)  # fmt: skip
     shrinking: str = setting('area', 'how pictures are shrunk: area as the robot does, linear '
                              '(sharper), or mixed', 'area', 'linear', 'mixed')  # fmt: skip
     camvid_views: int = setting(0, 'views of CamVid an epoch, drawn anew each; 0 for every image '
@@ -67,7 +69,9 @@ class TrainConfig:
     distillation_temperature: float = setting(2.0, 'softens teacher and student', low=0.1)
 
     # How it is minimised.
-    optimizer: str = setting('adamw', 'AdamW, or SGD with Nesterov momentum', 'adamw', 'sgd')
+    optimizer: str = setting('adamw', 'AdamW, SGD with Nesterov momentum, or Muon for the hidden '
+                             'convolutions with AdamW for the rest', 'adamw', 'sgd',
+                             'muon')  # fmt: skip
     learning_rate: float = setting(2e-3, 'at its peak', low=0)
     momentum: float = setting(0.9, 'of SGD', low=0, high=1)
     weight_decay: float = setting(1e-2, 'of convolutions, not of norms and biases', low=0)

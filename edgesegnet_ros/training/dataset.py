@@ -12,13 +12,15 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from edgesegnet_ros.data.augment import random_view
-from edgesegnet_ros.data.camvid import LabelledPair
+from edgesegnet_ros.data.augment import paste, random_view, recolour
+from edgesegnet_ros.data.camvid import VOID, LabelledPair, class_shares
 from edgesegnet_ros.training.config import ConfigError, TrainConfig
 
 FIRST_RENDERED_SEED = 1_000_000
 """Streets of smaller seeds are never trained on, so that demo and tests can use them."""
 _RENDERED_SIZE = (360, 480)
+_THIN = 0.02
+"""A class with a smaller share of the labelled pixels is one that `paste` takes over."""
 
 Place = tuple[int, int]
 """Number of the epoch, and of the view in it; both from 0."""
@@ -57,6 +59,8 @@ class Views(Dataset):
         self._pairs = real + rendered
         self._real, self._rendered = len(real), len(rendered)
         self._config = config
+        shares = class_shares(real, VOID)
+        self._thin = np.flatnonzero((shares > 0) & (shares < _THIN))
         self.an_epoch = (config.camvid_views or len(real)) + (config.rendered if rendered else 0)
         self._order = lru_cache(maxsize=2)(self._draw)
 
@@ -70,17 +74,26 @@ class Views(Dataset):
     def __getitem__(self, place: Place) -> tuple[torch.Tensor, torch.Tensor]:
         """(3, h, w) uint8 RGB and (h, w) int64 labels of the crop size."""
         config, (epoch, position) = self._config, place
-        image, labels = self._pairs[self._order(epoch)[position]]
-        image, labels = random_view(
-            image, labels, config.input_size, config.crop,
-            (config.scale_min, config.scale_max),
-            np.random.default_rng([config.seed, epoch, position]),
-            aspect=config.aspect, flip=config.flip, color=config.color,
-            shrinking=config.shrinking,
-        )  # fmt: skip
+        random = np.random.default_rng([config.seed, epoch, position])
+        image, labels = self._view(self._order(epoch)[position], random)
+        # Chance of its own: a run without pasting sees what it saw before there was any.
+        pasting = np.random.default_rng([config.seed, epoch, position, 1])
+        if self._real and pasting.random() < config.paste:
+            other = self._view(int(pasting.integers(self._real)), pasting)
+            image, labels = paste((image, labels), other, self._thin)
+        # Last, so that colours do not tell what was pasted.
+        image = recolour(image, random, config.color)
         return torch.from_numpy(image.transpose(2, 0, 1).copy()), torch.from_numpy(
             labels.astype(np.int64)
         )
+
+    def _view(self, index: int, random: np.random.Generator) -> LabelledPair:
+        config = self._config
+        return random_view(
+            *self._pairs[index], config.input_size, config.crop,
+            (config.scale_min, config.scale_max), random, aspect=config.aspect, flip=config.flip,
+            shrinking=config.shrinking,
+        )  # fmt: skip
 
     def __getstate__(self) -> dict:
         """Without the cache, which cannot be sent to a process."""

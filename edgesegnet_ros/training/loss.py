@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F  # noqa: N812
 
-from edgesegnet_ros.data.camvid import VOID, LabelledPair
+from edgesegnet_ros.data.camvid import VOID, LabelledPair, class_shares
 from edgesegnet_ros.network.edgesegnet import HEAD_STRIDE, upsample
 
 
@@ -35,9 +35,7 @@ def class_weights(pairs: list[LabelledPair], num_classes: int, power: float) -> 
     Returns:
         (num_classes,) float32 whose mean over the labelled pixels is 1; 1 for absent classes.
     """
-    counts = [np.bincount(labels.ravel(), minlength=256)[:num_classes] for _, labels in pairs]
-    pixels = np.sum(counts, axis=0)
-    share = pixels / max(pixels.sum(), 1)
+    share = class_shares(pairs, num_classes)
     weights = np.where(share > 0, np.maximum(share, 1e-6) ** -power, 0.0)
     weights = weights / max((weights * share).sum(), 1e-9)
     return torch.from_numpy(np.where(share > 0, weights, 1.0).astype(np.float32))

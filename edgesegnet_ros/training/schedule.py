@@ -6,7 +6,9 @@ import math
 
 import torch
 
+from edgesegnet_ros.network.registry import Network
 from edgesegnet_ros.training.config import TrainConfig
+from edgesegnet_ros.training.muon import Muon
 
 
 def learning_rate(config: TrainConfig, progress: float) -> float:
@@ -39,8 +41,16 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
         group['lr'] = rate
 
 
-def build_optimizer(config: TrainConfig, model: torch.nn.Module) -> torch.optim.Optimizer:
-    """AdamW or SGD; norms and biases are not decayed."""
+def build_optimizer(
+    config: TrainConfig, model: Network, dtype: torch.dtype = torch.float32
+) -> torch.optim.Optimizer:
+    """AdamW, SGD or Muon; norms and biases are not decayed.
+
+    Args:
+        config: Names it, with its rate and its decay.
+        model: What is trained.
+        dtype: That matrices may be multiplied in.
+    """
     matrices = [value for value in model.parameters() if value.ndim > 1]
     vectors = [value for value in model.parameters() if value.ndim <= 1]
     groups = [
@@ -51,6 +61,11 @@ def build_optimizer(config: TrainConfig, model: torch.nn.Module) -> torch.optim.
         return torch.optim.SGD(groups, config.learning_rate, config.momentum, nesterov=(
             config.momentum > 0
         ))  # fmt: skip
+    if config.optimizer == 'muon':
+        # The classifier's rows are the classes, whose gradients are not to be made equally long.
+        hidden = [value for value in matrices if value is not model.head.weight]
+        groups[0]['params'] = [model.head.weight]
+        return Muon(hidden, groups, config.learning_rate, config.weight_decay, dtype)
     return torch.optim.AdamW(groups, config.learning_rate)
 
 

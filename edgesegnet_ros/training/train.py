@@ -161,7 +161,8 @@ def train(
         network.to(team.device, memory_format=torch.channels_last)
         normalised = NormalisedNetwork(network).to(team.device)
         teacher = _teacher(config, sources.teacher, classes, team)
-        optimizer = build_optimizer(config, network)
+        directions = torch.bfloat16 if autocast.precision == 'bf16' else torch.float32
+        optimizer = build_optimizer(config, network, directions)
         average = copy.deepcopy(network).eval()
         parts = Parts(network, average, optimizer, autocast.scaler)
         progress = Progress()

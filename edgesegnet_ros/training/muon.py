@@ -1,0 +1,82 @@
+"""Muon for convolutions: momentum whose directions all have the same length.
+
+Jordan et al., https://kellerjordan.github.io/posts/muon, with the step size of Liu et al.
+(arXiv 2502.16982, section 2.2), which takes AdamW's learning rate and weight decay as they are.
+torch.optim.Muon takes matrices only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+
+_QUINTIC = (3.4445, -4.7750, 2.0315)
+_ITERATIONS = 5
+_MOMENTUM = 0.95
+_ADAMW_RMS = 0.2
+"""Root mean square of what AdamW usually moves a weight by, as a share of the rate."""
+
+
+def orthogonalised(matrix: torch.Tensor) -> torch.Tensor:
+    """The matrix with its singular values brought to about 1 (0.7 to 1.2).
+
+    Args:
+        matrix: (rows, columns) floats; computed in its own precision.
+
+    Returns:
+        (rows, columns); zeros where the matrix is zero.
+    """
+    wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
+    wide = wide / wide.norm().clamp_min(1e-7)
+    a, b, c = _QUINTIC
+    for _ in range(_ITERATIONS):
+        gram = wide @ wide.T
+        wide = torch.addmm(wide, torch.addmm(gram, gram, gram, beta=b, alpha=c), wide, beta=a)
+    return wide if matrix.shape[0] <= matrix.shape[1] else wide.T
+
+
+class Muon(torch.optim.AdamW):
+    """Muon for filters, AdamW for everything else.
+
+    Args:
+        filters: (outputs, inputs, k, k) weights of hidden convolutions.
+        others: Groups of parameters as AdamW takes them.
+        lr: Of both.
+        weight_decay: Of the filters.
+        dtype: In which directions are computed; bf16 is enough where the hardware has it.
+    """
+
+    def __init__(
+        self, filters: Iterable[torch.Tensor], others: list[dict], lr: float, weight_decay: float,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:  # fmt: skip
+        self._dtype = dtype
+        own = {'params': list(filters), 'weight_decay': weight_decay, 'muon': True}
+        super().__init__([own] + [{**group, 'muon': False} for group in others], lr)
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:
+        """Move all parameters that have a gradient; the filters' gradients are used up."""
+        for group in self.param_groups:
+            if not group['muon']:
+                continue
+            for weight in group['params']:
+                if weight.grad is None:
+                    continue
+                state = self.state[weight]
+                if not state:
+                    # AdamW wants a step of every state that it is given back.
+                    state['step'] = torch.zeros(())
+                    state['momentum'] = torch.zeros_like(weight)
+                state['step'] += 1
+                state['momentum'].lerp_(weight.grad, 1.0 - _MOMENTUM)
+                ahead = weight.grad.lerp(state['momentum'], _MOMENTUM)
+                flat = ahead.flatten(1)
+                rows, columns = flat.shape
+                rate = group['lr'] * _ADAMW_RMS * max(rows, columns) ** 0.5
+                direction = orthogonalised(flat.to(self._dtype))
+                weight.mul_(1.0 - group['lr'] * group['weight_decay'])
+                weight.sub_(direction.to(weight.dtype).view_as(weight), alpha=rate)
+                weight.grad = None
+        super().step(closure)

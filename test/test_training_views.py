@@ -1,0 +1,96 @@
+"""What a training run is shown, by value: views, what is pasted onto them, order and shares."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from test_training import CONFIG
+
+from edgesegnet_ros.data.augment import random_view
+from edgesegnet_ros.training.config import ConfigError
+from edgesegnet_ros.training.dataset import Batches, Views
+
+
+def test_what_a_view_has_beyond_the_picture_is_void():
+    image, labels = np.full((32, 32, 3), 200, np.uint8), np.full((32, 32), 5, np.uint8)
+    random = np.random.default_rng(0)
+    for _ in range(20):
+        view, seen = random_view(image, labels, (32, 32), (48, 48), (0.5, 1.4), random)
+        assert set(np.unique(seen)) <= {5, 255}
+        np.testing.assert_array_equal(seen == 255, (view == 114).all(2))
+    assert (seen == 5).any()
+
+
+def test_labels_move_with_their_pixels():
+    # A picture whose brightness is its label: after any view both still agree.
+    labels = np.zeros((64, 64), np.uint8)
+    labels[:, 32:] = 10
+    labels[40:] = 4
+    image = np.repeat(labels[..., None] * 20, 3, axis=2)
+    random = np.random.default_rng(1)
+    for shrinking in ('area', 'linear', 'mixed'):
+        view, seen = random_view(
+            image, labels, (64, 64), (48, 48), (0.75, 1.5), random, shrinking=shrinking
+        )
+        known = seen != 255
+        agrees = np.abs(view[..., 0].astype(int) - seen * 20) < 10
+        assert agrees[known].mean() > 0.93  # but for pixels on a border
+
+
+def test_thin_classes_are_pasted_where_they_stand():
+    # A wide class everywhere, a thin one in a corner of every second picture.
+    plain = (np.full((64, 64, 3), 50, np.uint8), np.ones((64, 64), np.uint8))
+    thin = tuple(part.copy() for part in plain)
+    thin[0][:6, :6], thin[1][:6, :6] = 200, 7
+    config = replace(
+        CONFIG, input_size=(64, 64), crop=(64, 64), scale_min=1.0, scale_max=1.0, aspect=0.0,
+        flip=False, color=0.0, rendered=2, camvid_views=2, batch=4,
+    )  # fmt: skip
+
+    def thin_pixels(paste):
+        views = Views([thin, thin], [plain, plain], replace(config, paste=paste))
+        seen = [views[0, position] for position in range(4)]
+        for image, labels in seen:
+            assert torch.equal(image[0] == 200, labels == 7)
+        return sorted(int((labels == 7).sum()) for _, labels in seen)
+
+    assert thin_pixels(0.0) == [0, 0, 36, 36]
+    assert thin_pixels(1.0) == [36] * 4
+
+
+PAIRS = [(np.full((8, 8, 3), value, np.uint8), np.zeros((8, 8), np.uint8)) for value in range(6)]
+
+
+def test_an_epoch_draws_each_image_before_any_twice():
+    config = replace(CONFIG, camvid_views=10, rendered=4, batch=2)
+    views = Views(PAIRS[:4], PAIRS[4:], config)
+    drawn = np.bincount(views._order(3))
+    assert views.an_epoch == 14 and sorted(drawn[:4]) == [2, 2, 3, 3]
+    assert drawn[4:].tolist() == [2, 2]
+    assert views._order(3).tolist() != views._order(4).tolist()
+
+
+def test_processes_share_each_batch_and_a_later_start_sees_the_same():
+    config = replace(CONFIG, camvid_views=8, batch=4, epochs=2)
+    views = Views(PAIRS, [], config)
+    whole = list(Batches(views, config).places(0, 0))
+    halves = [list(Batches(views, config, rank, 2).places(0, 0)) for rank in (0, 1)]
+    assert [one + other for one, other in zip(*halves, strict=True)] == whole
+    assert list(Batches(views, config).places(1, 1)) == whole[3:]
+    with pytest.raises(ConfigError, match='batch 4 cannot be shared by 3 processes'):
+        Batches(views, config, 0, 3)
+
+
+@pytest.mark.timeout(60)
+def test_loader_processes_make_the_same_views():
+    config = replace(CONFIG, camvid_views=4, epochs=1)
+    alone, helped = (
+        list(Batches(Views(PAIRS, [], one), one).load(0, 0))
+        for one in (config, replace(config, workers=1))
+    )
+    assert len(alone) == 2
+    for first, second in zip(alone, helped, strict=True):
+        assert torch.equal(first[0], second[0]) and torch.equal(first[1], second[1])
