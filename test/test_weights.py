@@ -1,6 +1,7 @@
 """Weights files keep what they were given, and foreign ones are refused."""
 
 import json
+import os
 import resource
 
 import pytest
@@ -26,6 +27,15 @@ def test_half_precision_round_trip(tmp_path):
     image = torch.randn(1, 3, 64, 64)
     with torch.inference_mode():
         torch.testing.assert_close(again(image), model(image), atol=1e-3, rtol=1e-2)
+
+
+def test_others_may_read_what_the_umask_lets_them(tmp_path):
+    before = os.umask(0o027)
+    try:
+        save_weights(tmp_path / 'w.safetensors', EdgeSegNet(11), INFO)
+    finally:
+        os.umask(before)
+    assert (tmp_path / 'w.safetensors').stat().st_mode & 0o777 == 0o640
 
 
 def test_training_norms_do_not_reach_the_file(tmp_path):

@@ -25,7 +25,11 @@ def write_whole(path: Path, tensors: Dict[str, torch.Tensor], metadata: Dict[str
     partial = path.with_name(path.name + '.partial')
     contents = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     try:
+        # The mode that the user's umask gives: safetensors writes files that nobody else can read.
+        partial.touch()
+        mode = partial.stat().st_mode
         save_file(contents, str(partial), metadata)
+        partial.chmod(mode)
         with open(str(partial), 'rb') as file:
             os.fsync(file.fileno())
         os.replace(str(partial), str(path))
