@@ -20,7 +20,7 @@ from edgesegnet_ros.engines import cpu, open_engine, openvino, parity
 from edgesegnet_ros.engines.base import EngineError, EngineRequest
 from edgesegnet_ros.engines.recipe import recipe_for
 from edgesegnet_ros.engines.segmenter import Segmenter
-from edgesegnet_ros.engines.selection import _candidates
+from edgesegnet_ros.engines.selection import candidates
 from edgesegnet_ros.network.edgesegnet import EdgeSegNet
 from edgesegnet_ros.network.weights import WeightsInfo, save_weights
 
@@ -171,10 +171,10 @@ def test_auto_goes_by_precision_and_then_by_back_end(request_, monkeypatch, bf16
     recipe = recipe_for(request_._replace(precision='auto', device='cpu'))
     expected = [('openvino', 'int8'), ('openvino', 'bf16'), ('torch', 'bf16'),
                 ('openvino', 'fp32'), ('torch', 'fp32'), ('onnxruntime', 'fp32')]  # fmt: skip
-    found = [(one.name, precision) for one, precision in _candidates('auto', recipe, [])]
+    found = [(one.name, precision) for one, precision in candidates('auto', recipe, [])]
     assert found == [pair for pair in expected if bf16 or pair[1] != 'bf16']
     recipe = recipe._replace(precision='fp32')
-    found = [one.name for one, _ in _candidates('auto', recipe, [])]
+    found = [one.name for one, _ in candidates('auto', recipe, [])]
     assert found == ['openvino', 'torch', 'onnxruntime']
 
 

@@ -46,7 +46,7 @@ def _groups(engine: str, device: str) -> Tuple[Tuple[str, ...], ...]:
     return (_ON_CPU,)
 
 
-def _candidates(engine: str, recipe: Recipe, passed_over: List[str]) -> Iterator[Candidate]:
+def candidates(engine: str, recipe: Recipe, passed_over: List[str]) -> Iterator[Candidate]:
     """What may run here, the fastest first.
 
     Raises:
@@ -82,7 +82,7 @@ def choose(engine: str, recipe: Recipe, folder: Path, frames: PictureSet) -> Pro
     automatic = 'auto' in (engine, recipe.precision)
     passed_over: List[str] = []
     last: Optional[EngineError] = None
-    for found, precision in _candidates(engine, recipe, passed_over):
+    for found, precision in candidates(engine, recipe, passed_over):
         wanted = recipe._replace(precision=precision)
         if recipe.precision == 'auto' and precision == 'int8':
             if not is_proved(found, wanted, folder, frames):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -15,6 +14,7 @@ from tqdm import tqdm
 from edgesegnet_ros.data.augment import paste, random_view, recolour
 from edgesegnet_ros.data.camvid import VOID, LabelledPair, class_shares
 from edgesegnet_ros.training.config import ConfigError, TrainConfig
+from edgesegnet_ros.training.run_log import bar_interval
 
 FIRST_RENDERED_SEED = 1_000_000
 """Streets of smaller seeds are never trained on, so that demo and tests can use them."""
@@ -36,7 +36,7 @@ def rendered_pool(config: TrainConfig, quiet: bool = False) -> list[LabelledPair
     scenes = random_scenes(FIRST_RENDERED_SEED + config.seed, count, _RENDERED_SIZE)
     progress = tqdm(
         scenes, 'rendering streets', count, unit='scene', disable=quiet,
-        mininterval=0.2 if sys.stderr.isatty() else 60.0,
+        mininterval=bar_interval(),
     )  # fmt: skip
     return [(scene.image, scene.labels) for scene in progress]
 

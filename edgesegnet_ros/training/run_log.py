@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,11 @@ from edgesegnet_ros.evaluation.provenance import need
 LOG = 'log.csv'
 CURVES = 'curves.png'
 TENSORBOARD = 'tensorboard'
+
+
+def bar_interval() -> float:
+    """Seconds between two states of a progress bar: a minute where each becomes a line."""
+    return 0.2 if sys.stderr.isatty() else 60.0
 
 
 class RunLogError(EdgeSegNetError):

@@ -44,7 +44,7 @@ from edgesegnet_ros.training.initial import read_network, start_from
 from edgesegnet_ros.training.loss import class_weights, cross_entropy, distance_to_teacher
 from edgesegnet_ros.training.mixed_precision import Autocast
 from edgesegnet_ros.training.processes import Team, join
-from edgesegnet_ros.training.run_log import RunLog
+from edgesegnet_ros.training.run_log import RunLog, bar_interval
 from edgesegnet_ros.training.schedule import (
     build_optimizer,
     learning_rate,
@@ -328,11 +328,10 @@ def _minutes_since(moment: float) -> float:
 
 def _bar(config: TrainConfig, batches: Batches, progress: Progress, team: Team) -> tqdm:
     """A bar over the whole run, so that the time left is the run's."""
-    interactive = sys.stderr.isatty()
     return tqdm(
         desc='training', unit='step', total=config.epochs * batches.an_epoch,
         initial=progress.epoch * batches.an_epoch + progress.step, disable=not team.leads,
-        mininterval=0.2 if interactive else 60.0, smoothing=0.05, dynamic_ncols=interactive,
+        mininterval=bar_interval(), smoothing=0.05, dynamic_ncols=sys.stderr.isatty(),
     )  # fmt: skip
 
 
