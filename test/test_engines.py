@@ -65,6 +65,19 @@ def test_temperature_softens(tmp_path, picture):
     assert np.array_equal(found[0][0], found[1][0]) and found[0][1] > found[1][1]
 
 
+def test_another_size_than_the_weights_were_trained_for_is_said(tmp_path, caplog):
+    path = tmp_path / 'weights.safetensors'
+    save_weights(path, EdgeSegNet(11), WeightsInfo('camvid11', 11, SIZE))
+    request = EngineRequest(str(path), engine='torch', input_size=SIZE)
+    open_engine(request)
+    assert not caplog.records
+    for _ in range(2):
+        open_engine(request._replace(input_size=(64, 96)))
+    (record,) = caplog.records
+    assert record.levelname == 'WARNING'
+    assert 'weights.safetensors was trained for an input of 128x160; at 64x96' in record.message
+
+
 def test_unlabelled_pixels_have_no_confidence(engine, picture):
     segmenter = Segmenter(engine)
     plain = segmenter.segment(picture, confidence=True)

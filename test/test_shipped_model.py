@@ -17,7 +17,6 @@ from edgesegnet_ros.engines.segmenter import Segmenter
 from edgesegnet_ros.evaluation.accuracy import score
 from edgesegnet_ros.training.dataset import FIRST_RENDERED_SEED
 
-
 SIZES = {'edgesegnet-camvid11': (256, 256), 'edgesegnet-camvid11-368x480': (368, 480)}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from functools import lru_cache
 from pathlib import Path
 from typing import List, NamedTuple, Tuple
 
@@ -12,7 +13,7 @@ import torch
 
 from edgesegnet_ros import shipped
 from edgesegnet_ros.data.classes import ClassSet, load_classes
-from edgesegnet_ros.data.geometry import place, to_network
+from edgesegnet_ros.data.geometry import Size, place, to_network
 from edgesegnet_ros.engines import cpu
 from edgesegnet_ros.engines.base import EngineError, EngineRequest
 from edgesegnet_ros.engines.pictures import PictureSet, calibration_set
@@ -81,6 +82,14 @@ class Recipe(NamedTuple):
         return (1.0 / std).astype(np.float32), (-mean / std).astype(np.float32)
 
 
+@lru_cache(maxsize=None)  # once a process: a bench opens the same weights many times
+def _warn_of_the_size(path: Path, trained: Size, asked: Size) -> None:
+    _log.warning(
+        '%s was trained for an input of %dx%d; at %dx%d things have other sizes than it knows',
+        path, *trained, *asked,
+    )  # fmt: skip
+
+
 def recipe_for(request: EngineRequest) -> Recipe:
     """Load what a request names, and check that it fits together; its precision may stay auto.
 
@@ -104,6 +113,8 @@ def recipe_for(request: EngineRequest) -> Recipe:
     if classes.name != info.classes:
         _log.warning('%s was trained for the classes %s; the names of %s are shown instead',
                      path, info.classes, classes.name)  # fmt: skip
+    if tuple(request.input_size) != tuple(info.input_size):
+        _warn_of_the_size(path, tuple(info.input_size), tuple(request.input_size))
     return Recipe(
         model, info, classes, file_sha256(path), request.precision, request.input_size,
         request.device, threads_of(request.num_threads),
