@@ -34,8 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for one in fields(TrainConfig):
         default: Any = one.default
         shown = 'x'.join(map(str, default)) if isinstance(default, tuple) else default
+        text = one.metadata['help'].replace('%', '%%')  # argparse formats its help
         given: dict[str, Any] = {
-            'default': argparse.SUPPRESS, 'help': f'{one.metadata["help"]} (default: {shown})',
+            'default': argparse.SUPPRESS, 'help': f'{text} (default: {shown})',
         }  # fmt: skip
         if isinstance(default, bool):
             given['action'] = argparse.BooleanOptionalAction
