@@ -38,7 +38,8 @@ def write_figures(folder, **changed):
 def test_ours_and_in_brackets_the_papers(measured, tmp_path, capsys):
     model = write_figures(tmp_path, training='trained for 3 epochs')
     out = tmp_path / 'table.json'
-    assert cli.main(['table1', '--model', model, '--json', str(out)]) == 0
+    words = ['table1', '--model', model, '--refinenet', str(tmp_path / 'none.safetensors')]
+    assert cli.main([*words, '--json', str(out)]) == 0
     lines = capsys.readouterr().out.splitlines()
     [refinenet] = [line for line in lines if line.startswith('RefineNet-101  ')]
     [own] = [line for line in lines if line.startswith('EdgeSegNet  ')]
@@ -68,6 +69,15 @@ def test_ours_and_in_brackets_the_papers(measured, tmp_path, capsys):
 def test_other_figures_are_refused(measured, tmp_path, capsys, changed, sentence):
     assert cli.main(['table1', '--model', write_figures(tmp_path, **changed)]) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_shipped_figures_of_another_size_leave_the_other_row(measured, tmp_path, capsys):
+    model = write_figures(tmp_path, input_size=[368, 480])
+    assert cli.main(['table1', '--model', model, '--input-size', '368x480']) == 0
+    text = capsys.readouterr().out
+    assert 'RefineNet-101: accuracy not measured (' in text
+    assert 'refinenet101-camvid11.json: figures of test at 256x256' in text
+    assert '81.2 [89.7]' in text
 
 
 def test_the_fastest_row_counts_and_int8_does_not(monkeypatch):
