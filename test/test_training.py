@@ -32,7 +32,7 @@ from edgesegnet_ros.training.config import ConfigError, TrainConfig
 
 CONFIG = TrainConfig(
     epochs=2, batch=2, input_size=(64, 64), crop=(64, 64), rendered=0, validate_every=1,
-    precision='fp32', optimizer='muon', paste=0.5,
+    precision='fp32', optimizer='muon', paste=0.5, mix=0.5, tone=0.5, light=0.5,
 )  # fmt: skip
 """In fp32, so that runs can be compared to 1e-5 on CPUs with bf16, too."""
 

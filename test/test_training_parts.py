@@ -255,7 +255,8 @@ def test_two_processes_train_as_one(small_camvid, tmp_path):  # noqa: F811
         '--no-tensorboard', '--epochs', '1', '--batch', '4', '--camvid-views', '8',
         '--input-size', '64x64', '--crop', '64x64', '--rendered', '0', '--scale-min', '0.5',
         '--optimizer', 'sgd', '--learning-rate', '0.1', '--freeze-norms', '--validate-every', '1',
-        '--precision', 'fp32', '--paste', '0.5',
+        '--precision', 'fp32', '--paste', '0.5', '--mix', '0.5', '--tone', '0.5',
+        '--light', '0.5',
     ]  # fmt: skip
     torchrun = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node',
                 '2', '-m', 'edgesegnet_ros.cli', 'train', *words]  # fmt: skip

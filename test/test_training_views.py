@@ -9,7 +9,7 @@ import pytest
 import torch
 from test_training import CONFIG
 
-from edgesegnet_ros.data.augment import random_view
+from edgesegnet_ros.data.augment import random_view, relight, take_tone, tone
 from edgesegnet_ros.training.config import ConfigError
 from edgesegnet_ros.training.dataset import Batches, Views
 
@@ -40,14 +40,14 @@ def test_labels_move_with_their_pixels():
         assert agrees[known].mean() > 0.93  # but for pixels on a border
 
 
-def test_thin_classes_are_pasted_where_they_stand():
+def test_thin_classes_and_mixed_ones_are_pasted_where_they_stand():
     # A wide class everywhere, a thin one in a corner of every second picture.
     plain = (np.full((64, 64, 3), 50, np.uint8), np.ones((64, 64), np.uint8))
     thin = tuple(part.copy() for part in plain)
     thin[0][:6, :6], thin[1][:6, :6] = 200, 7
     config = replace(
         CONFIG, input_size=(64, 64), crop=(64, 64), scale_min=1.0, scale_max=1.0, aspect=0.0,
-        flip=False, color=0.0, rendered=2, camvid_views=2, batch=4,
+        flip=False, color=0.0, tone=0.0, light=0.0, mix=0.0, rendered=2, camvid_views=2, batch=4,
     )  # fmt: skip
 
     def thin_pixels(paste):
@@ -59,6 +59,52 @@ def test_thin_classes_are_pasted_where_they_stand():
 
     assert thin_pixels(0.0) == [0, 0, 36, 36]
     assert thin_pixels(1.0) == [36] * 4
+
+    # Mixing takes half of the other's classes, rounded up: 7 or 1, or the only one there is.
+    one, two = (np.full((64, 64, 3), 90, np.uint8), np.full((64, 64), 3, np.uint8)), thin
+    views = Views([one, two], [], replace(config, mix=1.0, camvid_views=40, rendered=0, paste=0.0))
+    seen = {frozenset(views[0, position][1].unique().tolist()) for position in range(40)}
+    assert seen == {frozenset(x) for x in ((3,), (1, 3), (3, 7), (1, 7))}
+    for position in range(40):
+        image, labels = views[0, position]
+        for value, class_id in ((50, 1), (90, 3), (200, 7)):
+            assert torch.equal(image[0] == value, labels == class_id)
+
+
+def test_a_view_takes_on_another_pictures_tone():
+    random = np.random.default_rng(0)
+    dusk = np.clip(random.normal((40, 35, 60), 12, (64, 64, 3)), 0, 255).astype(np.uint8)
+    day = np.clip(random.normal((150, 160, 140), 20, (64, 64, 3)), 0, 255).astype(np.uint8)
+    np.testing.assert_allclose(tone(take_tone(day, tone(dusk), 1.0)), tone(dusk), atol=3.0)
+    half = tone(take_tone(day, tone(dusk), 0.5))[0]
+    np.testing.assert_allclose(half, (tone(day)[0] + tone(dusk)[0]) / 2, atol=3.0)
+    assert np.abs(take_tone(day, tone(dusk), 0.0).astype(int) - day).max() <= 6  # CIELAB in 8 bits
+    # A flat picture's noise is at most doubled.
+    flat = np.clip(random.normal(128, 1, (64, 64, 3)), 0, 255).astype(np.uint8)
+    assert tone(take_tone(flat, tone(day), 1.0))[1, 0] < 2.6
+
+    config = replace(
+        CONFIG, input_size=(64, 64), crop=(64, 64), color=0.0, light=0.0, mix=0.0, paste=0.0,
+        rendered=0, camvid_views=40, flip=False, scale_min=1.0, scale_max=1.0,
+    )  # fmt: skip
+    pairs = [(picture, np.zeros((64, 64), np.uint8)) for picture in (dusk, day)]
+    for share, between in ((0.0, False), (1.0, True)):
+        views = Views(pairs, [], replace(config, tone=share))
+        means = [float(views[0, position][0].float().mean()) for position in range(40)]
+        assert any(60 < mean < 130 for mean in means) == between
+
+
+def test_light_falls_unevenly_and_differently_each_time():
+    grey = np.full((64, 64, 3), 120, np.uint8)
+    assert relight(grey, np.random.default_rng(0), 0.0) is grey
+    lit = [relight(grey, np.random.default_rng(seed)) for seed in range(20)]
+    corners = np.array([
+        [view[:16, :16].mean(), view[:16, 48:].mean(), view[48:, :16].mean()] for view in lit
+    ])  # fmt: skip
+    assert (np.ptp(corners, axis=1) > 5).mean() > 0.8
+    assert abs(corners.mean() - 120) < 20
+    weak = [relight(grey, np.random.default_rng(seed), 0.1) for seed in range(20)]
+    assert max(np.abs(view.astype(int) - 120).max() for view in weak) < 40
 
 
 PAIRS = [(np.full((8, 8, 3), value, np.uint8), np.zeros((8, 8), np.uint8)) for value in range(6)]

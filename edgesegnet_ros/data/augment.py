@@ -78,6 +78,58 @@ def paste(
     return image, labels
 
 
+def tone(image: np.ndarray) -> np.ndarray:
+    """Mean and standard deviation of a picture's CIELAB channels: (2, 3) float64, 8-bit units.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+    """
+    mean, deviation = cv2.meanStdDev(cv2.cvtColor(image, cv2.COLOR_RGB2LAB))
+    return np.concatenate([mean.T, deviation.T])
+
+
+def take_tone(image: np.ndarray, other: np.ndarray, share: float) -> np.ndarray:
+    """Move a picture's light and colours towards another one's.
+
+    After Reinhard et al., Color Transfer between Images (2001): mean and deviation of each
+    channel, in CIELAB. A deviation is at most halved or doubled, so that a flat picture's noise
+    does not become its content.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        other: What `tone` says of the other picture.
+        share: 0 leaves the picture as it is, 1 goes all the way.
+    """
+    own = tone(image)
+    stretch = np.clip(other[1] / np.maximum(own[1], 1e-3), 0.5, 2.0) ** share
+    shift = own[0] + share * (other[0] - own[0]) - own[0] * stretch
+    table = np.arange(256)[:, None] * stretch + shift
+    table = np.clip(np.rint(table), 0, 255).astype(np.uint8)
+    lab = cv2.LUT(cv2.cvtColor(image, cv2.COLOR_RGB2LAB), table.reshape(1, 256, 3))
+    return cv2.cvtColor(lab, cv2.COLOR_LAB2RGB)
+
+
+def relight(
+    image: np.ndarray, random: np.random.Generator, strength: float = 1.0
+) -> np.ndarray:
+    """Light a picture unevenly, as shadows, low sun and a lens do, and add a sensor's noise.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        random: Source of all chance.
+        strength: Multiplies the ranges; 0 changes nothing.
+    """
+    if not strength:
+        return image
+    cells = int(random.integers(2, 6))
+    stops = random.normal(0.0, 0.5 * strength * random.random(), (cells, cells, 1))
+    stops = stops + random.normal(0.0, 0.06 * strength, (cells, cells, 3))
+    height, width = image.shape[:2]
+    gain = np.exp2(cv2.resize(stops, (width, height), interpolation=cv2.INTER_CUBIC))
+    noise = random.normal(0.0, 6.0 * strength * random.random() ** 2, (height, width, 1))
+    return np.clip(image * gain + noise, 0, 255).astype(np.uint8)
+
+
 def _corner(size: int, crop: int, random: np.random.Generator) -> int:
     return int(random.integers(min(0, size - crop), max(0, size - crop) + 1))
 

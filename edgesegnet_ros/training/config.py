@@ -48,6 +48,12 @@ class TrainConfig:
     flip: bool = setting(True, 'mirror half of the views')
     color: float = setting(1.0, 'strength of random brightness, contrast, gamma, balance, '
                            'saturation and blur; 0 for none', low=0, high=2)  # fmt: skip
+    tone: float = setting(0.0, 'share of the views that take on the light and colours of another '
+                          'picture, in part', low=0, high=1)  # fmt: skip
+    light: float = setting(0.0, 'strength of uneven light and of noise; 0 for none', low=0,
+                           high=2)  # fmt: skip
+    mix: float = setting(0.0, 'share of the views onto which half of the classes of another view '
+                         'are pasted', low=0, high=1)  # fmt: skip
     paste: float = setting(0.0, 'share of the views onto which the thin classes (below 2 % of the '
                            'pixels) of another view are pasted', low=0, high=1)  # fmt: skip
     shrinking: str = setting('area', 'how pictures are shrunk: area as the robot does, linear '

@@ -11,7 +11,14 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from edgesegnet_ros.data.augment import paste, random_view, recolour
+from edgesegnet_ros.data.augment import (
+    paste,
+    random_view,
+    recolour,
+    relight,
+    take_tone,
+    tone,
+)
 from edgesegnet_ros.data.camvid import VOID, LabelledPair, class_shares
 from edgesegnet_ros.training.config import ConfigError, TrainConfig
 from edgesegnet_ros.training.run_log import bar_interval
@@ -61,6 +68,7 @@ class Views(Dataset):
         self._config = config
         shares = class_shares(real, VOID)
         self._thin = np.flatnonzero((shares > 0) & (shares < _THIN))
+        self._tones = [tone(image) for image, _ in real] if config.tone else []
         self.an_epoch = (config.camvid_views or len(real)) + (config.rendered if rendered else 0)
         self._order = lru_cache(maxsize=2)(self._draw)
 
@@ -75,17 +83,28 @@ class Views(Dataset):
         """(3, h, w) uint8 RGB and (h, w) int64 labels of the crop size."""
         config, (epoch, position) = self._config, place
         random = np.random.default_rng([config.seed, epoch, position])
-        image, labels = self._view(self._order(epoch)[position], random)
-        # Chance of its own: a run without pasting sees what it saw before there was any.
+        # Chance of their own: a run without them sees what it saw before there were any.
         pasting = np.random.default_rng([config.seed, epoch, position, 1])
+        mixing = np.random.default_rng([config.seed, epoch, position, 2])
+        view = self._view(self._order(epoch)[position], random)
         if self._real and pasting.random() < config.paste:
-            other = self._view(int(pasting.integers(self._real)), pasting)
-            image, labels = paste((image, labels), other, self._thin)
+            view = paste(view, self._other(pasting), self._thin)
+        if self._real and mixing.random() < config.mix:
+            other = self._other(mixing)
+            seen = mixing.permutation(np.setdiff1d(other[1], [VOID]))
+            view = paste(view, other, seen[: -(-len(seen) // 2)])
         # Last, so that colours do not tell what was pasted.
+        image, labels = view
+        if self._tones and mixing.random() < config.tone:
+            image = take_tone(image, self._tones[mixing.integers(self._real)], mixing.random())
+        image = relight(image, mixing, config.light)
         image = recolour(image, random, config.color)
         return torch.from_numpy(image.transpose(2, 0, 1).copy()), torch.from_numpy(
             labels.astype(np.int64)
         )
+
+    def _other(self, random: np.random.Generator) -> LabelledPair:
+        return self._view(int(random.integers(self._real)), random)
 
     def _view(self, index: int, random: np.random.Generator) -> LabelledPair:
         config = self._config
