@@ -6,7 +6,7 @@ import logging
 import sys
 import time
 from functools import partial
-from typing import Callable, Dict, List, Optional, Union
+from typing import Callable, Dict, List, Optional
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
@@ -16,10 +16,7 @@ from rclpy.exceptions import ROSInterruptException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.time import Time
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from edgesegnet_ros.engines import LoadedModel
 from edgesegnet_ros.engines.base import EngineDescription
@@ -27,7 +24,7 @@ from edgesegnet_ros.engines.segmenter import Segmenter
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.node import parameters
 from edgesegnet_ros.node.admission import Admission, Limits
-from edgesegnet_ros.node.camera_info import sibling
+from edgesegnet_ros.node.camera import Camera, CameraMessage
 from edgesegnet_ros.node.diagnostics import SILENT_AFTER_S, NodeHealth, report, silence
 from edgesegnet_ros.node.engine_opening import OpenedEngine, fall_back, open_or_fall_back
 from edgesegnet_ros.node.frame_statistics import FrameStatistics
@@ -35,11 +32,6 @@ from edgesegnet_ros.node.images import ImageMessageError
 from edgesegnet_ros.node.outputs import Outputs
 from edgesegnet_ros.node.worker import Arrival, SegmentationWorker
 
-INPUT_QOS = QoSProfile(
-    depth=1, reliability=ReliabilityPolicy.BEST_EFFORT, durability=DurabilityPolicy.VOLATILE
-)
-"""Best effort and volatile match every offer."""
-CameraMessage = Union[Image, CompressedImage]
 _REPORT_PERIOD_S = 1.0
 _SAME_WARNING_AFTER_S = 10.0
 
@@ -64,8 +56,6 @@ class SegmentationNode(LifecycleNode):
         self._model: Optional[LoadedModel] = None
         self._outputs: Optional[Outputs] = None
         self._worker: Optional[SegmentationWorker] = None
-        self._inputs: List[object] = []
-        self._camera_info: Optional[CameraInfo] = None
         self._description: Optional[EngineDescription] = None
         self._failure: Optional[str] = None
         self._fallback: Optional[str] = None
@@ -75,10 +65,9 @@ class SegmentationNode(LifecycleNode):
         self._silent = False
         self._reported_bad = 0
         self._warned_at: Dict[str, float] = {}
-        self._shape: Optional[tuple] = None
         parameters.declare(self)
         self.add_on_set_parameters_callback(self._on_set_parameters)
-        self._image_topic = self.resolve_topic_name('image')
+        self._camera = Camera(self, self._on_image)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         # Steady, since a paused simulation's health still matters.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -178,8 +167,8 @@ class SegmentationNode(LifecycleNode):
         self._activated_at = time.monotonic()
         self._statistics.last_arrival = None
         self._silent = False
-        self._subscribe()
-        self.get_logger().info(f'active: waiting for images on {self._image_topic}')
+        self._camera.open()
+        self.get_logger().info(f'active: waiting for images on {self._camera.topic}')
 
     def _segmenter(self) -> Segmenter:
         if self._model is None:
@@ -190,30 +179,8 @@ class SegmentationNode(LifecycleNode):
             self.get_parameter('output_resolution').value,
         )
 
-    def _subscribe(self) -> None:
-        resolved = self.resolve_topic_name('image')
-        compressed = self.get_parameter('image_transport').value == 'compressed'
-        self._image_topic = resolved + '/compressed' if compressed else resolved
-        info_topic = self.resolve_topic_name('camera_info')
-        if info_topic == self.resolve_topic_name('camera_info', only_expand=True):
-            info_topic = sibling(resolved)
-        overrides = QoSOverridingOptions.with_default_policies()
-        self._inputs = [
-            self.create_subscription(
-                CompressedImage if compressed else Image, self._image_topic, self._on_image,
-                INPUT_QOS, qos_overriding_options=overrides,
-            ),
-            self.create_subscription(
-                CameraInfo, info_topic, self._on_camera_info, INPUT_QOS,
-                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-            ),
-        ]  # fmt: skip
-
     def _close(self) -> None:
-        for subscription in self._inputs:
-            self.destroy_subscription(subscription)
-        self._inputs = []
-        self._camera_info = None
+        self._camera.close()
         self._activated_at = None
         worker, self._worker = self._worker, None
         if worker is not None and not worker.stop():
@@ -240,7 +207,7 @@ class SegmentationNode(LifecycleNode):
         self._statistics.arrived(age_ms)
         if self._silent:
             self._silent = False
-            self.get_logger().info(f'images are back on {self._image_topic}')
+            self.get_logger().info(f'images are back on {self._camera.topic}')
         limits = Limits(*(self.get_parameter(name).value for name in Limits._fields))
         refusal = self._admission.refusal(
             limits, entered, age_ms, lambda: bool(outputs.wanted())
@@ -253,15 +220,10 @@ class SegmentationNode(LifecycleNode):
                     refusal, f'dropping images: {age}, max_age_ms is {limits.max_age_ms:g}'
                 )
             return
-        self._note_shape(message)
-        worker.offer(Arrival(message, entered, self._camera_info))
-
-    def _note_shape(self, message: CameraMessage) -> None:
-        shape = (getattr(message, 'width', None), getattr(message, 'height', None))
-        if self._shape not in (None, shape):
-            old = '{}x{}'.format(*self._shape)
-            self.get_logger().info('images changed from {} to {}x{}'.format(old, *shape))
-        self._shape = shape
+        changed = self._camera.size_changed(message)
+        if changed:
+            self.get_logger().info(changed)
+        worker.offer(Arrival(message, entered, self._camera.info))
 
     def _age_ms(self, message: CameraMessage) -> Optional[float]:
         """Age by stamp and ROS clock; None for an image without a stamp."""
@@ -269,9 +231,6 @@ class SegmentationNode(LifecycleNode):
         if stamp.nanoseconds == 0:
             return None
         return (self.get_clock().now().nanoseconds - stamp.nanoseconds) / 1e6
-
-    def _on_camera_info(self, message: CameraInfo) -> None:
-        self._camera_info = message
 
     # What goes wrong.
 
@@ -283,7 +242,7 @@ class SegmentationNode(LifecycleNode):
             self.get_logger().warning(message)
 
     def _on_bad_image(self, error: ImageMessageError) -> None:
-        self._warn_once(error.kind, f'unusable image on {self._image_topic}: {error}')
+        self._warn_once(error.kind, f'unusable image on {self._camera.topic}: {error}')
 
     def _on_failure(self, error: Exception) -> Optional[Segmenter]:
         """In the worker's thread: another segmenter to go on with, or None after giving up."""
@@ -347,8 +306,8 @@ class SegmentationNode(LifecycleNode):
         bad = self._statistics.counts['bad']
         health = NodeHealth(
             state, self.get_parameter('model').value, self._description, self._failure,
-            self._image_topic, self.count_publishers(self._image_topic),
-            self._matched_publishers(), self._outputs.wanted() if self._outputs else [],
+            self._camera.topic, self._camera.publishers(),
+            self._camera.matched_publishers(), self._outputs.wanted() if self._outputs else [],
             bad - self._reported_bad, active_for, self._fallback,
         )  # fmt: skip
         self._reported_bad = bad
@@ -360,10 +319,6 @@ class SegmentationNode(LifecycleNode):
         message = report(self.get_fully_qualified_name(), health, self._statistics)
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
-
-    def _matched_publishers(self) -> Optional[int]:
-        count = getattr(self._inputs[0], 'get_publisher_count', None) if self._inputs else None
-        return count() if count is not None else None
 
     def _warn_silence(self, silent_s: float, health: NodeHealth) -> None:
         self._silent = True

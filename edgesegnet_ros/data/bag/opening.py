@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
@@ -89,7 +90,7 @@ class BagFile:
         try:
             return sum(
                 int(entry['message_count'])
-                for entry in self._metadata()['topics_with_message_count']
+                for entry in self._metadata['topics_with_message_count']
                 if entry['topic_metadata']['name'] == topic
             )
         except (ValueError, KeyError, TypeError):
@@ -98,11 +99,12 @@ class BagFile:
     def _missing(self, there: set[str]) -> list[str]:
         """Files that metadata.yaml names, of those that are not there."""
         try:
-            named = [PurePath(name).name for name in self._metadata()['relative_file_paths']]
+            named = [PurePath(name).name for name in self._metadata['relative_file_paths']]
         except (KeyError, TypeError):
             return []
         return [name for name in named if name not in there]
 
+    @cached_property
     def _metadata(self) -> dict[str, Any]:
         """What metadata.yaml says; nothing where there is none, or none that can be read."""
         try:
