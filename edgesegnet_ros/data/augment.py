@@ -84,7 +84,11 @@ def tone(image: np.ndarray) -> np.ndarray:
     Args:
         image: (H, W, 3) uint8 RGB.
     """
-    mean, deviation = cv2.meanStdDev(cv2.cvtColor(image, cv2.COLOR_RGB2LAB))
+    return _statistics(cv2.cvtColor(image, cv2.COLOR_RGB2LAB))
+
+
+def _statistics(picture: np.ndarray) -> np.ndarray:
+    mean, deviation = cv2.meanStdDev(picture)
     return np.concatenate([mean.T, deviation.T])
 
 
@@ -100,13 +104,13 @@ def take_tone(image: np.ndarray, other: np.ndarray, share: float) -> np.ndarray:
         other: What `tone` says of the other picture.
         share: 0 leaves the picture as it is, 1 goes all the way.
     """
-    own = tone(image)
+    lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB)
+    own = _statistics(lab)
     stretch = np.clip(other[1] / np.maximum(own[1], 1e-3), 0.5, 2.0) ** share
     shift = own[0] + share * (other[0] - own[0]) - own[0] * stretch
     table = np.arange(256)[:, None] * stretch + shift
     table = np.clip(np.rint(table), 0, 255).astype(np.uint8)
-    lab = cv2.LUT(cv2.cvtColor(image, cv2.COLOR_RGB2LAB), table.reshape(1, 256, 3))
-    return cv2.cvtColor(lab, cv2.COLOR_LAB2RGB)
+    return cv2.cvtColor(cv2.LUT(lab, table.reshape(1, 256, 3)), cv2.COLOR_LAB2RGB)
 
 
 def relight(

@@ -9,6 +9,7 @@ import argparse
 import json
 import multiprocessing
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -65,26 +66,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--json', metavar='FILE', help='write the table to this file')
 
 
-def _is_path(model: str) -> bool:
-    return '/' in model or model.endswith('.safetensors')
-
-
-def figures_file(model: str) -> Path | None:
-    """What `edgesegnet evaluate --split test --json` wrote beside a model; None where nothing is.
+def figures_file(model: str, weights: Path | None) -> Path | None:
+    """What `edgesegnet evaluate --split test --json` wrote for a model; None where nothing is.
 
     Args:
         model: A shipped model's name, or a path.
+        weights: Their file, which the figures lie beside; None for a name that none is shipped of.
     """
     from edgesegnet_ros import shipped
 
-    if _is_path(model):
-        path = Path(model).with_suffix('.json')
-        return path if path.is_file() else None
-    for share in shipped.share_folders():
-        path = share / 'models' / f'{model}.json'
-        if path.is_file():
-            return path
-    return None
+    beside = [weights.with_suffix('.json')] if weights else [
+        share / 'models' / f'{model}.json' for share in shipped.share_folders()
+    ]  # fmt: skip
+    return next(filter(Path.is_file, beside), None)
 
 
 def read_accuracy(path: Path, size: tuple[int, int]) -> dict[str, Any]:
@@ -139,19 +133,18 @@ def accuracy_of(model: str, args: argparse.Namespace) -> dict[str, Any]:
     """Measured with --data, else from the figures beside the weights, else nothing."""
     from edgesegnet_ros import shipped
 
-    try:
-        weights_here = shipped.find('models', model).is_file()
-    except shipped.ShippedFileError:
-        weights_here = False
-    if args.data and weights_here:
+    weights: Path | None = None
+    with suppress(shipped.ShippedFileError):
+        weights = shipped.find('models', model)
+    if args.data and weights and weights.is_file():
         return measure_accuracy(model, args)
-    found = figures_file(model)
+    found = figures_file(model, weights)
     source = NOT_MEASURED
     if found:
         try:
             return read_accuracy(found, args.input_size)
         except OtherFiguresError as error:
-            if weights_here or _is_path(model):
+            if weights:
                 raise
             # Shipped figures of weights too large to ship: the other row is still to be had.
             source = f'{NOT_MEASURED} ({error})'

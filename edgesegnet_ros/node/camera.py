@@ -64,7 +64,7 @@ class Camera:
             self._node.destroy_subscription(subscription)
         self._images = self._infos = self.info = None
 
-    def size_changed(self, image: CameraMessage) -> Optional[str]:
+    def size_change(self, image: CameraMessage) -> Optional[str]:
         """A sentence where an image's size is not the last one's; compressed ones tell none."""
         if isinstance(image, CompressedImage):
             return None

@@ -220,7 +220,7 @@ class SegmentationNode(LifecycleNode):
                     refusal, f'dropping images: {age}, max_age_ms is {limits.max_age_ms:g}'
                 )
             return
-        changed = self._camera.size_changed(message)
+        changed = self._camera.size_change(message)
         if changed:
             self.get_logger().info(changed)
         worker.offer(Arrival(message, entered, self._camera.info))
