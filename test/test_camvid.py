@@ -10,6 +10,7 @@ from edgesegnet_ros.data import camvid, camvid_colors
 from edgesegnet_ros.data.camvid import (
     CamVidError,
     dataset_folder,
+    drives,
     read_split,
     read_splits,
     split_files,
@@ -55,6 +56,13 @@ def test_every_wrong_file_is_listed(tmp_path):
     assert 'colour.png: colours that are none of CamVid\'s 32: (9, 8, 7) in 192 pixels' in text
     assert 'two.png: missing, the labels of two.png' in text
     assert 'good.png' not in text and '4 unusable files' in text
+
+
+def test_a_frames_name_tells_its_drive(tmp_path):
+    labels = np.zeros((12, 16), np.uint8)
+    for name in ('0016E5_00390.png', '0001TP_006690.png', 'alone.png'):
+        write(tmp_path, 'train', name, labels=labels)
+    assert drives(tmp_path, 'train') == ['0001TP', '0016E5', 'alone']  # as read_splits has them
 
 
 def test_every_split_is_checked_before_any_is_used(tmp_path):

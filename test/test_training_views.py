@@ -119,6 +119,19 @@ def test_an_epoch_draws_each_image_before_any_twice():
     assert views._order(3).tolist() != views._order(4).tolist()
 
 
+def test_pictures_of_a_short_drive_are_drawn_more_often():
+    names = ['long', 'long', 'short', 'long', 'long']
+    config = replace(CONFIG, camvid_views=40, rendered=0, batch=2, mix=0.0, paste=0.0)
+    for balance, expected in ((0.0, [8, 8, 8, 8, 8]), (0.5, [6.67, 6.67, 13.33, 6.67, 6.67]),
+                              (1.0, [5, 5, 20, 5, 5])):  # fmt: skip
+        views = Views(PAIRS[:5], [], replace(config, drive_balance=balance), names)
+        for epoch in range(4):
+            drawn = np.bincount(views._order(epoch), minlength=5)
+            assert drawn.sum() == 40 and (np.abs(drawn - expected) < 1).all()
+        others = np.bincount([views._another(np.random.default_rng(n)) for n in range(2000)])
+        np.testing.assert_allclose(others / 50, expected, atol=2)
+
+
 def test_processes_share_each_batch_and_a_later_start_sees_the_same():
     config = replace(CONFIG, camvid_views=8, batch=4, epochs=2)
     views = Views(PAIRS, [], config)

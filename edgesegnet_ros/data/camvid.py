@@ -211,6 +211,17 @@ def read_split(folder: Path, split: str, num_classes: int = _CLASSES) -> list[La
     return read_splits(folder, (split,), num_classes)[split]
 
 
+def drives(folder: Path, split: str) -> list[str]:
+    """The drive that each image of a split is from, in the order of `read_splits`.
+
+    CamVid names its frames by drive and number: `0016E5_00390.png`.
+
+    Raises:
+        CamVidError: As `split_files`.
+    """
+    return [pair.image.stem.split('_')[0] for pair in split_files(folder, split)]
+
+
 def class_shares(pairs: list[LabelledPair], num_classes: int) -> np.ndarray:
     """(num_classes,) share of each class in all labelled pixels, 0-1; zeros without any."""
     counts = [np.bincount(labels.ravel(), minlength=256)[:num_classes] for _, labels in pairs]

@@ -60,6 +60,9 @@ class TrainConfig:
                              '(sharper), or mixed', 'area', 'linear', 'mixed')  # fmt: skip
     camvid_views: int = setting(0, 'views of CamVid an epoch, drawn anew each; 0 for every image '
                                 'once', low=0)  # fmt: skip
+    drive_balance: float = setting(0.0, 'power of a drive\'s inverse number of pictures by which '
+                                   'they are drawn; 1 shows all drives alike', low=0,
+                                   high=1)  # fmt: skip
     rendered: int = setting(160, 'views of rendered streets an epoch', low=0)
     rendered_pool: int = setting(480, 'different rendered scenes in all', low=0)
     workers: int = setting(0, 'processes that make views; 0 for none (a CPU trains longer on a '

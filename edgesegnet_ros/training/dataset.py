@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 import cv2
@@ -58,13 +58,16 @@ class Views(Dataset):
         real: Labelled images.
         rendered: Labelled scenes.
         config: Counts, sizes, scales and the seed.
+        drives: Which one each labelled image is from; all from one where it is not said.
     """
 
     def __init__(
-        self, real: list[LabelledPair], rendered: list[LabelledPair], config: TrainConfig
-    ) -> None:
+        self, real: list[LabelledPair], rendered: list[LabelledPair], config: TrainConfig,
+        drives: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         self._pairs = real + rendered
         self._real, self._rendered = len(real), len(rendered)
+        self._weights = _picture_weights(drives or [''] * len(real), config.drive_balance)
         self._config = config
         shares = class_shares(real, VOID)
         self._thin = np.flatnonzero((shares > 0) & (shares < _THIN))
@@ -75,8 +78,9 @@ class Views(Dataset):
     def _draw(self, epoch: int) -> np.ndarray:
         """(an_epoch,) indices into the pairs."""
         random = np.random.default_rng([self._config.seed, epoch])
-        real = _drawn(random, self._real, self._config.camvid_views or self._real)
-        rendered = _drawn(random, self._rendered, self.an_epoch - len(real)) + self._real
+        real = _drawn(random, self._weights, self._config.camvid_views or self._real)
+        alike = np.ones(self._rendered)
+        rendered = _drawn(random, alike, self.an_epoch - len(real)) + self._real
         return random.permutation(np.concatenate([real, rendered]))
 
     def __getitem__(self, place: Place) -> tuple[torch.Tensor, torch.Tensor]:
@@ -96,7 +100,7 @@ class Views(Dataset):
         # Last, so that colours do not tell what was pasted.
         image, labels = view
         if self._tones and mixing.random() < config.tone:
-            image = take_tone(image, self._tones[mixing.integers(self._real)], mixing.random())
+            image = take_tone(image, self._tones[self._another(mixing)], mixing.random())
         image = relight(image, mixing, config.light)
         image = recolour(image, random, config.color)
         return torch.from_numpy(image.transpose(2, 0, 1).copy()), torch.from_numpy(
@@ -104,7 +108,10 @@ class Views(Dataset):
         )
 
     def _other(self, random: np.random.Generator) -> LabelledPair:
-        return self._view(int(random.integers(self._real)), random)
+        return self._view(self._another(random), random)
+
+    def _another(self, random: np.random.Generator) -> int:
+        return int(random.choice(self._real, p=self._weights / self._weights.sum()))
 
     def _view(self, index: int, random: np.random.Generator) -> LabelledPair:
         config = self._config
@@ -123,12 +130,21 @@ class Views(Dataset):
         self._order = lru_cache(maxsize=2)(self._draw)
 
 
-def _drawn(random: np.random.Generator, among: int, count: int) -> np.ndarray:
-    """(count,) indices below `among`, each drawn again only when all have been."""
+def _picture_weights(drives: Sequence[str], power: float) -> np.ndarray:
+    """(len(drives),) how often each picture is drawn, relative to the others."""
+    _, inverse, counts = np.unique(drives, return_inverse=True, return_counts=True)
+    return counts[inverse] ** -power if len(drives) else np.empty(0)
+
+
+def _drawn(random: np.random.Generator, weights: np.ndarray, count: int) -> np.ndarray:
+    """(count,) indices, each as often as its weight asks for, rounded down or up by chance."""
     if not count:
         return np.empty(0, np.int64)
-    rounds = -(-count // among)
-    return np.concatenate([random.permutation(among) for _ in range(rounds)])[:count]
+    order = random.permutation(len(weights))
+    ends = np.cumsum(weights[order])
+    points = (np.arange(count) + random.random()) * ends[-1] / count
+    # The last point can be rounded up to the end itself.
+    return order[np.minimum(np.searchsorted(ends, points, side='right'), len(order) - 1)]
 
 
 class Batches:

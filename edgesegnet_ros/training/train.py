@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from edgesegnet_ros.data.camvid import LabelledPair, read_splits
+from edgesegnet_ros.data.camvid import LabelledPair, drives, read_splits
 from edgesegnet_ros.data.classes import ClassSet
 from edgesegnet_ros.engines.base import EngineRequest
 from edgesegnet_ros.engines.pytorch import TorchEngine
@@ -150,7 +150,7 @@ def train(
             raise TrainingError(f'{out}: cannot be made ({error.strerror})') from None
         splits = read_splits(sources.data, ('train', 'val'), classes)
         rendered = rendered_pool(config, quiet=not team.leads)
-        views = Views(splits['train'], rendered, config)
+        views = Views(splits['train'], rendered, config, drives(sources.data, 'train'))
         batches = Batches(views, config, team.rank, team.size)
         weights = class_weights(splits['train'] + rendered, classes, config.class_balance)
         weights = weights.to(team.device)
