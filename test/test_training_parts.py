@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+import json
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from edgesegnet_ros.network.registry import NETWORKS
 from edgesegnet_ros.network.weights import WeightsInfo, save_weights
 from edgesegnet_ros.training import mixed_precision
 from edgesegnet_ros.training import train as training
+from edgesegnet_ros.training.checkpoint import changed_settings
 from edgesegnet_ros.training.command import config_of
 from edgesegnet_ros.training.config import ConfigError, TrainConfig, read_settings
 from edgesegnet_ros.training.initial import InitialWeightsError, read_network, start_from
@@ -31,6 +33,16 @@ INFO = WeightsInfo('camvid11', 11, (64, 64))
 
 
 # Settings.
+
+
+def test_what_a_resumed_run_has_otherwise_is_named():
+    before = json.loads(json.dumps(asdict(TrainConfig(epochs=3))))
+    del before['drive_balance']  # of a version that had none
+    now = TrainConfig(epochs=4, crop=(64, 96), drive_balance=0.5)
+    assert changed_settings(before, now) == [
+        'epochs 4 (was 3)', 'crop [64, 96] (was [192, 192])', 'drive_balance 0.5 (was 0.0)'
+    ]  # fmt: skip
+    assert changed_settings({**before, 'gone': 1}, TrainConfig(epochs=3)) == []
 
 
 @pytest.mark.parametrize('name', shipped.names('training'))

@@ -121,9 +121,13 @@ def load_checkpoint(path: Path, parts: Parts) -> tuple[Progress, dict[str, Any]]
 
 
 def changed_settings(before: dict[str, Any], config: TrainConfig) -> list[str]:
-    """A line for each setting that a resumed run has otherwise than before."""
+    """A line for each setting that a resumed run has otherwise than before.
+
+    Settings that were not there yet when the checkpoint was written had their default's effect.
+    """
     now = json.loads(json.dumps(asdict(config)))
+    before = {**json.loads(json.dumps(asdict(TrainConfig()))), **before}
     return [
-        f'{name} {now[name]} (was {before[name]})'
-        for name in now if name in before and before[name] != now[name]
+        f'{name} {value} (was {before[name]})'
+        for name, value in now.items() if before[name] != value
     ]  # fmt: skip
