@@ -67,7 +67,8 @@ class Views(Dataset):
     ) -> None:  # fmt: skip
         self._pairs = real + rendered
         self._real, self._rendered = len(real), len(rendered)
-        self._weights = _picture_weights(drives or [''] * len(real), config.drive_balance)
+        # None draws all alike, and as a run did before there were drives.
+        self._shares = _shares(drives, config.drive_balance) if config.drive_balance else None
         self._config = config
         shares = class_shares(real, VOID)
         self._thin = np.flatnonzero((shares > 0) & (shares < _THIN))
@@ -78,9 +79,9 @@ class Views(Dataset):
     def _draw(self, epoch: int) -> np.ndarray:
         """(an_epoch,) indices into the pairs."""
         random = np.random.default_rng([self._config.seed, epoch])
-        real = _drawn(random, self._weights, self._config.camvid_views or self._real)
-        alike = np.ones(self._rendered)
-        rendered = _drawn(random, alike, self.an_epoch - len(real)) + self._real
+        views = self._config.camvid_views or self._real
+        real = _drawn(random, self._real, views, self._shares)
+        rendered = _drawn(random, self._rendered, self.an_epoch - len(real)) + self._real
         return random.permutation(np.concatenate([real, rendered]))
 
     def __getitem__(self, place: Place) -> tuple[torch.Tensor, torch.Tensor]:
@@ -111,7 +112,7 @@ class Views(Dataset):
         return self._view(self._another(random), random)
 
     def _another(self, random: np.random.Generator) -> int:
-        return int(random.choice(self._real, p=self._weights / self._weights.sum()))
+        return int(random.choice(self._real, p=self._shares))
 
     def _view(self, index: int, random: np.random.Generator) -> LabelledPair:
         config = self._config
@@ -130,21 +131,32 @@ class Views(Dataset):
         self._order = lru_cache(maxsize=2)(self._draw)
 
 
-def _picture_weights(drives: Sequence[str], power: float) -> np.ndarray:
-    """(len(drives),) how often each picture is drawn, relative to the others."""
+def _shares(drives: Sequence[str], power: float) -> np.ndarray | None:
+    """(len(drives),) share of the views that each picture gets; None where drives are unknown."""
+    if not drives:
+        return None
     _, inverse, counts = np.unique(drives, return_inverse=True, return_counts=True)
-    return counts[inverse] ** -power if len(drives) else np.empty(0)
+    weights = counts[inverse] ** -power
+    return weights / weights.sum()
 
 
-def _drawn(random: np.random.Generator, weights: np.ndarray, count: int) -> np.ndarray:
-    """(count,) indices, each as often as its weight asks for, rounded down or up by chance."""
+def _drawn(
+    random: np.random.Generator, among: int, count: int, shares: np.ndarray | None = None
+) -> np.ndarray:
+    """(count,) indices below `among`, each as often as its share asks for, rounded by chance.
+
+    Without shares each is drawn again only when all have been.
+    """
     if not count:
         return np.empty(0, np.int64)
-    order = random.permutation(len(weights))
-    ends = np.cumsum(weights[order])
+    if shares is None:
+        rounds = -(-count // among)
+        return np.concatenate([random.permutation(among) for _ in range(rounds)])[:count]
+    order = random.permutation(among)
+    ends = np.cumsum(shares[order])
     points = (np.arange(count) + random.random()) * ends[-1] / count
     # The last point can be rounded up to the end itself.
-    return order[np.minimum(np.searchsorted(ends, points, side='right'), len(order) - 1)]
+    return order[np.minimum(np.searchsorted(ends, points, side='right'), among - 1)]
 
 
 class Batches:
