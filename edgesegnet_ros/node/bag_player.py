@@ -37,6 +37,7 @@ from edgesegnet_ros.data.sources import (
     open_source,
 )
 from edgesegnet_ros.errors import EdgeSegNetError
+from edgesegnet_ros.node.ending import shut_down
 from edgesegnet_ros.node.images import to_message
 
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
@@ -344,7 +345,7 @@ def main() -> int:
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:
-        rclpy.try_shutdown()
+        shut_down()
     return 0
 
 

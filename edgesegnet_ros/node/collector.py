@@ -33,6 +33,7 @@ from edgesegnet_ros.data.classes import ClassSet, load_classes
 from edgesegnet_ros.data.geometry import UNLABELED, place, to_source
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.msg import ClassMasks
+from edgesegnet_ros.node.ending import shut_down
 from edgesegnet_ros.node.images import to_rgb
 
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
@@ -297,7 +298,7 @@ def main() -> int:
         print(f'collector: {error}', file=sys.stderr)
         return 2
     finally:
-        rclpy.try_shutdown()
+        shut_down()
     return 0
 
 

@@ -23,6 +23,8 @@ from rclpy.node import Node
 from rclpy.task import Future
 from rclpy.utilities import remove_ros_args
 
+from edgesegnet_ros.node.ending import shut_down
+
 STATES = ('unconfigured', 'inactive', 'active', 'finalized')
 ANSWER_S = 2.0
 
@@ -172,7 +174,7 @@ def main() -> int:
     except (KeyboardInterrupt, ExternalShutdownException):
         return 130
     finally:
-        rclpy.try_shutdown()
+        shut_down()
     if missing:
         print(f'graph_probe: after {args.timeout:g} s: {"; ".join(missing)}', file=sys.stderr)
         return 1

@@ -26,6 +26,7 @@ from edgesegnet_ros.node import parameters
 from edgesegnet_ros.node.admission import Admission, Limits
 from edgesegnet_ros.node.camera import Camera, CameraMessage
 from edgesegnet_ros.node.diagnostics import SILENT_AFTER_S, NodeHealth, report, silence
+from edgesegnet_ros.node.ending import shut_down
 from edgesegnet_ros.node.engine_opening import OpenedEngine, fall_back, open_or_fall_back
 from edgesegnet_ros.node.frame_statistics import FrameStatistics
 from edgesegnet_ros.node.images import ImageMessageError
@@ -345,7 +346,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
     finally:
         if node is not None:
             node._release()
-        rclpy.try_shutdown()
+        shut_down()
     return 0
 
 

@@ -1,0 +1,17 @@
+"""The end of a process that spins."""
+
+from __future__ import annotations
+
+import rclpy
+from rclpy.signals import uninstall_signal_handlers
+
+
+def shut_down() -> None:
+    """Shut rclpy down, where a signal has not done so or is about to.
+
+    On a signal rclpy shuts down in a thread of its own. `rclpy.try_shutdown` asks first whether
+    that has happened, and fails where it happens just after: it goes last, when that thread has
+    ended.
+    """
+    uninstall_signal_handlers()
+    rclpy.try_shutdown()
