@@ -116,5 +116,5 @@ def test_file_and_engine(network, tmp_path):
 
 
 def test_an_unknown_network():
-    with pytest.raises(NetworkError, match="'unet' is unknown: there are edgesegnet, refi"):
-        build_network('unet', 11)
+    with pytest.raises(NetworkError, match="'segnet' is unknown: there are edgesegnet, ref"):
+        build_network('segnet', 11)

@@ -10,10 +10,11 @@ from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.network.edgesegnet import EdgeSegNet
 from edgesegnet_ros.network.fold import EdgeSegNetInference
 from edgesegnet_ros.network.refinenet import RefineNet101, RefineNetInference
+from edgesegnet_ros.network.unet import UNet, UNetInference
 
-Network = Union[EdgeSegNet, RefineNet101]
+Network = Union[EdgeSegNet, RefineNet101, UNet]
 """Both give `coarse_logits` at a quarter of the input's size."""
-InferenceForm = Union[EdgeSegNetInference, RefineNetInference]
+InferenceForm = Union[EdgeSegNetInference, RefineNetInference, UNetInference]
 """Both take (N, 3, H, W), give logits (N, num_classes, H/4, W/4) and have a `classifier_bias`."""
 
 
@@ -38,6 +39,7 @@ class NetworkEntry(NamedTuple):
 NETWORKS: Dict[str, NetworkEntry] = {
     'edgesegnet': NetworkEntry('EdgeSegNet', EdgeSegNet, EdgeSegNetInference),
     'refinenet101': NetworkEntry('RefineNet-101', RefineNet101, RefineNetInference),
+    'unet': NetworkEntry('U-Net', UNet, UNetInference),
 }
 
 

@@ -33,7 +33,8 @@ class TrainConfig:
         ConfigError: A value that cannot be used.
     """
 
-    network: str = setting('edgesegnet', 'what is trained', 'edgesegnet', 'refinenet101')
+    network: str = setting('edgesegnet', 'what is trained; unet is a teacher for '
+                           '--distillation', 'edgesegnet', 'refinenet101', 'unet')  # fmt: skip
     epochs: int = setting(24, 'how many; an epoch is camvid_views and rendered views', low=1)
     batch: int = setting(4, 'views a step, of all processes together', low=1)
     seed: int = setting(1, 'of all chance', low=0)
