@@ -25,7 +25,7 @@ from edgesegnet_ros.training.checkpoint import changed_settings
 from edgesegnet_ros.training.command import config_of
 from edgesegnet_ros.training.config import ConfigError, TrainConfig, read_settings
 from edgesegnet_ros.training.initial import InitialWeightsError, read_network, start_from
-from edgesegnet_ros.training.loss import class_weights, cross_entropy, distance_to_teacher
+from edgesegnet_ros.training.loss import class_weights, cross_entropy
 from edgesegnet_ros.training.muon import orthogonalised
 from edgesegnet_ros.training.schedule import build_optimizer, learning_rate
 
@@ -167,19 +167,6 @@ def test_cross_entropy_is_torchs_mean_and_void_does_not_count():
     torch.testing.assert_close(total / weight, expected)
 
 
-def test_the_teacher_counts_where_pixels_are_labelled():
-    torch.manual_seed(0)
-    own, teacher = torch.randn(1, 3, 2, 2), torch.randn(1, 3, 2, 2)
-    labels = torch.zeros(1, 8, 8, dtype=torch.int64)
-    labels[:, :4] = 255
-    total, weight = distance_to_teacher(own, teacher, labels, 2.0)
-    p, q = (F.softmax(logits[:, :, 1] / 2.0, 1) for logits in (teacher, own))
-    expected = 4.0 * (p * (p / q).log()).sum()
-    assert weight == 2
-    torch.testing.assert_close(total, expected)
-    assert distance_to_teacher(own, own, labels, 2.0).total.abs() < 1e-6
-
-
 def test_class_weights_by_hand():
     labels = np.array([[0, 0, 0, 1, 255]], np.uint8)
     weights = class_weights([(None, labels)], 3, 1.0)
@@ -230,9 +217,8 @@ def test_training_goes_on_from_given_weights_and_learns_from_a_teacher(
         close = (after.coarse_logits(image) - expected).abs().max() / expected.abs().max()
     assert close < 0.02  # half precision on the way
     taught = replace(still, distillation=0.5)
-    with pytest.raises(training.TrainingError, match='needs the weights of a teacher'):
-        run(small_camvid, tmp_path / 'taught', taught)
-    outcome = run(small_camvid, tmp_path / 'taught', taught, init=str(path), teacher=str(path))
+    teachers = (str(path), str(path))
+    outcome = run(small_camvid, tmp_path / 'taught', taught, init=str(path), teachers=teachers)
     alone = run(small_camvid, tmp_path / 'alone', still, init=str(path))
     # A student that is its teacher already has half the loss left.
     losses = [one.progress.history[0]['loss'] for one in (outcome, alone)]

@@ -24,8 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='YAML of settings, shipped or one\'s own; options go over it')
     parser.add_argument('--init', default='', metavar='NAME|FILE',
                         help='weights to start from, published ones too; else random')
-    parser.add_argument('--teacher', default='', metavar='FILE',
-                        help='weights that --distillation learns from')  # fmt: skip
+    parser.add_argument('--teacher', default=[], nargs='+', metavar='NAME|FILE',
+                        help='weights that --distillation learns from; of several, which may be '
+                        'of different networks, the mean of the logits')  # fmt: skip
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument('--tensorboard', default=True, action=argparse.BooleanOptionalAction,
                         help='write TensorBoard logs')  # fmt: skip
@@ -72,7 +73,8 @@ def run(args: argparse.Namespace) -> int:
     need('train', ('tqdm', 'matplotlib'), 'edgesegnet train')
     config = config_of(args)
     init = str(shipped.find('models', args.init)) if args.init else ''
-    sources = Sources(dataset_folder(args.data), load_classes(args.classes), init, args.teacher)
+    teachers = tuple(str(shipped.find('models', name)) for name in args.teacher)
+    sources = Sources(dataset_folder(args.data), load_classes(args.classes), init, teachers)
     out = Path(args.out)
     outcome = train(config, sources, out, args.device, args.tensorboard)
     if not outcome.leads:

@@ -77,6 +77,8 @@ class TrainConfig:
     distillation: float = setting(0.0, 'share of the loss that is the distance to --teacher',
                                   low=0, high=1)  # fmt: skip
     distillation_temperature: float = setting(2.0, 'softens teacher and student', low=0.1)
+    teacher_margin: int = setting(0, 'rows and columns that the teacher sees beyond the crop, in '
+                                  'all; a multiple of 16', low=0)  # fmt: skip
 
     # How it is minimised.
     optimizer: str = setting('adamw', 'AdamW, SGD with Nesterov momentum, or Muon for the hidden '
@@ -113,6 +115,14 @@ class TrainConfig:
             raise ConfigError(
                 f'scale_min {self.scale_min} is above scale_max {self.scale_max}'
             )
+        if self.teacher_margin % STRIDE:
+            raise ConfigError(f'teacher_margin {self.teacher_margin}: a multiple of {STRIDE}')
+
+    @property
+    def view(self) -> tuple[int, int]:
+        """Height and width of what is drawn of a picture: the crop, and the teacher's margin."""
+        margin = self.teacher_margin if self.distillation else 0
+        return self.crop[0] + margin, self.crop[1] + margin
 
 
 _FIELDS = {one.name: one for one in fields(TrainConfig)}

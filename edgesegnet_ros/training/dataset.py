@@ -85,7 +85,7 @@ class Views(Dataset):
         return random.permutation(np.concatenate([real, rendered]))
 
     def __getitem__(self, place: Place) -> tuple[torch.Tensor, torch.Tensor]:
-        """(3, h, w) uint8 RGB and (h, w) int64 labels of the crop size."""
+        """(3, h, w) uint8 RGB and (h, w) int64 labels, as large as `config.view`."""
         config, (epoch, position) = self._config, place
         random = np.random.default_rng([config.seed, epoch, position])
         # Chance of their own: a run without them sees what it saw before there were any.
@@ -117,7 +117,7 @@ class Views(Dataset):
     def _view(self, index: int, random: np.random.Generator) -> LabelledPair:
         config = self._config
         return random_view(
-            *self._pairs[index], config.input_size, config.crop,
+            *self._pairs[index], config.input_size, config.view,
             (config.scale_min, config.scale_max), random, aspect=config.aspect, flip=config.flip,
             shrinking=config.shrinking,
         )  # fmt: skip

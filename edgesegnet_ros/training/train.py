@@ -25,12 +25,7 @@ from edgesegnet_ros.engines.segmenter import Segmenter
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.evaluation.accuracy import Scores, score
 from edgesegnet_ros.network.registry import Network, build_network
-from edgesegnet_ros.network.weights import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    WeightsInfo,
-    save_weights,
-)
+from edgesegnet_ros.network.weights import WeightsInfo, save_weights
 from edgesegnet_ros.training.checkpoint import (
     Parts,
     Progress,
@@ -40,9 +35,11 @@ from edgesegnet_ros.training.checkpoint import (
 )
 from edgesegnet_ros.training.config import TrainConfig
 from edgesegnet_ros.training.dataset import Batches, Views, rendered_pool
+from edgesegnet_ros.training.distillation import open_teacher
 from edgesegnet_ros.training.initial import read_network, start_from
 from edgesegnet_ros.training.loss import class_weights, cross_entropy, distance_to_teacher
 from edgesegnet_ros.training.mixed_precision import Autocast
+from edgesegnet_ros.training.normalised import NormalisedNetwork
 from edgesegnet_ros.training.processes import Team, join
 from edgesegnet_ros.training.run_log import RunLog, bar_interval
 from edgesegnet_ros.training.schedule import (
@@ -75,13 +72,13 @@ class Sources(NamedTuple):
         data: A CamVid folder.
         classes: What its labels mean.
         init: Weights file to start from; random weights when empty.
-        teacher: Weights file of the teacher of a distillation.
+        teachers: Weights files of a distillation's teacher, whose logits are averaged.
     """
 
     data: Path
     classes: ClassSet
     init: str = ''
-    teacher: str = ''
+    teachers: tuple[str, ...] = ()
 
 
 class Outcome(NamedTuple):
@@ -96,26 +93,6 @@ class Outcome(NamedTuple):
     progress: Progress
     signal: int
     leads: bool
-
-
-class NormalisedNetwork(nn.Module):
-    """The network behind the normalisation of its inputs: uint8 pictures to coarse logits."""
-
-    def __init__(self, network: Network) -> None:
-        super().__init__()
-        self.network = network
-        mean, std = (torch.tensor(values) * 255.0 for values in (IMAGENET_MEAN, IMAGENET_STD))
-        self.register_buffer('mean', mean.reshape(1, 3, 1, 1), persistent=False)
-        self.register_buffer('std', std.reshape(1, 3, 1, 1), persistent=False)
-
-    def normalise(self, images: torch.Tensor) -> torch.Tensor:
-        """(N, 3, H, W) uint8 to floats, channels last."""
-        floats = (images.float() - self.mean) / self.std
-        return floats.contiguous(memory_format=torch.channels_last)
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """(N, 3, H, W) uint8 -> (N, num_classes, H/4, W/4)."""
-        return self.network.coarse_logits(self.normalise(images))
 
 
 def train(
@@ -160,7 +137,7 @@ def train(
         network = build_network(config.network, classes, config.training_norms)
         network.to(team.device, memory_format=torch.channels_last)
         normalised = NormalisedNetwork(network).to(team.device)
-        teacher = _teacher(config, sources.teacher, classes, team)
+        teacher = open_teacher(config, sources.teachers, classes, team.device)
         directions = torch.bfloat16 if autocast.precision == 'bf16' else torch.float32
         optimizer = build_optimizer(config, network, directions)
         average = copy.deepcopy(network).eval()
@@ -204,12 +181,12 @@ def train(
                 _seed_step(config, progress.epoch, step, team.rank)
 
                 with autocast():
+                    if teacher is not None:
+                        images, labels, wanted = teacher.lesson(images, labels)
                     coarse = model(images)
                 own = cross_entropy(coarse, labels, weights, config.label_smoothing)
                 terms = [own.weight]
                 if teacher is not None:
-                    with torch.no_grad(), autocast():
-                        wanted = teacher(images)
                     way = distance_to_teacher(
                         coarse, wanted, labels, config.distillation_temperature
                     )
@@ -296,18 +273,6 @@ def validate(
         device=str(device), num_threads=torch.get_num_threads(), input_size=info.input_size
     )
     return score(Segmenter(TorchEngine(average, info, request)), val)
-
-
-def _teacher(
-    config: TrainConfig, path: str, classes: int, team: Team
-) -> NormalisedNetwork | None:
-    """What a distillation learns from; None where nothing does."""
-    if not config.distillation:
-        return None
-    if not path:
-        raise TrainingError('distillation needs the weights of a teacher: give --teacher FILE')
-    teacher = NormalisedNetwork(read_network(path, classes)).to(team.device)
-    return teacher.eval().requires_grad_(False)
 
 
 def _freeze_norms(network: nn.Module) -> None:
