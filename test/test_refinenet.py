@@ -27,11 +27,8 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-@pytest.fixture(scope='module')
-def network():
-    """With statistics as after training, not 0 and 1."""
-    torch.manual_seed(0)
-    network = build_network('refinenet101', 11)
+def after_training(network):
+    """A network in evaluation mode, its norms with statistics that are not 0 and 1."""
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             torch.nn.init.uniform_(module.weight, 0.5, 1.0)
@@ -39,6 +36,12 @@ def network():
             torch.nn.init.normal_(module.running_mean, 0.0, 0.1)
             torch.nn.init.uniform_(module.running_var, 0.5, 2.0)
     return network.eval()
+
+
+@pytest.fixture(scope='module')
+def network():
+    torch.manual_seed(0)
+    return after_training(build_network('refinenet101', 11))
 
 
 @pytest.fixture(scope='module')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from test_refinenet import after_training
 
 from edgesegnet_ros.network.cost import gmac, parameters
 from edgesegnet_ros.network.registry import build_network, inference_form, name_of
@@ -13,15 +14,8 @@ from edgesegnet_ros.network.weights import WeightsInfo, load_weights, save_weigh
 
 @pytest.fixture
 def network():
-    """With statistics as after training, not 0 and 1."""
     torch.manual_seed(0)
-    network = build_network('unet', 11)
-    for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            torch.nn.init.uniform_(module.weight, 0.5, 1.0)
-            torch.nn.init.normal_(module.running_mean, 0.0, 0.1)
-            torch.nn.init.uniform_(module.running_var, 0.5, 2.0)
-    return network.eval()
+    return after_training(build_network('unet', 11))
 
 
 def test_size_and_cost():

@@ -6,7 +6,6 @@ leaves them open: 118.1 M parameters at 32 classes.
 
 from __future__ import annotations
 
-import copy
 from typing import Optional
 
 import torch
@@ -15,6 +14,7 @@ from torch.nn import functional as F  # noqa: N812
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from edgesegnet_ros.network.edgesegnet import HEAD_STRIDE, upsample
+from edgesegnet_ros.network.fold import FoldedCopy
 from edgesegnet_ros.network.resnet import STAGE_WIDTHS, Bottleneck, ResNet101, conv3x3
 
 COARSEST_WIDTH = 512
@@ -130,37 +130,23 @@ class RefineNet101(nn.Module):
         return upsample(self.coarse_logits(image), HEAD_STRIDE)
 
 
-class RefineNetInference(nn.Module):
-    """As it is deployed, batch norms folded: (N, 3, H, W) -> logits (N, num_classes, H/4, W/4).
-
-    Built from a trained network, which it copies and leaves alone.
-    """
+class RefineNetInference(FoldedCopy):
+    """RefineNet-101 with its batch norms folded."""
 
     def __init__(self, model: RefineNet101) -> None:
-        super().__init__()
-        self.num_classes = model.num_classes
-        network = copy.deepcopy(model).eval()
-        backbone = network.backbone
-        backbone.conv, backbone.norm = _fused(backbone.conv, backbone.norm)
-        for module in backbone.modules():
-            if isinstance(module, Bottleneck):
-                module.conv1, module.norm1 = _fused(module.conv1, module.norm1)
-                module.conv2, module.norm2 = _fused(module.conv2, module.norm2)
-                module.conv3, module.norm3 = _fused(module.conv3, module.norm3)
-                if len(module.shortcut):
-                    module.shortcut = nn.Sequential(*_fused(*module.shortcut))
-        self.network = network
-        self.requires_grad_(False)
-        self.eval()
+        super().__init__(model, _fold_norms)
 
-    @property
-    def classifier_bias(self) -> torch.Tensor:
-        """(num_classes,) what is added to each class's logits, to be changed in place."""
-        return self.network.head.bias
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """See `RefineNet101.coarse_logits`."""
-        return self.network.coarse_logits(image)
+def _fold_norms(network: RefineNet101) -> None:
+    backbone = network.backbone
+    backbone.conv, backbone.norm = _fused(backbone.conv, backbone.norm)
+    for module in backbone.modules():
+        if isinstance(module, Bottleneck):
+            module.conv1, module.norm1 = _fused(module.conv1, module.norm1)
+            module.conv2, module.norm2 = _fused(module.conv2, module.norm2)
+            module.conv3, module.norm3 = _fused(module.conv3, module.norm3)
+            if len(module.shortcut):
+                module.shortcut = nn.Sequential(*_fused(*module.shortcut))
 
 
 def _fused(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple:

@@ -8,14 +8,13 @@ multiplications.
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from edgesegnet_ros.network.edgesegnet import HEAD_STRIDE, upsample
+from edgesegnet_ros.network.fold import FoldedCopy
 from edgesegnet_ros.network.resnet import conv3x3
 
 WIDTHS = (64, 128, 256, 384)
@@ -138,28 +137,15 @@ class UNet(nn.Module):
         return upsample(self.coarse_logits(image), HEAD_STRIDE)
 
 
-class UNetInference(nn.Module):
-    """Batch norms folded: (N, 3, H, W) -> logits (N, num_classes, H/4, W/4).
-
-    Built from a trained network, which it copies and leaves alone.
-    """
+class UNetInference(FoldedCopy):
+    """The teacher with its batch norms folded."""
 
     def __init__(self, model: UNet) -> None:
-        super().__init__()
-        self.num_classes = model.num_classes
-        self.network = copy.deepcopy(model).eval()
-        for module in self.network.modules():
-            if isinstance(module, ConvNorm):
-                module.conv = fuse_conv_bn_eval(module.conv, module.norm)
-                module.norm = nn.Identity()
-        self.requires_grad_(False)
-        self.eval()
+        super().__init__(model, _fold_norms)
 
-    @property
-    def classifier_bias(self) -> torch.Tensor:
-        """(num_classes,) what is added to each class's logits, to be changed in place."""
-        return self.network.head.bias
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """See `UNet.coarse_logits`."""
-        return self.network.coarse_logits(image)
+def _fold_norms(network: UNet) -> None:
+    for module in network.modules():
+        if isinstance(module, ConvNorm):
+            module.conv = fuse_conv_bn_eval(module.conv, module.norm)
+            module.norm = nn.Identity()
