@@ -15,7 +15,6 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from edgesegnet_ros.network.edgesegnet import HEAD_STRIDE, upsample
 from edgesegnet_ros.network.fold import FoldedCopy
-from edgesegnet_ros.network.resnet import conv3x3
 
 WIDTHS = (64, 128, 256, 384)
 """Channels of the stages, at 1/4, 1/8, 1/16 and 1/32 of the input's size."""
@@ -32,10 +31,9 @@ class ConvNorm(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> None:
         super().__init__()
-        self.conv = (
-            conv3x3(inputs, outputs, stride) if kernel == 3
-            else nn.Conv2d(inputs, outputs, 1, stride=stride, bias=False)
-        )  # fmt: skip
+        self.conv = nn.Conv2d(
+            inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False
+        )
         self.norm: nn.Module = nn.BatchNorm2d(outputs)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
@@ -55,7 +53,7 @@ class BasicBlock(nn.Module):
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or inputs != outputs:
             # Averaging sees every position, where a strided 1×1 would see one of four.
-            pool = nn.AvgPool2d(2, ceil_mode=True) if stride == 2 else nn.Identity()
+            pool = nn.AvgPool2d(stride, ceil_mode=True)
             self.shortcut = nn.Sequential(pool, ConvNorm(inputs, outputs, kernel=1))
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:

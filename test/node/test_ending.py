@@ -8,17 +8,14 @@ import sys
 ROUNDS = 4000
 """Where the signal's thread is not waited for, one of them fails in every second run on Jazzy."""
 PROGRAM = f"""
-import os, signal, time
+import signal, time
 import rclpy
 from edgesegnet_ros.node.ending import shut_down
 
 for number in range({ROUNDS}):
     rclpy.init()
     try:
-        os.kill(os.getpid(), signal.SIGINT)
-        # Another thread may be the one that takes the signal, which ends no sleep of this one.
-        while True:
-            time.sleep(0.001)
+        signal.raise_signal(signal.SIGINT)
     except KeyboardInterrupt:
         # The signal's thread is somewhere in its work.
         end = time.perf_counter() + number % 30 * 1e-6
