@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
 import numpy as np
+import psutil
 import pytest
 
 pytest.importorskip('rclpy')
@@ -104,11 +105,8 @@ def checked_summary(result: subprocess.CompletedProcess, out: Path, frames: int)
 def leftovers(out: Path) -> list[str]:
     """Command lines of the node's executables that still have to do with this run."""
     found = []
-    for folder in Path('/proc').glob('[0-9]*'):
-        try:
-            words = (folder / 'cmdline').read_bytes().decode(errors='replace').split('\0')
-        except OSError:
-            continue
+    for process in psutil.process_iter(['cmdline']):
+        words = process.info['cmdline'] or []
         if any('edgesegnet_ros.node.' in word for word in words) and any(
             str(out) in word for word in words
         ):
@@ -193,22 +191,22 @@ def long_drive(tmp_path) -> Path:
     return tmp_path / 'long'
 
 
-def processes_of(demo_process: subprocess.Popen) -> dict[str, int]:
-    """Executable -> process id, of a running demo's children."""
+def processes_of(demo_process: subprocess.Popen) -> dict[str, psutil.Process]:
+    """Executable -> process, of a running demo's children."""
     found = {}
-    for child in Path(f'/proc/{demo_process.pid}/task/{demo_process.pid}/children'
-                      ).read_text().split():  # fmt: skip
-        words = Path(f'/proc/{child}/cmdline').read_bytes().decode().split('\0')
-        name = next((w for w in words if w.startswith('edgesegnet_ros.node.')), None)
-        if name:
-            found[name.rpartition('.')[2]] = int(child)
+    for child in psutil.Process(demo_process.pid).children():
+        # The demo also asks other programs, which may have ended since they were listed.
+        with suppress(psutil.NoSuchProcess):
+            name = next((w for w in child.cmdline() if w.startswith('edgesegnet_ros.node.')), None)
+            if name:
+                found[name.rpartition('.')[2]] = child
     return found
 
 
-def alive(pid: int) -> bool:
+def alive(process: psutil.Process) -> bool:
     try:
-        return 'Z' not in Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0]
-    except OSError:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
         return False
 
 
@@ -224,7 +222,7 @@ def test_no_process_outlives_the_demo(tmp_path, long_drive, weights, how):
         children = processes_of(running)
         assert set(children) == {'segmentation_node', 'collector', 'bag_player'}
         if how == 'kill the node':
-            os.kill(children['segmentation_node'], signal.SIGKILL)
+            children['segmentation_node'].kill()
         elif how == 'kill the demo':
             running.kill()
         else:

@@ -13,6 +13,7 @@ from array import array
 from pathlib import Path
 
 import numpy as np
+import psutil
 import rclpy
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
@@ -68,9 +69,7 @@ class NodeProcess:
         return self._log.read_text()
 
     def rss_kb(self) -> int:
-        status = Path(f'/proc/{self.process.pid}/status').read_text()
-        line = next(line for line in status.splitlines() if line.startswith('VmRSS'))
-        return int(line.split()[1])
+        return psutil.Process(self.process.pid).memory_info().rss // 1024
 
     def stop(self) -> int:
         """Interrupt it and return its exit status."""
