@@ -126,6 +126,7 @@ def train(
         except OSError as error:
             raise TrainingError(f'{out}: cannot be made ({error.strerror})') from None
         splits = read_splits(sources.data, ('train', 'val'), classes)
+        teacher = open_teacher(config, sources.teachers, classes, team.device)
         rendered = rendered_pool(config, quiet=not team.leads)
         views = Views(splits['train'], rendered, config, drives(sources.data, 'train'))
         batches = Batches(views, config, team.rank, team.size)
@@ -137,7 +138,6 @@ def train(
         network = build_network(config.network, classes, config.training_norms)
         network.to(team.device, memory_format=torch.channels_last)
         normalised = NormalisedNetwork(network).to(team.device)
-        teacher = open_teacher(config, sources.teachers, classes, team.device)
         directions = torch.bfloat16 if autocast.precision == 'bf16' else torch.float32
         optimizer = build_optimizer(config, network, directions)
         average = copy.deepcopy(network).eval()
