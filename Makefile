@@ -5,10 +5,9 @@ PYTHON ?=
 # The CPU build where pip's configuration offers one. A torch that is in .venv already is kept.
 TORCH_SPEC ?= torch==2.13.0
 export TORCH_SPEC
-# Of wheels/extras.py; what is installed stays.
-EXTRAS := commands
-test lint: EXTRAS := all
-test-node: EXTRAS := node-tests
+# Of wheels/extras.py; what is installed stays. Set-up runs once for all goals of a command, so it
+# asks for what the most demanding of them needs.
+EXTRAS := $(if $(filter test lint,$(MAKECMDGOALS)),all,$(if $(filter test-node,$(MAKECMDGOALS)),node-tests,commands))
 
 ifdef ROS_DISTRO
   # A sourced ROS goes first; its workspace is sourced on top, for the messages.
