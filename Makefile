@@ -62,6 +62,7 @@ test-node: setup  ## the node's tests only
 
 lint: setup  ## ruff, mypy, and Python 3.8 for what runs on a robot
 	$(ENVIRONMENT)/bin/python -m ruff check .
+	$(ENVIRONMENT)/bin/python -m ruff format --check .
 	$(SOURCED) $(ENVIRONMENT)/bin/python -m mypy
 	$(ENVIRONMENT)/bin/vermin --target=3.8- --no-tips --violations $(wildcard $(ON_ROBOT)) $(SET_UP)
 

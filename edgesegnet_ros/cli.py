@@ -34,9 +34,11 @@ def build_parser(only: Optional[str] = None) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest='command', metavar='COMMAND', required=True)
     for name, (module, summary) in COMMANDS.items():
         command = commands.add_parser(
-            name, help=summary, description=summary[0].upper() + summary[1:] + '.',
+            name,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + '.',
             formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        )  # fmt: skip
+        )
         if name == only:
             importlib.import_module(module).add_arguments(command)
     return parser

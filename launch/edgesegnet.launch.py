@@ -38,14 +38,21 @@ def parameter_argument(parameter):
     """Declare a parameter of the node as an argument."""
     choices = (NOT_GIVEN, *parameter.choices) if parameter.choices else None
     if parameter.name == 'autostart':
-        return DeclareLaunchArgument('autostart', default_value='true', description=(
-            parameter.description + ' Whatever params_file says: a lifecycle manager wants false.'
-        ))  # fmt: skip
+        return DeclareLaunchArgument(
+            'autostart',
+            default_value='true',
+            description=(
+                parameter.description
+                + ' Whatever params_file says: a lifecycle manager wants false.'
+            ),
+        )
     default = yaml.safe_dump(parameter.default, default_flow_style=True).split('\n')[0]
     return DeclareLaunchArgument(
-        parameter.name, default_value=NOT_GIVEN, choices=choices,
+        parameter.name,
+        default_value=NOT_GIVEN,
+        choices=choices,
         description=f'{parameter.description} Not given: as in params_file, or else {default}.',
-    )  # fmt: skip
+    )
 
 
 def parameter_value(parameter, text):
@@ -91,24 +98,30 @@ def bring_up(context):
         remappings.append(('camera_info', argument['camera_info']))
     return [
         LifecycleNode(
-            package='edgesegnet_ros', executable='segmentation_node',
-            namespace=argument['namespace'], name=argument['name'],
-            parameters=[str(params_file), given], remappings=remappings,
+            package='edgesegnet_ros',
+            executable='segmentation_node',
+            namespace=argument['namespace'],
+            name=argument['name'],
+            parameters=[str(params_file), given],
+            remappings=remappings,
             ros_arguments=['--log-level', argument['log_level']],
-            output='both', emulate_tty=True,
+            output='both',
+            emulate_tty=True,
             # A busy robot may need more than the usual 5 s to free an engine.
             sigterm_timeout='20',
         )
-    ]  # fmt: skip
+    ]
 
 
 def generate_launch_description():
     """Every parameter of the node is an argument."""
-    return LaunchDescription([
-        *(
-            DeclareLaunchArgument(name, default_value=default, description=description)
-            for name, default, description in ARGUMENTS
-        ),
-        *map(parameter_argument, PARAMETERS),
-        OpaqueFunction(function=bring_up),
-    ])  # fmt: skip
+    return LaunchDescription(
+        [
+            *(
+                DeclareLaunchArgument(name, default_value=default, description=description)
+                for name, default, description in ARGUMENTS
+            ),
+            *map(parameter_argument, PARAMETERS),
+            OpaqueFunction(function=bring_up),
+        ]
+    )

@@ -32,10 +32,12 @@ QOS = {'reliability': 'reliable', 'history': 'keep_last', 'depth': 10}
 
 def override_qos(context):
     """Give the outputs Isaac's QoS; its parameters are named by the resolved topic."""
-    namespace = make_namespace_absolute(prefix_namespace(
-        context.launch_configurations.get('ros_namespace'),
-        LaunchConfiguration('namespace').perform(context),
-    ))  # fmt: skip
+    namespace = make_namespace_absolute(
+        prefix_namespace(
+            context.launch_configurations.get('ros_namespace'),
+            LaunchConfiguration('namespace').perform(context),
+        )
+    )
     return [
         SetParameter(f'qos_overrides.{namespace.rstrip("/")}/{topic}.publisher.{policy}', value)
         for topic in TOPICS.values()
@@ -46,18 +48,25 @@ def override_qos(context):
 def generate_launch_description():
     """Only remaps and parameters, on top of the bring-up."""
     resolution = BY_NAME['output_resolution']
-    return LaunchDescription([
-        DeclareLaunchArgument(
-            'namespace', default_value='',
-            description='Namespace of the node and of all its topics; one a camera.',
-        ),
-        DeclareLaunchArgument(
-            'output_resolution', default_value='network', choices=resolution.choices,
-            description=resolution.description + ' The decoder publishes the network\'s.',
-        ),
-        GroupAction([
-            *(SetRemap(topic, isaac) for topic, isaac in TOPICS.items()),
-            OpaqueFunction(function=override_qos),
-            IncludeLaunchDescription(PythonLaunchDescriptionSource(str(BRING_UP))),
-        ]),
-    ])  # fmt: skip
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument(
+                'namespace',
+                default_value='',
+                description='Namespace of the node and of all its topics; one a camera.',
+            ),
+            DeclareLaunchArgument(
+                'output_resolution',
+                default_value='network',
+                choices=resolution.choices,
+                description=resolution.description + " The decoder publishes the network's.",
+            ),
+            GroupAction(
+                [
+                    *(SetRemap(topic, isaac) for topic, isaac in TOPICS.items()),
+                    OpaqueFunction(function=override_qos),
+                    IncludeLaunchDescription(PythonLaunchDescriptionSource(str(BRING_UP))),
+                ]
+            ),
+        ]
+    )

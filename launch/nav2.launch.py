@@ -29,20 +29,31 @@ TOPICS = {
 def generate_launch_description():
     """The topics can be moved to what the layer's parameters say."""
     resolution = BY_NAME['output_resolution']
-    return LaunchDescription([
-        *(
+    return LaunchDescription(
+        [
+            *(
+                DeclareLaunchArgument(
+                    argument,
+                    default_value=topic,
+                    description=f'Where {topic} goes: the parameter of this name of the layer.',
+                )
+                for argument, topic in TOPICS.items()
+            ),
             DeclareLaunchArgument(
-                argument, default_value=topic,
-                description=f'Where {topic} goes: the parameter of this name of the layer.',
-            )
-            for argument, topic in TOPICS.items()
-        ),
-        DeclareLaunchArgument(
-            'output_resolution', default_value='input', choices=resolution.choices,
-            description=resolution.description + ' The mask must be as large as the point cloud.',
-        ),
-        GroupAction([
-            *(SetRemap(topic, LaunchConfiguration(name)) for name, topic in TOPICS.items()),
-            IncludeLaunchDescription(PythonLaunchDescriptionSource(str(BRING_UP))),
-        ]),
-    ])  # fmt: skip
+                'output_resolution',
+                default_value='input',
+                choices=resolution.choices,
+                description=resolution.description
+                + ' The mask must be as large as the point cloud.',
+            ),
+            GroupAction(
+                [
+                    *(
+                        SetRemap(topic, LaunchConfiguration(name))
+                        for name, topic in TOPICS.items()
+                    ),
+                    IncludeLaunchDescription(PythonLaunchDescriptionSource(str(BRING_UP))),
+                ]
+            ),
+        ]
+    )

@@ -68,10 +68,13 @@ def play(context):
     if yes(context, 'loop'):
         arguments.append('--loop')
     player = Node(
-        package='edgesegnet_ros', executable='bag_player',
-        namespace=LaunchConfiguration('namespace'), arguments=arguments,
-        remappings=[('image', LaunchConfiguration('image'))], output='both',
-    )  # fmt: skip
+        package='edgesegnet_ros',
+        executable='bag_player',
+        namespace=LaunchConfiguration('namespace'),
+        arguments=arguments,
+        remappings=[('image', LaunchConfiguration('image'))],
+        output='both',
+    )
     if not yes(context, 'shutdown_at_end'):
         return [player]
     return [player, RegisterEventHandler(OnProcessExit(target_action=player, on_exit=end))]
@@ -79,12 +82,14 @@ def play(context):
 
 def generate_launch_description():
     """Everything that the bring-up takes is an argument here, too."""
-    return LaunchDescription([
-        *(
-            DeclareLaunchArgument(name, default_value=default, description=description)
-            for name, default, description in ARGUMENTS
-        ),
-        OpaqueFunction(function=check_bag),
-        IncludeLaunchDescription(PythonLaunchDescriptionSource(str(BRING_UP))),
-        OpaqueFunction(function=play),
-    ])  # fmt: skip
+    return LaunchDescription(
+        [
+            *(
+                DeclareLaunchArgument(name, default_value=default, description=description)
+                for name, default, description in ARGUMENTS
+            ),
+            OpaqueFunction(function=check_bag),
+            IncludeLaunchDescription(PythonLaunchDescriptionSource(str(BRING_UP))),
+            OpaqueFunction(function=play),
+        ]
+    )

@@ -67,12 +67,26 @@ def _run(folder: Path, page: Path, *options: str) -> subprocess.CompletedProcess
     browser = find()
     assert browser is not None
     return subprocess.run(
-        [browser, '--headless=new', '--no-sandbox', '--disable-gpu', '--hide-scrollbars',
-         '--no-first-run', '--disable-background-networking', '--enable-logging=stderr',
-         f'--user-data-dir={folder / "profile"}', '--autoplay-policy=no-user-gesture-required',
-         '--virtual-time-budget=20000', *options, page.as_uri()],
-        capture_output=True, text=True, timeout=240, env={**os.environ, 'HOME': str(folder)},
-    )  # fmt: skip
+        [
+            browser,
+            '--headless=new',
+            '--no-sandbox',
+            '--disable-gpu',
+            '--hide-scrollbars',
+            '--no-first-run',
+            '--disable-background-networking',
+            '--enable-logging=stderr',
+            f'--user-data-dir={folder / "profile"}',
+            '--autoplay-policy=no-user-gesture-required',
+            '--virtual-time-budget=20000',
+            *options,
+            page.as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env={**os.environ, 'HOME': str(folder)},
+    )
 
 
 def look(page: Path, folder: Path, width: int = 1280) -> Seen:

@@ -14,8 +14,19 @@ from edgesegnet_ros import cli
 TYPES = get_typestore(Stores.ROS2_HUMBLE)
 IMAGE = 'sensor_msgs/msg/Image'
 SIZE = (48, 64)
-QUICK = ('--engine', 'torch', '--precision', 'fp32', '--num-threads', '1', '--input-size', '32x32',
-         '--no-pictures', '--no-video', '--no-page')
+QUICK = (
+    '--engine',
+    'torch',
+    '--precision',
+    'fp32',
+    '--num-threads',
+    '1',
+    '--input-size',
+    '32x32',
+    '--no-pictures',
+    '--no-video',
+    '--no-page',
+)
 
 
 def picture(value: int, size=SIZE) -> np.ndarray:
@@ -33,8 +44,14 @@ def message(stamp_ns: int, pixels: np.ndarray, encoding: str = 'rgb8'):
     time = TYPES.types['builtin_interfaces/msg/Time'](stamp_ns // 10**9, stamp_ns % 10**9)
     header = TYPES.types['std_msgs/msg/Header'](time, 'front')
     return TYPES.types[IMAGE](
-        header, pixels.shape[0], pixels.shape[1], encoding, 0,
-        int(np.prod(pixels.shape[1:])), pixels.ravel())
+        header,
+        pixels.shape[0],
+        pixels.shape[1],
+        encoding,
+        0,
+        int(np.prod(pixels.shape[1:])),
+        pixels.ravel(),
+    )
 
 
 def write(path: Path, messages, storage='mcap', compression=None):

@@ -30,8 +30,9 @@ def times(counts: list[int], jobs: int, scratch: Path) -> None:
         for n in range(bags):
             write(folder / f'{n:05d}', frames(FRAMES, FRAMES * n, size=(64, 64)))
         began = time.perf_counter()
-        result = replay(folder, '--jobs', jobs, out=scratch / f'out{bags}',
-                        quick=(*QUICK, '--no-label-maps'))
+        result = replay(
+            folder, '--jobs', jobs, out=scratch / f'out{bags}', quick=(*QUICK, '--no-label-maps')
+        )
         wall_s = time.perf_counter() - began
         assert result['frames_in'] == result['frames_out'] == FRAMES * bags
         assert len(result['parts']) == bags and not result['problems']
@@ -50,16 +51,31 @@ def memory(counts: list[int], scratch: Path) -> None:
     shown = [(picture(n, size), truth(n, size)) for n in range(16)]
     print(f'{"frames":>8}{"bag in MiB":>12}{"peak in MiB":>13}')
     for count in counts:
-        bag = write(scratch / f'long{count}', (
-            (topic, IMAGE, stamp, message(stamp, pixels, encoding))
-            for n in range(count) for stamp in [10**9 + n * 10**8]
-            for topic, pixels, encoding in (
-                ('/camera/image', shown[n % 16][0], 'rgb8'),
-                ('/camera/labels', shown[n % 16][1], 'mono8'))
-        ))  # fmt: skip
+        bag = write(
+            scratch / f'long{count}',
+            (
+                (topic, IMAGE, stamp, message(stamp, pixels, encoding))
+                for n in range(count)
+                for stamp in [10**9 + n * 10**8]
+                for topic, pixels, encoding in (
+                    ('/camera/image', shown[n % 16][0], 'rgb8'),
+                    ('/camera/labels', shown[n % 16][1], 'mono8'),
+                )
+            ),
+        )
         child = subprocess.Popen(
-            [sys.executable, '-m', 'edgesegnet_ros.cli', 'replay', str(bag), *QUICK, '--out',
-             str(scratch / 'out')], stdout=subprocess.DEVNULL)  # fmt: skip
+            [
+                sys.executable,
+                '-m',
+                'edgesegnet_ros.cli',
+                'replay',
+                str(bag),
+                *QUICK,
+                '--out',
+                str(scratch / 'out'),
+            ],
+            stdout=subprocess.DEVNULL,
+        )
         _, status, usage = os.wait4(child.pid, 0)
         assert os.waitstatus_to_exitcode(status) == 0
         held = sum(file.stat().st_size for file in bag.iterdir())

@@ -41,7 +41,9 @@ def test_counts_are_those_of_torchmetrics():
     known = labels != 255
     expected = reference.multiclass_confusion_matrix(
         torch.from_numpy(np.minimum(predicted, 5)[known].astype(np.int64)),
-        torch.from_numpy(labels[known].astype(np.int64)), num_classes=6)
+        torch.from_numpy(labels[known].astype(np.int64)),
+        num_classes=6,
+    )
     np.testing.assert_array_equal(count_pixels(predicted, labels, 5), expected[:5].numpy())
 
 

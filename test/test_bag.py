@@ -48,9 +48,10 @@ def image_message(stamp_ns: int, pixels: np.ndarray, encoding: str, step: int | 
     rows = pixels.reshape(pixels.shape[0], -1).view(np.uint8)
     step = step or rows.shape[1]
     padded = np.full((rows.shape[0], step), 77, np.uint8)
-    padded[:, :rows.shape[1]] = rows
+    padded[:, : rows.shape[1]] = rows
     return TYPES.types['sensor_msgs/msg/Image'](
-        header(stamp_ns), pixels.shape[0], pixels.shape[1], encoding, 0, step, padded.ravel())
+        header(stamp_ns), pixels.shape[0], pixels.shape[1], encoding, 0, step, padded.ravel()
+    )
 
 
 def write_messages(path, messages, storage='mcap'):
@@ -70,7 +71,10 @@ def test_a_street_comes_back_as_it_was(tmp_path, storage):
     write_street_bag(tmp_path / 'bag', street, 4, 20.0, storage=storage)
     frames = BagFrames(tmp_path / 'bag')
     assert (frames.image_topic, frames.label_topic, len(frames)) == (
-        '/camera/image', '/camera/labels', 4)
+        '/camera/image',
+        '/camera/labels',
+        4,
+    )
     for _ in range(2):  # each iteration starts from the beginning
         read = list(frames)
         assert len(read) == 4
@@ -79,7 +83,10 @@ def test_a_street_comes_back_as_it_was(tmp_path, storage):
             np.testing.assert_array_equal(frame.image, drawn.image)
             np.testing.assert_array_equal(frame.labels, drawn.labels)
             assert (frame.stamp_ns, frame.frame_id, frame.encoding) == (
-                drawn.stamp_ns, 'camera', 'rgb8')
+                drawn.stamp_ns,
+                'camera',
+                'rgb8',
+            )
     assert read[1].stamp_ns - read[0].stamp_ns == 50_000_000
 
 
@@ -91,7 +98,8 @@ def test_the_calibration_is_that_of_the_street(tmp_path):
     assert (info.height, info.width, info.distortion_model) == (48, 64, 'plumb_bob')
     np.testing.assert_allclose(
         info.k.reshape(3, 3),
-        [[camera.focal, 0, camera.cx], [0, camera.focal, camera.cy], [0, 0, 1]])
+        [[camera.focal, 0, camera.cx], [0, camera.focal, camera.cy], [0, 0, 1]],
+    )
     np.testing.assert_allclose(info.p.reshape(3, 4)[:, :3], info.k.reshape(3, 3))
     # A point of the road ahead lies where the matrix says.
     point = np.array([1.5, camera.mount, 9.0])  # optical frame: x right, y down, z forward
@@ -121,14 +129,19 @@ def test_encodings_padding_and_compression(tmp_path):
     assert ok
     compressed = TYPES.types['sensor_msgs/msg/CompressedImage'](header(4), 'png', png.ravel())
     image = 'sensor_msgs/msg/Image'
-    write_messages(tmp_path / 'bag', [
-        ('/bgr', image, 1, image_message(1, rgb[..., ::-1].copy(), 'bgr8', step=200)),
-        ('/grey', image, 2, image_message(2, rgb[..., 0].copy(), 'mono8')),
-        ('/rgba', image, 3, image_message(3, np.dstack([rgb, rgb[..., :1]]), 'rgba8')),
-        ('/png/compressed', 'sensor_msgs/msg/CompressedImage', 4, compressed),
-    ])
-    read = {topic: next(read_frames(tmp_path / 'bag', topic))
-            for topic in ('/bgr', '/grey', '/rgba', '/png/compressed')}
+    write_messages(
+        tmp_path / 'bag',
+        [
+            ('/bgr', image, 1, image_message(1, rgb[..., ::-1].copy(), 'bgr8', step=200)),
+            ('/grey', image, 2, image_message(2, rgb[..., 0].copy(), 'mono8')),
+            ('/rgba', image, 3, image_message(3, np.dstack([rgb, rgb[..., :1]]), 'rgba8')),
+            ('/png/compressed', 'sensor_msgs/msg/CompressedImage', 4, compressed),
+        ],
+    )
+    read = {
+        topic: next(read_frames(tmp_path / 'bag', topic))
+        for topic in ('/bgr', '/grey', '/rgba', '/png/compressed')
+    }
     for topic in ('/bgr', '/rgba', '/png/compressed'):
         np.testing.assert_array_equal(read[topic].image, rgb)
     np.testing.assert_array_equal(read['/grey'].image, np.dstack([rgb[..., 0]] * 3))
@@ -139,10 +152,13 @@ def test_encodings_padding_and_compression(tmp_path):
 def test_labels_go_by_stamp_not_by_order(tmp_path):
     image = 'sensor_msgs/msg/Image'
     ids = {n: np.full(SIZE, n, np.uint8) for n in range(4)}
-    messages = [('/camera/image', image, 10 + n, image_message(n + 1, picture(n), 'rgb8'))
-                for n in range(4)]
-    messages += [('/camera/labels', image, 30 - n, image_message(n + 1, ids[n], 'mono8'))
-                 for n in (0, 1, 3)]
+    messages = [
+        ('/camera/image', image, 10 + n, image_message(n + 1, picture(n), 'rgb8'))
+        for n in range(4)
+    ]
+    messages += [
+        ('/camera/labels', image, 30 - n, image_message(n + 1, ids[n], 'mono8')) for n in (0, 1, 3)
+    ]
     write_messages(tmp_path / 'bag', sorted(messages, key=lambda m: m[2]))
     frames = list(read_frames(tmp_path / 'bag'))
     assert [frame.stamp_ns for frame in frames] == [1, 2, 3, 4]
@@ -161,9 +177,13 @@ def test_missing_labels_do_not_hold_frames_back(tmp_path):
 
 def test_several_image_topics_take_the_first_and_say_so(tmp_path, caplog):
     image = 'sensor_msgs/msg/Image'
-    write_messages(tmp_path / 'bag', [
-        ('/left/image', image, 1, image_message(1, picture(1), 'rgb8')),
-        ('/right/image', image, 2, image_message(2, picture(2), 'rgb8'))])
+    write_messages(
+        tmp_path / 'bag',
+        [
+            ('/left/image', image, 1, image_message(1, picture(1), 'rgb8')),
+            ('/right/image', image, 2, image_message(2, picture(2), 'rgb8')),
+        ],
+    )
     with caplog.at_level(logging.WARNING):
         frames = list(read_frames(tmp_path / 'bag'))
     np.testing.assert_array_equal(frames[0].image, picture(1))
@@ -195,10 +215,11 @@ def test_what_is_no_bag_is_named(tmp_path):
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
 @pytest.mark.parametrize('share', [0.02, 0.5, 0.99])
 def test_a_truncated_bag_is_a_sentence(tmp_path, storage, share):
-    write_image_bag(tmp_path / 'bag', [ImageFrame(picture(n), None, n + 1) for n in range(9)],
-                    storage=storage)
+    write_image_bag(
+        tmp_path / 'bag', [ImageFrame(picture(n), None, n + 1) for n in range(9)], storage=storage
+    )
     file = next(path for path in (tmp_path / 'bag').iterdir() if path.suffix != '.yaml')
-    file.write_bytes(file.read_bytes()[:int(file.stat().st_size * share)])
+    file.write_bytes(file.read_bytes()[: int(file.stat().st_size * share)])
     with pytest.raises(BagError, match='truncated, damaged'):
         list(read_frames(tmp_path / 'bag'))
 
@@ -277,8 +298,24 @@ def run(*words: str) -> int:
 
 def test_data_render(tmp_path):
     out, results = tmp_path / 'street', tmp_path / 'out.json'
-    assert run('render', '--seed', 4, '--frames', 2, '--size', '48x64', '--rate', 5,
-               '--out', out, '--json', results) == 0
+    assert (
+        run(
+            'render',
+            '--seed',
+            4,
+            '--frames',
+            2,
+            '--size',
+            '48x64',
+            '--rate',
+            5,
+            '--out',
+            out,
+            '--json',
+            results,
+        )
+        == 0
+    )
     frames = list(read_frames(out))
     np.testing.assert_array_equal(frames[1].image, Street(4, (48, 64)).frame(1, 5.0).image)
     assert frames[1].stamp_ns - frames[0].stamp_ns == 200_000_000
@@ -290,8 +327,22 @@ def test_data_render(tmp_path):
 
 def test_data_render_images_then_to_bag(tmp_path):
     images, out = tmp_path / 'val', tmp_path / 'bag'
-    assert run('render', '--seed', 4, '--frames', 2, '--size', '48x64', '--out', images,
-               '--format', 'images') == 0
+    assert (
+        run(
+            'render',
+            '--seed',
+            4,
+            '--frames',
+            2,
+            '--size',
+            '48x64',
+            '--out',
+            images,
+            '--format',
+            'images',
+        )
+        == 0
+    )
     street = Street(4, (48, 64))
     labels = cv2.imread(str(tmp_path / 'valannot' / '000001.png'), cv2.IMREAD_UNCHANGED)
     np.testing.assert_array_equal(labels, street.frame(1).labels)
@@ -315,10 +366,19 @@ def test_data_render_images_then_to_bag(tmp_path):
     assert not (tmp_path / 'other').exists()
 
 
-@pytest.mark.parametrize('words', [
-    ['--size', '48'], ['--size', '8x64'], ['--frames', '0'], ['--rate', '0'], ['--rate', 'nan'],
-    ['--seed', '-1'], ['--format', 'gif'], ['--storage', 'zip'],
-])
+@pytest.mark.parametrize(
+    'words',
+    [
+        ['--size', '48'],
+        ['--size', '8x64'],
+        ['--frames', '0'],
+        ['--rate', '0'],
+        ['--rate', 'nan'],
+        ['--seed', '-1'],
+        ['--format', 'gif'],
+        ['--storage', 'zip'],
+    ],
+)
 def test_wrong_options_are_refused(words, tmp_path):
     with pytest.raises(SystemExit) as caught:
         run('render', '--out', tmp_path / 'x', *words)
@@ -329,11 +389,14 @@ def test_wrong_options_are_refused(words, tmp_path):
 def test_recorded_outputs_are_neither_images_nor_ground_truth(tmp_path):
     kind = 'sensor_msgs/msg/Image'
     rgb, ids = picture(1), np.full(SIZE, 3, np.uint8)
-    write_messages(tmp_path / 'bag', [
-        ('/segmentation/overlay', kind, 5, image_message(5, picture(2), 'rgb8')),
-        ('/segmentation/mask', kind, 5, image_message(5, ids, 'mono8')),
-        ('/front/image', kind, 5, image_message(5, rgb, 'rgb8')),
-    ])  # fmt: skip
+    write_messages(
+        tmp_path / 'bag',
+        [
+            ('/segmentation/overlay', kind, 5, image_message(5, picture(2), 'rgb8')),
+            ('/segmentation/mask', kind, 5, image_message(5, ids, 'mono8')),
+            ('/front/image', kind, 5, image_message(5, rgb, 'rgb8')),
+        ],
+    )
     frames = BagFrames(tmp_path / 'bag')
     assert (frames.image_topic, frames.label_topic) == ('/front/image', None)
     named = BagFrames(tmp_path / 'bag', label_topic='/segmentation/mask')

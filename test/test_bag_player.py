@@ -50,8 +50,11 @@ def start(executable: str, *arguments: str, log: Path) -> subprocess.Popen:
     with log.open('w') as file:
         return subprocess.Popen(
             [sys.executable, '-m', f'edgesegnet_ros.node.{executable}', *arguments],
-            stdout=subprocess.PIPE, stderr=file, text=True, env=ros_environment(DOMAIN),
-        )  # fmt: skip
+            stdout=subprocess.PIPE,
+            stderr=file,
+            text=True,
+            env=ros_environment(DOMAIN),
+        )
 
 
 DOMAIN = free_domain()
@@ -120,9 +123,11 @@ class StandIn(Listener):
         road = to_message((mask == 3).astype(np.uint8) * 255, 'mono8', message.header)
         self._mask.publish(to_message(mask, 'mono8', message.header))
         self._overlay.publish(to_message(to_rgb(message), 'rgb8', message.header))
-        self._groups.publish(ClassMasks(
-            header=message.header, masks=[ClassMask(name='drivable', class_ids=[3], mask=road)]
-        ))  # fmt: skip
+        self._groups.publish(
+            ClassMasks(
+                header=message.header, masks=[ClassMask(name='drivable', class_ids=[3], mask=road)]
+            )
+        )
 
 
 def labelled_frames() -> list[ImageFrame]:
@@ -144,10 +149,21 @@ def test_lock_step_scores_each_image_once_though_one_is_lost(tmp_path, graph):
     node = StandIn(graph, deaf_to={1})
     collector = start('collector', '--out', str(tmp_path), '--labels', log=tmp_path / 'c.log')
     player = start(
-        'bag_player', str(tmp_path / 'bag'), '--progress', '--rate', '0', '--wait-for', 'image=2',
-        '--wait-for', 'labels', '--lock-step', 'collected', '--answer-timeout', '2',
+        'bag_player',
+        str(tmp_path / 'bag'),
+        '--progress',
+        '--rate',
+        '0',
+        '--wait-for',
+        'image=2',
+        '--wait-for',
+        'labels',
+        '--lock-step',
+        'collected',
+        '--answer-timeout',
+        '2',
         log=tmp_path / 'p.log',
-    )  # fmt: skip
+    )
     try:
         wait(lambda: player.poll() is not None, 'the player to end', step=node.spin)
         assert player.returncode == 0, (tmp_path / 'p.log').read_text()
@@ -188,13 +204,25 @@ def test_player_publishes_image_camera_info_labels_and_clock(tmp_path, graph):
     listener.hear(CameraInfo, 'camera_info')
     listener.hear(Clock, '/clock')
     player = start(
-        'bag_player', str(tmp_path / 'bag'), '--frame-id', 'front', '--wait-for', 'image',
-        '--wait-for', 'labels', '--wait-for', 'camera_info', log=tmp_path / 'p.log',
-    )  # fmt: skip
+        'bag_player',
+        str(tmp_path / 'bag'),
+        '--frame-id',
+        'front',
+        '--wait-for',
+        'image',
+        '--wait-for',
+        'labels',
+        '--wait-for',
+        'camera_info',
+        log=tmp_path / 'p.log',
+    )
     try:
         topics = ('image', 'labels', 'camera_info')
-        wait(lambda: all(len(listener.heard[topic]) == 3 for topic in topics), 'three frames',
-             step=listener.spin)  # fmt: skip
+        wait(
+            lambda: all(len(listener.heard[topic]) == 3 for topic in topics),
+            'three frames',
+            step=listener.spin,
+        )
         assert player.wait(30) == 0, (tmp_path / 'p.log').read_text()
     finally:
         player.kill()
@@ -219,18 +247,41 @@ def test_player_publishes_image_camera_info_labels_and_clock(tmp_path, graph):
 def test_player_and_probe_say_who_is_missing(tmp_path):
     write_image_bag(tmp_path / 'bag', [ImageFrame(picture(0), None, START_NS)])
     log = tmp_path / 'log'
-    player = start('bag_player', str(tmp_path / 'bag'), '--wait-for', 'image', '--wait-timeout',
-                   '0.5', '--ros-args', '-r', 'image:=deserted', log=log)  # fmt: skip
+    player = start(
+        'bag_player',
+        str(tmp_path / 'bag'),
+        '--wait-for',
+        'image',
+        '--wait-timeout',
+        '0.5',
+        '--ros-args',
+        '-r',
+        'image:=deserted',
+        log=log,
+    )
     assert player.wait(60) == 1
     assert 'no subscribers within 0.5 s: /deserted has 0 of 1' in log.read_text()
-    probe = start('graph_probe', '--node', 'nobody', '--lifecycle', 'x=active', '--subscribers',
-                  '/t=1', '--timeout', '0.5', log=log)  # fmt: skip
+    probe = start(
+        'graph_probe',
+        '--node',
+        'nobody',
+        '--lifecycle',
+        'x=active',
+        '--subscribers',
+        '/t=1',
+        '--timeout',
+        '0.5',
+        log=log,
+    )
     assert probe.wait(60) == 1
-    assert ('after 0.5 s: node /nobody is not there; /t has 0 of 1 subscribers; node /x is not '
-            'answering, not active') in log.read_text()  # fmt: skip
+    assert (
+        'after 0.5 s: node /nobody is not there; /t has 0 of 1 subscribers; node /x is not '
+        'answering, not active'
+    ) in log.read_text()
     for arguments, sentence in (
-        ((), 'nothing to wait for'), (('--lifecycle', 'x=awake'), 'expected NODE=unconfigured|'),
-    ):  # fmt: skip
+        ((), 'nothing to wait for'),
+        (('--lifecycle', 'x=awake'), 'expected NODE=unconfigured|'),
+    ):
         assert start('graph_probe', *arguments, log=log).wait(60) == 2
         assert sentence in log.read_text()
     assert start('bag_player', '/no/such', log=log).wait(60) == 2

@@ -12,17 +12,43 @@ from edgesegnet_ros import cli
 from edgesegnet_ros.engines.base import EngineDescription
 from edgesegnet_ros.evaluation.bench import contestants, peak, rows, timing
 
-KEYS = {'network', 'engine', 'precision', 'input_size', 'params', 'gmac', 'latency_ms', 'fps',
-        'relative', 'peak_share'}  # fmt: skip
+KEYS = {
+    'network',
+    'engine',
+    'precision',
+    'input_size',
+    'params',
+    'gmac',
+    'latency_ms',
+    'fps',
+    'relative',
+    'peak_share',
+}
 
 
 @pytest.fixture(scope='module')
 def measured(tmp_path_factory):
     """One small run: EdgeSegNet in PyTorch, and a peer; its rows in fp32, which every CPU has."""
     folder = tmp_path_factory.mktemp('bench')
-    words = ['bench', '--input-size', '64x64', '--input-size', '64x96', '--frames', '3',
-             '--networks', 'enet,edgesegnet', '--engines', 'eager,torch', '--num-threads', '1',
-             '--out', str(folder), '--json', str(folder / 'bench.json')]  # fmt: skip
+    words = [
+        'bench',
+        '--input-size',
+        '64x64',
+        '--input-size',
+        '64x96',
+        '--frames',
+        '3',
+        '--networks',
+        'enet,edgesegnet',
+        '--engines',
+        'eager,torch',
+        '--num-threads',
+        '1',
+        '--out',
+        str(folder),
+        '--json',
+        str(folder / 'bench.json'),
+    ]
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(peak._SIDE, 'cpu', 128)
         assert cli.main(words) == 0
@@ -43,8 +69,10 @@ def test_rows_are_those_of_the_contract(measured):
 def test_relative_is_to_eager_of_the_same_network(measured):
     eager, torch_row, enet = measured[1]['rows'][:3]
     assert (eager['network'], eager['engine'], eager['relative']) == (
-        'EdgeSegNet', 'torch eager', 1.0
-    )  # fmt: skip
+        'EdgeSegNet',
+        'torch eager',
+        1.0,
+    )
     assert torch_row['engine'] == 'torch'
     assert torch_row['relative'] == pytest.approx(
         eager['latency_ms']['p50'] / torch_row['latency_ms']['p50'], rel=0.01
@@ -169,10 +197,26 @@ def test_what_fails_is_a_line_and_the_rest_goes_on(tmp_path, monkeypatch, capsys
     monkeypatch.setattr(contestants, 'cost', lambda network, size: 1.0)
     monkeypatch.setitem(peak._SIDE, 'cpu', 64)
     told = tmp_path / 'bench.json'
-    assert cli.main([
-        'bench', '--networks', 'erfnet,fast-scnn,enet', '--engines', 'eager', '--input-size',
-        '32x32', '--frames', '2', '--out', str(tmp_path), '--json', str(told),
-    ]) == 1  # fmt: skip
+    assert (
+        cli.main(
+            [
+                'bench',
+                '--networks',
+                'erfnet,fast-scnn,enet',
+                '--engines',
+                'eager',
+                '--input-size',
+                '32x32',
+                '--frames',
+                '2',
+                '--out',
+                str(tmp_path),
+                '--json',
+                str(told),
+            ]
+        )
+        == 1
+    )
     figures = json.loads(told.read_text())
     assert [row['network'] for row in figures['rows']] == ['ENet']
     assert figures['rows'][0]['relative'] == 1.0 and figures['rows'][0]['peak_share'] > 0

@@ -46,8 +46,9 @@ def weights(tmp_path_factory):
 def test_two_pictures_by_hand():
     reliability = Reliability()
     confidence = np.array([[255, 255, 51, 51]], np.uint8)
-    reliability.add(confidence, np.array([[1, 2, 3, 255]], np.uint8),
-                    np.array([[1, 1, 3, 4]], np.uint8))  # fmt: skip
+    reliability.add(
+        confidence, np.array([[1, 2, 3, 255]], np.uint8), np.array([[1, 1, 3, 4]], np.uint8)
+    )
     reliability.add(confidence, np.zeros((1, 4), np.uint8), np.full((1, 4), 255, np.uint8))
     # Four labelled pixels: two of confidence 1, half of them right; two of 0.2, half of them too.
     assert reliability.pixels == 4
@@ -64,8 +65,9 @@ def test_the_error_is_torchmetrics():
     truth = torch.multinomial(probabilities**0.5, 1, generator=generator)[:, 0]
     top, ids = probabilities.max(1)
     reliability = Reliability()
-    reliability.add(*(values.to(torch.uint8).numpy()[None]
-                      for values in ((top * 255).round(), ids, truth)))  # fmt: skip
+    reliability.add(
+        *(values.to(torch.uint8).numpy()[None] for values in ((top * 255).round(), ids, truth))
+    )
     for bins in (5, 15):
         expected = multiclass_calibration_error(probabilities, truth, 11, n_bins=bins)
         assert expected > 0.1

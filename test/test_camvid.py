@@ -53,7 +53,7 @@ def test_every_wrong_file_is_listed(tmp_path):
     text = str(refused.value)
     assert 'size.png: 16x6, but its image is 16x12' in text
     assert 'value.png: unknown label values [77]' in text
-    assert 'colour.png: colours that are none of CamVid\'s 32: (9, 8, 7) in 192 pixels' in text
+    assert "colour.png: colours that are none of CamVid's 32: (9, 8, 7) in 192 pixels" in text
     assert 'two.png: missing, the labels of two.png' in text
     assert 'good.png' not in text and '4 unusable files' in text
 
@@ -144,8 +144,11 @@ def test_every_colour_folds_as_the_table_says():
     assert ids.unknown == ''
     folded = camvid_colors.fold(ids.labels)[0].tolist()
     names = [entry.name for entry in load_classes('camvid11').classes]
-    by_name = {entry.name: names[folded[entry.id]] for entry in load_classes('camvid32').classes
-               if entry.name != 'void'}  # fmt: skip
+    by_name = {
+        entry.name: names[folded[entry.id]]
+        for entry in load_classes('camvid32').classes
+        if entry.name != 'void'
+    }
     assert folded[camvid_colors.void()] == 255
     assert by_name['truck_bus'] == 'car' and by_name['traffic_cone'] == 'pole'
     assert by_name['child'] == 'pedestrian' and by_name['tunnel'] == 'building'

@@ -28,9 +28,18 @@ def write(tmp_path: Path, text: str) -> Path:
 def test_camvid11_has_segnets_ids_and_the_planners_groups():
     classes = load_classes('camvid11')
     assert [c.name for c in classes.classes] == [
-        'sky', 'building', 'pole', 'road', 'pavement', 'tree', 'sign', 'fence', 'car',
-        'pedestrian', 'bicyclist',
-    ]  # fmt: skip
+        'sky',
+        'building',
+        'pole',
+        'road',
+        'pavement',
+        'tree',
+        'sign',
+        'fence',
+        'car',
+        'pedestrian',
+        'bicyclist',
+    ]
     assert classes.groups['drivable'] == (3,)
     assert classes.groups['dynamic'] == (8, 9, 10)
     assert 3 not in classes.groups['obstacle'] and 0 not in classes.groups['obstacle']
@@ -69,7 +78,7 @@ def test_groups_and_colours_are_read(tmp_path):
         ('name: mine\n', '', 1, 'name is missing'),
         ('classes:', 'classes: [', 3, 'not YAML'),
     ],
-)  # fmt: skip
+)
 def test_wrong_files_are_refused_by_line(tmp_path, old, new, line, word):
     path = write(tmp_path, GOOD.replace(old, new, 1))
     with pytest.raises(ClassFileError) as refused:
@@ -94,5 +103,7 @@ def test_camvid32_equals_the_datasets_table(camvid):
     classes = load_classes('camvid32')
     for row in rows:
         assert classes.classes[int(row['index'])].color == (
-            int(row['r']), int(row['g']), int(row['b']),
-        )  # fmt: skip
+            int(row['r']),
+            int(row['g']),
+            int(row['b']),
+        )

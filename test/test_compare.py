@@ -16,17 +16,29 @@ from edgesegnet_ros.evaluation.report.compare import compare, figures
 
 NAMES = ['road', 'car', 'tree']
 BEFORE = ReplayResult(
-    bags=['/drives/monday.mcap'], topic='/camera/image', labels_from='/labels', frames_in=3,
-    frames_out=3, frames_scored=3, labels_sha256='a', latency_ms={'p50': 20.0, 'p95': 40.0,
-    'p99': 41.0}, classes=NAMES, colors={n: [9 * i, 99, 200] for i, n in enumerate(NAMES)},
-    pixel_accuracy=0.9, miou=0.6, iou={'road': 0.9, 'car': 0.3, 'tree': None},
+    bags=['/drives/monday.mcap'],
+    topic='/camera/image',
+    labels_from='/labels',
+    frames_in=3,
+    frames_out=3,
+    frames_scored=3,
+    labels_sha256='a',
+    latency_ms={'p50': 20.0, 'p95': 40.0, 'p99': 41.0},
+    classes=NAMES,
+    colors={n: [9 * i, 99, 200] for i, n in enumerate(NAMES)},
+    pixel_accuracy=0.9,
+    miou=0.6,
+    iou={'road': 0.9, 'car': 0.3, 'tree': None},
     provenance={'weights': {'sha256': 'one'}, 'engine': {'engine': 'torch', 'precision': 'fp32'}},
-)  # fmt: skip
+)
 AFTER = replace(
-    BEFORE, labels_sha256='b', latency_ms={'p50': 10.0, 'p95': 30.0, 'p99': 31.0}, miou=0.65,
+    BEFORE,
+    labels_sha256='b',
+    latency_ms={'p50': 10.0, 'p95': 30.0, 'p99': 31.0},
+    miou=0.65,
     iou={'road': 0.9, 'car': 0.4, 'tree': None},
     provenance={'weights': {'sha256': 'two'}, 'engine': {'engine': 'torch', 'precision': 'fp32'}},
-)  # fmt: skip
+)
 
 
 def kept(folder: Path, result: ReplayResult, maps: dict[int, np.ndarray], start: int = 10) -> Path:
@@ -48,8 +60,10 @@ def road(cars: int = 0) -> np.ndarray:
 
 @pytest.fixture
 def both(tmp_path):
-    return (kept(tmp_path / 'a', BEFORE, {0: road(), 1: road(4), 2: road(10)}),
-            kept(tmp_path / 'b', AFTER, {0: road(), 1: road(2), 3: road()}))  # fmt: skip
+    return (
+        kept(tmp_path / 'a', BEFORE, {0: road(), 1: road(4), 2: road(10)}),
+        kept(tmp_path / 'b', AFTER, {0: road(), 1: road(2), 3: road()}),
+    )
 
 
 def test_by_hand(both):
@@ -64,15 +78,20 @@ def test_by_hand(both):
     assert told['classes']['car']['iou']['change'] == pytest.approx(0.1)
     assert told['classes']['tree']['iou'] == {'a': None, 'b': None, 'change': None}
     assert told['figures']['latency_ms.p95'] == {'a': 40.0, 'b': 30.0, 'change': -10.0}
-    assert told['most_changed'] == [{'bag': 'monday.mcap /camera/image', 'index': 1,
-                                     'changed': pytest.approx(0.05)}]
+    assert told['most_changed'] == [
+        {'bag': 'monday.mcap /camera/image', 'index': 1, 'changed': pytest.approx(0.05)}
+    ]
     assert told['made_differently'] == {'weights.sha256': ['one', 'two']}
 
 
 def test_the_command_writes_text_json_and_page_and_judges_gates(both, tmp_path, capsys):
     words = ['replay', '--compare', *map(str, both), '--out', str(tmp_path / 'c')]
-    assert cli.main([*words, '--fail-if', 'classes.car.iou.change<0',
-                     '--json', str(tmp_path / 'c.json')]) == 0  # fmt: skip
+    assert (
+        cli.main(
+            [*words, '--fail-if', 'classes.car.iou.change<0', '--json', str(tmp_path / 'c.json')]
+        )
+        == 0
+    )
     text = capsys.readouterr().out
     assert '2.50' in text and 'mIoU rose by 5.00 points' in text and 'weights.sha256' in text
     told = json.loads((tmp_path / 'c/compare.json').read_text())
@@ -93,8 +112,11 @@ def test_a_run_compared_with_itself(both):
 def test_merged_results_are_compared_bag_by_bag(both, tmp_path):
     tops = []
     for name, leaf in zip('ab', both, strict=True):
-        part = {'bag': '/drives/monday.mcap', 'topic': '/camera/image',
-                'result': f'../{leaf.name}/{RESULT_NAME}'}  # fmt: skip
+        part = {
+            'bag': '/drives/monday.mcap',
+            'topic': '/camera/image',
+            'result': f'../{leaf.name}/{RESULT_NAME}',
+        }
         top = tmp_path / f'top-{name}'
         top.mkdir()
         replace(BEFORE, parts=[part], folder=str(top)).write(top / RESULT_NAME)

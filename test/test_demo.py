@@ -55,14 +55,32 @@ def street() -> list[ImageFrame]:
 
 
 def demo(*arguments: object, out: Path, weights: Path) -> subprocess.CompletedProcess:
-    return subprocess.run(demo_command(*arguments, out=out, weights=weights), capture_output=True,
-                          text=True, timeout=TIMEOUT_S)  # fmt: skip
+    return subprocess.run(
+        demo_command(*arguments, out=out, weights=weights),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+    )
 
 
 def demo_command(*arguments: object, out: Path, weights: Path) -> list[str]:
-    return [sys.executable, '-m', 'edgesegnet_ros.cli', 'demo', *map(str, arguments), '--model',
-            str(weights), '--input-size', f'{INPUT_SIZE[0]}x{INPUT_SIZE[1]}', '--engine',
-            'torch', '--precision', 'fp32', '--out', str(out)]  # fmt: skip
+    return [
+        sys.executable,
+        '-m',
+        'edgesegnet_ros.cli',
+        'demo',
+        *map(str, arguments),
+        '--model',
+        str(weights),
+        '--input-size',
+        f'{INPUT_SIZE[0]}x{INPUT_SIZE[1]}',
+        '--engine',
+        'torch',
+        '--precision',
+        'fp32',
+        '--out',
+        str(out),
+    ]
 
 
 def expected_accuracy(frames: list[ImageFrame], weights: Path) -> tuple[float, float]:
@@ -71,9 +89,7 @@ def expected_accuracy(frames: list[ImageFrame], weights: Path) -> tuple[float, f
     from edgesegnet_ros.engines.base import EngineRequest
     from edgesegnet_ros.engines.segmenter import Segmenter
 
-    request = EngineRequest(
-        str(weights), engine='torch', precision='fp32', input_size=INPUT_SIZE
-    )
+    request = EngineRequest(str(weights), engine='torch', precision='fp32', input_size=INPUT_SIZE)
     segmenter = Segmenter(open_engine(request).engine)
     guess = np.concatenate([segmenter.segment(f.image).labels.flatten() for f in frames])
     truth = np.concatenate([f.labels.ravel() for f in frames])
@@ -215,8 +231,9 @@ def alive(process: psutil.Process) -> bool:
 def test_no_process_outlives_the_demo(tmp_path, long_drive, weights, how):
     out = tmp_path / 'out'
     command = demo_command(long_drive, '--rate', '1', out=out, weights=weights)
-    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                               start_new_session=True)  # fmt: skip
+    running = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
     try:
         wait(lambda: 'bag_player' in processes_of(running), 'the player')
         children = processes_of(running)
@@ -252,18 +269,21 @@ def test_demo_with_weights_that_are_none_shows_the_nodes_reason(tmp_path, street
     assert not leftovers(tmp_path / 'out')
 
 
-@pytest.mark.parametrize('arguments, sentence', [
-    (['/no/such'], '/no/such: no such file or folder'),
-    (['camera:99'], 'camera:99: no such camera; this machine has'),
-    (['{tmp}', '--input', '{tmp}'], 'two inputs'),
-    (['{tmp}'], 'holds no picture'),
-    (['--frames', '0'], '--frames 0: at least 1'),
-    (['--seed', '-1'], '--seed -1: 0 or more'),
-    (['--input-size', '100x100'], 'two multiples of 16'),
-    (['--classes', 'nothing'], "named 'nothing'"),
-    (['--model', '/no/such.safetensors'], '/no/such.safetensors: no such weights file'),
-    (['--domain', '233'], '--domain 233: 0 to 232'),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'arguments, sentence',
+    [
+        (['/no/such'], '/no/such: no such file or folder'),
+        (['camera:99'], 'camera:99: no such camera; this machine has'),
+        (['{tmp}', '--input', '{tmp}'], 'two inputs'),
+        (['{tmp}'], 'holds no picture'),
+        (['--frames', '0'], '--frames 0: at least 1'),
+        (['--seed', '-1'], '--seed -1: 0 or more'),
+        (['--input-size', '100x100'], 'two multiples of 16'),
+        (['--classes', 'nothing'], "named 'nothing'"),
+        (['--model', '/no/such.safetensors'], '/no/such.safetensors: no such weights file'),
+        (['--domain', '233'], '--domain 233: 0 to 232'),
+    ],
+)
 def test_wrong_use_is_a_sentence_and_status_2(tmp_path, capsys, weights, arguments, sentence):
     arguments = [word.format(tmp=tmp_path) for word in arguments]
     if '--model' not in arguments:
@@ -279,9 +299,11 @@ def test_sheet_shows_each_panel_and_tints_the_group():
     mask = np.full((60, 80), 3, np.uint8)
     mask[:, :40] = 0
     pictures = {
-        'image': image, 'mask': mask, 'overlay': image,
+        'image': image,
+        'mask': mask,
+        'overlay': image,
         'group_drivable': (mask == 3).astype(np.uint8) * 255,
-    }  # fmt: skip
+    }
     without = compose(pictures, classes, 'title', 'figures')
     with_labels = compose({**pictures, 'labels': mask}, classes, 'title', 'figures')
     void = compose({**pictures, 'labels': np.full_like(mask, 255)}, classes, 'title', 'figures')

@@ -60,9 +60,13 @@ def files(tmp_path_factory):
 @pytest.fixture(scope='module')
 def request_(files):
     return EngineRequest(
-        str(files / 'random.safetensors'), precision='fp32', num_threads=2, input_size=SIZE,
-        parity_frames=str(files / 'frames'), engine_cache=str(files / 'cache'),
-    )  # fmt: skip
+        str(files / 'random.safetensors'),
+        precision='fp32',
+        num_threads=2,
+        input_size=SIZE,
+        parity_frames=str(files / 'frames'),
+        engine_cache=str(files / 'cache'),
+    )
 
 
 @pytest.fixture(scope='module')
@@ -103,9 +107,7 @@ def test_it_says_what_runs(engine):
 
 @pytest.mark.parametrize('name', ['torch', 'openvino', 'onnxruntime'])
 @pytest.mark.parametrize('unlabeled_below', [None, 0.0, 0.5])
-def test_nothing_of_a_frames_size_is_made_for_a_frame(
-    request_, name, unlabeled_below
-):
+def test_nothing_of_a_frames_size_is_made_for_a_frame(request_, name, unlabeled_below):
     """None asks for no confidence."""
     for library in LIBRARIES.get(name, ()):
         pytest.importorskip(library)
@@ -169,8 +171,14 @@ def test_auto_goes_by_precision_and_then_by_back_end(request_, monkeypatch, bf16
     pytest.importorskip('onnxruntime')
     monkeypatch.setattr(cpu, 'has_bf16', lambda: bf16)
     recipe = recipe_for(request_._replace(precision='auto', device='cpu'))
-    expected = [('openvino', 'int8'), ('openvino', 'bf16'), ('torch', 'bf16'),
-                ('openvino', 'fp32'), ('torch', 'fp32'), ('onnxruntime', 'fp32')]  # fmt: skip
+    expected = [
+        ('openvino', 'int8'),
+        ('openvino', 'bf16'),
+        ('torch', 'bf16'),
+        ('openvino', 'fp32'),
+        ('torch', 'fp32'),
+        ('onnxruntime', 'fp32'),
+    ]
     found = [(one.name, precision) for one, precision in candidates('auto', recipe, [])]
     assert found == [pair for pair in expected if bf16 or pair[1] != 'bf16']
     recipe = recipe._replace(precision='fp32')
@@ -213,15 +221,39 @@ def test_int8_wants_pictures_and_is_taken_by_auto_once_it_is_proved(files, reque
     request_ = request_._replace(engine_cache=str(files / 'int8-cache'))
     empty = files / 'empty'
     empty.mkdir(exist_ok=True)
-    common = ['--model', request_.model, '--input-size', '64x96', '--precision', 'int8',
-              '--engine-cache', request_.engine_cache, '--parity-frames',
-              request_.parity_frames]  # fmt: skip
+    common = [
+        '--model',
+        request_.model,
+        '--input-size',
+        '64x96',
+        '--precision',
+        'int8',
+        '--engine-cache',
+        request_.engine_cache,
+        '--parity-frames',
+        request_.parity_frames,
+    ]
     assert main(['export', '--engine', 'openvino', *common, '--calibration', str(empty)]) == 2
     # Random weights have no margins that int8 could keep.
     monkeypatch.setitem(parity.THRESHOLDS, 'int8', parity.Threshold(0.5, 100.0))
     told, out = files / 'told.json', files / 'copy/int8.blob'
-    assert main(['export', '--engine', 'openvino', *common, '--calibration',
-                 str(files / 'frames'), '--json', str(told), '--out', str(out)]) == 0  # fmt: skip
+    assert (
+        main(
+            [
+                'export',
+                '--engine',
+                'openvino',
+                *common,
+                '--calibration',
+                str(files / 'frames'),
+                '--json',
+                str(told),
+                '--out',
+                str(out),
+            ]
+        )
+        == 0
+    )
     figures = json.loads(told.read_text())
     assert figures['verdict']['agreement'] >= 0.5
     assert figures['calibrated_on'] == f'2 of 2 pictures of {files / "frames"}'
@@ -235,9 +267,26 @@ def test_an_engine_that_is_refused_ends_export_with_1(request_, monkeypatch, cap
     pytest.importorskip('openvino')
     monkeypatch.setitem(parity.THRESHOLDS, 'fp32', parity.Threshold(1.1, 0.0))
     cache = request_.engine_cache + '-other'
-    assert main(['export', '--engine', 'openvino', '--precision', 'fp32', '--model',
-                 request_.model, '--input-size', '64x96', '--engine-cache', cache,
-                 '--parity-frames', request_.parity_frames]) == 1  # fmt: skip
+    assert (
+        main(
+            [
+                'export',
+                '--engine',
+                'openvino',
+                '--precision',
+                'fp32',
+                '--model',
+                request_.model,
+                '--input-size',
+                '64x96',
+                '--engine-cache',
+                cache,
+                '--parity-frames',
+                request_.parity_frames,
+            ]
+        )
+        == 1
+    )
     assert 'the engine openvino fp32 is refused: ' in capsys.readouterr().err
     # Auto goes on to what passes.
     is_ = open_engine(
@@ -256,8 +305,10 @@ def test_the_onnx_file_says_what_it_is(request_, files):
     assert json.loads(told['classes'])[0] == 'sky' and json.loads(told['mean'])[0] == 0.485
     assert len(told['weights_sha256']) == 64 and float(told['temperature']) == 1.7
     assert model.opset_import[0].version == 17
-    shapes = {value.name: [d.dim_value for d in value.type.tensor_type.shape.dim]
-              for value in (*model.graph.input, *model.graph.output)}  # fmt: skip
+    shapes = {
+        value.name: [d.dim_value for d in value.type.tensor_type.shape.dim]
+        for value in (*model.graph.input, *model.graph.output)
+    }
     assert shapes == {'picture': [1, 64, 96, 3], 'labels': [1, 64, 96], 'logits': [1, 11, 16, 24]}
     core = pytest.importorskip('openvino').Core()
     compiled = core.compile_model(str(file), 'CPU', {'INFERENCE_PRECISION_HINT': 'f32'})
@@ -291,8 +342,9 @@ def test_nobody_is_told_over_the_network(request_, tmp_path):
     # Their reports stop in CI and under pytest, which users' machines are not.
     for name in ('CI', 'TF_BUILD', 'JENKINS_URL', 'NNCF_CI', 'NNCF_DEV'):
         environment.pop(name, None)
-    told = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True,
-                          cwd=tmp_path, env=environment)  # fmt: skip
+    told = subprocess.run(
+        [sys.executable, '-c', code], capture_output=True, text=True, cwd=tmp_path, env=environment
+    )
     assert told.stdout.strip().splitlines()[-1] == '[] []', told.stdout + told.stderr
     assert not (tmp_path / 'intel').exists()
 
@@ -304,9 +356,17 @@ def test_the_onnx_file_has_what_tensorrt_8_5_takes(request_):
 
     graph = onnx_model(recipe_for(request_)).graph
     assert {node.op_type for node in graph.node} <= {
-        'Add', 'ArgMax', 'Cast', 'Constant', 'Conv', 'MaxPool', 'Mul', 'Relu', 'Resize',
+        'Add',
+        'ArgMax',
+        'Cast',
+        'Constant',
+        'Conv',
+        'MaxPool',
+        'Mul',
+        'Relu',
+        'Resize',
         'Transpose',
-    }  # fmt: skip
+    }
     first = [node for node in graph.node if 'picture' in node.input]
     (last,) = (node for node in graph.node if 'labels' in node.output)
     (before,) = (node for node in graph.node if last.input[0] in node.output)

@@ -67,10 +67,15 @@ def test_a_warm_start_builds_and_proves_nothing(tmp_path, recipe, entry, monkeyp
     assert '% of the labels as in fp32' in proved.engine.describe().reason
     record = json.loads(entry.record_file.read_text())
     assert record['fingerprint'] == {
-        'format': cache.FORMAT, 'weights_sha256': recipe.weights_sha256, 'ignored_classes': [],
-        'input_size': list(SIZE), 'precision': 'fp32', 'engine': 'openvino',
-        'version': torch.__version__, 'device': back_end.target('cpu'),
-    }  # fmt: skip
+        'format': cache.FORMAT,
+        'weights_sha256': recipe.weights_sha256,
+        'ignored_classes': [],
+        'input_size': list(SIZE),
+        'precision': 'fp32',
+        'engine': 'openvino',
+        'version': torch.__version__,
+        'device': back_end.target('cpu'),
+    }
 
 
 def edit_record(entry, **changes):
@@ -88,13 +93,15 @@ def edit_record(entry, **changes):
         (lambda e: e.record_file.unlink(), 'the build was interrupted'),
         (lambda e: e.record_file.write_text('{"finger'), 'its record is corrupt'),
         (lambda e: e.record_file.write_text('{"other": 1}'), 'its record is corrupt'),
-        (lambda e: edit_record(e, device='Xavier (compute capability 7.2)'),
-         "its device was 'Xavier (compute capability 7.2)' and is"),
+        (
+            lambda e: edit_record(e, device='Xavier (compute capability 7.2)'),
+            "its device was 'Xavier (compute capability 7.2)' and is",
+        ),
         (lambda e: edit_record(e, version='8.5'), "its version was '8.5' and is"),
         (lambda e: edit_record(e, weights_sha256='0'), "its weights_sha256 was '0'"),
         (lambda e: edit_record(e, input_size=[64, 64]), 'its input_size was [64, 64]'),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_trusted_is_built_again_with_one_line(
     tmp_path, recipe, entry, caplog, spoil, why
 ):
@@ -155,11 +162,16 @@ def test_nan_is_refused(tmp_path, recipe):
 @pytest.mark.parametrize(
     ('precision', 'agreement', 'points', 'passes'),
     [
-        ('fp32', 0.9999, None, True), ('fp32', 0.99989, None, False),
-        ('fp16', 0.99, 0.2, True), ('fp16', 0.989, 0.0, False), ('bf16', 0.995, 0.21, False),
-        ('int8', 0.98, 0.3, True), ('int8', 0.979, 0.0, False), ('int8', 0.99, 0.31, False),
+        ('fp32', 0.9999, None, True),
+        ('fp32', 0.99989, None, False),
+        ('fp16', 0.99, 0.2, True),
+        ('fp16', 0.989, 0.0, False),
+        ('bf16', 0.995, 0.21, False),
+        ('int8', 0.98, 0.3, True),
+        ('int8', 0.979, 0.0, False),
+        ('int8', 0.99, 0.31, False),
     ],
-)  # fmt: skip
+)
 def test_thresholds(precision, agreement, points, passes):
     verdict = parity.Verdict('', 1, agreement, points, True, '')
     assert (parity._objection(verdict, precision) == '') is passes

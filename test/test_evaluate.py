@@ -17,8 +17,17 @@ from edgesegnet_ros.network.edgesegnet import EdgeSegNet
 from edgesegnet_ros.network.weights import WeightsInfo, load_weights, save_weights
 
 IMAGES = 6
-RUN = ['evaluate', '--engine', 'torch', '--precision', 'fp32', '--input-size', '64x64',
-       '--num-threads', '1']  # fmt: skip
+RUN = [
+    'evaluate',
+    '--engine',
+    'torch',
+    '--precision',
+    'fp32',
+    '--input-size',
+    '64x64',
+    '--num-threads',
+    '1',
+]
 
 
 def as_32(labels: np.ndarray) -> np.ndarray:
@@ -47,8 +56,10 @@ def streets(tmp_path_factory):
             cv2.imwrite(str(folder / split / f'{number:02}.png'), bgr)
         cv2.imwrite(str(ids / f'{split}annot/{number:02}.png'), frame.labels)
         painted = camvid_colors.palette()[as_32(frame.labels)]
-        cv2.imwrite(str(colors / f'{split}annot/{number:02}_L.png'),
-                    cv2.cvtColor(painted, cv2.COLOR_RGB2BGR))  # fmt: skip
+        cv2.imwrite(
+            str(colors / f'{split}annot/{number:02}_L.png'),
+            cv2.cvtColor(painted, cv2.COLOR_RGB2BGR),
+        )
     return ids, colors
 
 
@@ -61,10 +72,20 @@ def evaluated(*words) -> dict:
 
 def test_figures_and_page(streets, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(measure, 'WORST', 3)
-    figures = evaluated('--data', streets[0], '--out', tmp_path / 'out',
-                        '--json', tmp_path / 'e.json')  # fmt: skip
-    assert {'model', 'split', 'classes', 'images', 'input_size', 'pixel_accuracy', 'miou', 'iou',
-            'ece'} <= set(figures)  # fmt: skip
+    figures = evaluated(
+        '--data', streets[0], '--out', tmp_path / 'out', '--json', tmp_path / 'e.json'
+    )
+    assert {
+        'model',
+        'split',
+        'classes',
+        'images',
+        'input_size',
+        'pixel_accuracy',
+        'miou',
+        'iou',
+        'ece',
+    } <= set(figures)
     assert figures['images'] == IMAGES - 1 and figures['input_size'] == [64, 64]
     confusion = np.array(figures['confusion'])
     assert figures['pixel_accuracy'] == pytest.approx(np.trace(confusion) / confusion.sum())
@@ -85,8 +106,15 @@ def test_figures_and_page(streets, tmp_path, capsys, monkeypatch):
 
 def test_camvids_colours_fold_to_the_models_11(streets, tmp_path):
     plain = evaluated('--data', streets[0], '--json', tmp_path / 'a.json', '--no-calibration')
-    folded = evaluated('--data', streets[1], '--classes', 'camvid32', '--json',
-                       tmp_path / 'b.json', '--no-calibration')  # fmt: skip
+    folded = evaluated(
+        '--data',
+        streets[1],
+        '--classes',
+        'camvid32',
+        '--json',
+        tmp_path / 'b.json',
+        '--no-calibration',
+    )
     assert folded['classes'] == 'camvid11' and folded['labels'] == 'camvid32'
     assert folded['confusion'] == plain['confusion'] and folded['ece'] == plain['ece']
 
@@ -99,13 +127,22 @@ def model_of_32(tmp_path_factory):
 
 
 def test_32_classes_are_scored_without_void(streets, model_of_32, tmp_path):
-    figures = evaluated('--data', streets[1], '--classes', 'camvid32', '--model', model_of_32,
-                        '--html', tmp_path / 'p.html', '--json', tmp_path / 'a.json')  # fmt: skip
+    figures = evaluated(
+        '--data',
+        streets[1],
+        '--classes',
+        'camvid32',
+        '--model',
+        model_of_32,
+        '--html',
+        tmp_path / 'p.html',
+        '--json',
+        tmp_path / 'a.json',
+    )
     assert figures['classes'] == 'camvid32' and len(figures['iou']) == 31
     assert 'void' not in figures['iou'] and 'void' not in figures['pixels']
     assert np.shape(figures['confusion']) == (31, 31)
-    folded = evaluated('--data', streets[0], '--model', model_of_32, '--json',
-                       tmp_path / 'b.json')  # fmt: skip
+    folded = evaluated('--data', streets[0], '--model', model_of_32, '--json', tmp_path / 'b.json')
     # Folding can only mend: what is right among the 32 is right among the 11.
     assert folded['classes'] == 'camvid11' and len(folded['iou']) == 11
     assert folded['pixel_accuracy'] >= figures['pixel_accuracy']
@@ -120,8 +157,9 @@ def test_ids_of_the_11_are_not_taken_for_the_32(streets, model_of_32, capsys):
 def test_the_temperature_is_fitted_on_val_and_kept(streets, tmp_path, capsys):
     model = tmp_path / 'm.safetensors'
     model.write_bytes(shipped.find('models', 'edgesegnet-camvid11').read_bytes())
-    figures = evaluated('--data', streets[0], '--model', model, '--fit-temperature', '--json',
-                        tmp_path / 'a.json')  # fmt: skip
+    figures = evaluated(
+        '--data', streets[0], '--model', model, '--fit-temperature', '--json', tmp_path / 'a.json'
+    )
     temperature = figures['calibration']['temperature']
     assert load_weights(model)[1].temperature == temperature != 1.0
     fit = figures['calibration']['fit']

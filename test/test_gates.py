@@ -18,10 +18,16 @@ from edgesegnet_ros.evaluation.report.gates import (
 )
 
 FIGURES = {
-    'miou': 0.55, 'images': 101, 'ece': None, 'passed': True, 'model': 'm', 'bad': float('nan'),
-    'latency_ms': {'p50': 20.0, 'p95': 61.5}, 'iou': {'car': 0.8, 'sign': None},
+    'miou': 0.55,
+    'images': 101,
+    'ece': None,
+    'passed': True,
+    'model': 'm',
+    'bad': float('nan'),
+    'latency_ms': {'p50': 20.0, 'p95': 61.5},
+    'iou': {'car': 0.8, 'sign': None},
     'rows': [{'fps': 9.5}, {'fps': 30}],
-}  # fmt: skip
+}
 
 names = st.text('abcXYZ0123456789_-é', min_size=1, max_size=8)
 paths = st.lists(names, min_size=1, max_size=4)
@@ -50,8 +56,14 @@ def test_a_gate_judges_the_figure_that_its_path_names(path, value, limit, sign):
     figures: dict = {path[-1]: value}
     for name in reversed(path[:-1]):
         figures = {name: figures, 'beside': limit} if name != 'beside' else {name: figures}
-    meaning = {'<': operator.lt, '<=': operator.le, '>': operator.gt, '>=': operator.ge,
-               '==': operator.eq, '!=': operator.ne}[sign]  # fmt: skip
+    meaning = {
+        '<': operator.lt,
+        '<=': operator.le,
+        '>': operator.gt,
+        '>=': operator.ge,
+        '==': operator.eq,
+        '!=': operator.ne,
+    }[sign]
     fired = check([Gate('.'.join(path), sign, limit)], figures)
     assert [item.value for item in fired] == ([value] if meaning(value, limit) else [])
 
@@ -76,18 +88,37 @@ def test_no_figure_is_never_a_pass(figures, path):
 
 @pytest.mark.parametrize(
     'text',
-    ['', 'miou', 'miou<', '<0.6', 'miou<<0.6', 'miou=0.6', 'miou=>0.6', 'miou<nan', 'miou<inf',
-     'miou<0.6 and 1', 'miou<__import__("os")', 'a..b<1', '.a<1', 'a.<1', 'miou<0x10', 'miou<1_0',
-     'miou<0.6<0.7', 'miou<\N{ARABIC-INDIC DIGIT THREE}'],
-)  # fmt: skip
+    [
+        '',
+        'miou',
+        'miou<',
+        '<0.6',
+        'miou<<0.6',
+        'miou=0.6',
+        'miou=>0.6',
+        'miou<nan',
+        'miou<inf',
+        'miou<0.6 and 1',
+        'miou<__import__("os")',
+        'a..b<1',
+        '.a<1',
+        'a.<1',
+        'miou<0x10',
+        'miou<1_0',
+        'miou<0.6<0.7',
+        'miou<\N{ARABIC-INDIC DIGIT THREE}',
+    ],
+)
 def test_what_is_none_is_refused(text):
     with pytest.raises(GateError, match='not a condition.*latency_ms.p95>50'):
         parse_gate(text)
 
 
 def test_which_fired_with_figures():
-    gates = [parse_gate(text) for text in ('miou<0.6', 'images<101', 'latency_ms.p95 > 50',
-                                           'rows.1.fps<=30')]  # fmt: skip
+    gates = [
+        parse_gate(text)
+        for text in ('miou<0.6', 'images<101', 'latency_ms.p95 > 50', 'rows.1.fps<=30')
+    ]
     assert [str(item) for item in check(gates, FIGURES)] == [
         'miou<0.6 fired: miou is 0.55',
         'latency_ms.p95>50 fired: latency_ms.p95 is 61.5',

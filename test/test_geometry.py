@@ -49,10 +49,11 @@ def test_labels_come_back_by_pixel_centres(source, mode, random):
     y, x = expected_network_pixel(placement, row, column)
     # A tie between two pixel centres may go either way.
     near = {
-        int(labels[int(np.floor(y + 0.5 + dy)) , int(np.floor(x + 0.5 + dx))])
-        for dy in (-1e-3, 1e-3) for dx in (-1e-3, 1e-3)
+        int(labels[int(np.floor(y + 0.5 + dy)), int(np.floor(x + 0.5 + dx))])
+        for dy in (-1e-3, 1e-3)
+        for dx in (-1e-3, 1e-3)
         if y + 0.5 + dy < 64 and x + 0.5 + dx < 96
-    }  # fmt: skip
+    }
     assert int(back[row, column]) in near
 
 

@@ -45,8 +45,11 @@ def report(modules: Path, folder: Path) -> dict:
     environment = {name: os.environ[name] for name in os.environ if name != 'AMENT_PREFIX_PATH'}
     told = subprocess.run(
         [sys.executable, '-c', REPORT, str(modules)],
-        cwd=folder, env=environment, capture_output=True, text=True,
-    )  # fmt: skip
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
     assert told.returncode == 0, told.stderr
     return json.loads(told.stdout)
 

@@ -41,9 +41,12 @@ def arguments(path: Path) -> dict:
 
 def test_the_launch_files_are_those_of_the_readme():
     assert [path.name for path in LAUNCH_FILES] == [
-        'edgesegnet.launch.py', 'edgesegnet_rviz.launch.py', 'isaac_ros.launch.py',
-        'nav2.launch.py', 'replay.launch.py',
-    ]  # fmt: skip
+        'edgesegnet.launch.py',
+        'edgesegnet_rviz.launch.py',
+        'isaac_ros.launch.py',
+        'nav2.launch.py',
+        'replay.launch.py',
+    ]
 
 
 @pytest.mark.parametrize('path', LAUNCH_FILES, ids=lambda path: path.name)
@@ -87,9 +90,10 @@ def test_the_costmap_layer_knows_every_class_but_the_sky_and_no_other():
     assert sorted([*named, 'sky']) == sorted(known)
     assert camera['drivable']['max_cost'] == 0 and camera['lethal']['max_cost'] == 254
     for argument, output in (
-        ('segmentation_topic', 'mask'), ('confidence_topic', 'confidence'),
+        ('segmentation_topic', 'mask'),
+        ('confidence_topic', 'confidence'),
         ('labels_topic', 'label_info'),
-    ):  # fmt: skip
+    ):
         assert camera[argument] == f'/segmentation/{output}'
 
 
@@ -107,11 +111,14 @@ def test_every_parameter_is_a_described_argument(path):
 @pytest.mark.parametrize(
     ('name', 'text', 'value'),
     [
-        ('num_threads', '4', 4), ('max_age_ms', '200', 200.0), ('lazy', 'False', False),
-        ('input_size', '[128, 256]', [128, 256]), ('groups', '[drivable]', ['drivable']),
+        ('num_threads', '4', 4),
+        ('max_age_ms', '200', 200.0),
+        ('lazy', 'False', False),
+        ('input_size', '[128, 256]', [128, 256]),
+        ('groups', '[drivable]', ['drivable']),
         ('groups', '[]', ['']),
     ],
-)  # fmt: skip
+)
 def test_a_given_argument_has_the_type_of_its_parameter(name, text, value):
     got = described(LAUNCH_FILES[0]).parameter_value(BY_NAME[name], text)
     assert got == value and type(got) is type(value)
@@ -128,7 +135,7 @@ def test_a_given_argument_has_the_type_of_its_parameter(name, text, value):
         ('input_size', '[100, 100]', 'two multiples of 16'),
         ('groups', '[drivable', 'groups:=[drivable is refused: it takes a list'),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_argument_is_refused_with_what_is_allowed(name, text, message):
     with pytest.raises(ValueError) as refusal:
         described(LAUNCH_FILES[0]).parameter_value(BY_NAME[name], text)

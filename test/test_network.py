@@ -52,11 +52,17 @@ def test_parameter_count_is_the_papers():
 
 def test_strides_of_the_convolutions():
     model = EdgeSegNet(32)
-    strided = {n: m.stride[0] for n, m in model.named_modules()
-               if isinstance(m, torch.nn.Conv2d) and m.stride[0] != 1}  # fmt: skip
+    strided = {
+        n: m.stride[0]
+        for n, m in model.named_modules()
+        if isinstance(m, torch.nn.Conv2d) and m.stride[0] != 1
+    }
     assert strided == {
-        'stem': 2, 'reduction.reduce': 8, 'bottleneck.conv2': 2, 'bottleneck.shortcut': 2,
-    }  # fmt: skip
+        'stem': 2,
+        'reduction.reduce': 8,
+        'bottleneck.conv2': 2,
+        'bottleneck.shortcut': 2,
+    }
     assert model.stem.kernel_size == (7, 7)
 
 

@@ -71,14 +71,30 @@ def test_figures_by_hand(whole):
 def test_two_runs_are_bit_identical(whole, tmp_path):
     again = replay(write(tmp_path / 'bag', frames(9)), out=tmp_path / 'out')
     assert again['labels_sha256'] == whole['labels_sha256']
-    for name in ('pixel_accuracy', 'miou', 'iou', 'confusion', 'ece', 'temporal_consistency',
-                 'flicker', 'fractions', 'confidence_histogram', 'tallies'):
+    for name in (
+        'pixel_accuracy',
+        'miou',
+        'iou',
+        'confusion',
+        'ece',
+        'temporal_consistency',
+        'flicker',
+        'fractions',
+        'confidence_histogram',
+        'tallies',
+    ):
         assert again[name] == whole[name], name
 
 
-@pytest.mark.parametrize('storage,compression', [
-    ('sqlite3', None), ('mcap', 'message'), ('sqlite3', 'file'), ('mcap', 'storage'),
-])
+@pytest.mark.parametrize(
+    'storage,compression',
+    [
+        ('sqlite3', None),
+        ('mcap', 'message'),
+        ('sqlite3', 'file'),
+        ('mcap', 'storage'),
+    ],
+)
 def test_storages_and_compressions_are_one(whole, tmp_path, storage, compression):
     bag = write(tmp_path / 'bag', frames(9), storage, compression)
     result = replay(bag, '--no-flow', '--no-confidence', out=tmp_path / 'out')
@@ -130,9 +146,11 @@ def test_a_missing_part_is_named(tmp_path):
     """metadata.yaml of two files, of which one was not copied."""
     bag = write(tmp_path / 'drive', frames(4))
     told = (bag / 'metadata.yaml').read_text()
-    (bag / 'metadata.yaml').write_text(told.replace(
-        'relative_file_paths:', 'relative_file_paths:\n  - drive_0.mcap').replace(
-        'message_count: 4', 'message_count: 7'))
+    (bag / 'metadata.yaml').write_text(
+        told.replace('relative_file_paths:', 'relative_file_paths:\n  - drive_0.mcap').replace(
+            'message_count: 4', 'message_count: 7'
+        )
+    )
     result = replay(bag, '--no-flow', out=tmp_path / 'out', status=1)
     assert kinds(result) == ['truncated', 'truncated'] and result['frames_out'] == 4
     assert 'drive_0.mcap' in result['problems'][0]['what']
@@ -142,10 +160,12 @@ def test_a_missing_part_is_named(tmp_path):
 def test_types_as_other_recorders_spell_them(whole, tmp_path):
     bag = write(tmp_path / 'bag', frames(9), 'sqlite3') / 'bag.db3'
     with sqlite3.connect(bag) as database:
-        database.execute("UPDATE topics SET type = replace(type, '/msg/', '/'), "
-                         "type_description_hash = ''")
-        database.execute("UPDATE message_definitions SET "
-                         "topic_type = replace(topic_type, '/msg/', '/')")
+        database.execute(
+            "UPDATE topics SET type = replace(type, '/msg/', '/'), type_description_hash = ''"
+        )
+        database.execute(
+            "UPDATE message_definitions SET topic_type = replace(topic_type, '/msg/', '/')"
+        )
     database.close()
     result = replay(bag, out=tmp_path / 'out')
     assert result['labels_sha256'] == whole['labels_sha256']
@@ -205,8 +225,9 @@ def test_nothing_left_is_a_sentence(tmp_path, capsys):
 def test_a_cut_bag_without_images_is_said_to_be_cut(tmp_path):
     """Its cameras may have been in what is lost."""
     text = TYPES.types['std_msgs/msg/String']('hello' * 99)
-    bag = write(tmp_path / 'bag', [('/chatter', 'std_msgs/msg/String', n, text)
-                                   for n in range(3000)])  # fmt: skip
+    bag = write(
+        tmp_path / 'bag', [('/chatter', 'std_msgs/msg/String', n, text) for n in range(3000)]
+    )
     data = (bag / 'bag.mcap').read_bytes()
     (tmp_path / 'cut.mcap').write_bytes(data[: len(data) * 8 // 10])
     result = replay(tmp_path / 'cut.mcap', out=tmp_path / 'out', status=1)
@@ -242,7 +263,12 @@ def test_messages_that_cannot_be_used_are_counted(tmp_path):
     assert kinds(result) == ['bad_image'] and 'message 2' in result['problems'][0]['where']
     assert result['problems'][0]['frames'] == 1 and result['drops'] == {'unreadable': 1}
     assert [each.index for each in LabelMaps(tmp_path / 'out' / result['label_maps'])] == [
-        0, 1, 3, 4, 5]
+        0,
+        1,
+        3,
+        4,
+        5,
+    ]
 
 
 def test_odd_stamps_and_sizes_are_evaluated_and_told(tmp_path):
@@ -257,10 +283,14 @@ def test_odd_stamps_and_sizes_are_evaluated_and_told(tmp_path):
     assert result['frames_out'] == 7 and result['dropped'] == 0
     found = {p['kind']: (p['frames'], p['where']) for p in result['problems']}
     assert {kind: count for kind, (count, _) in found.items()} == {
-        'out_of_order': 1, 'resolution_changes': 1, 'no_stamp': 1}
+        'out_of_order': 1,
+        'resolution_changes': 1,
+        'no_stamp': 1,
+    }
     assert 'image 3' in found['out_of_order'][1] and 'image 4' in found['resolution_changes'][1]
     assert [each.labels.shape for each in LabelMaps(tmp_path / 'out' / result['label_maps'])] == (
-        sizes)
+        sizes
+    )
     assert result['tallies']['pairs_skipped'] == 2 and result['consistency_pairs'] == 4
 
 
@@ -288,7 +318,8 @@ def test_cameras_have_their_own_figures(whole, tmp_path):
 def test_labels_in_a_folder(whole, tmp_path):
     bag = write(tmp_path / 'bag', frames(9, labels=False))
     for style, name in {
-        'ns': lambda n: f'{10**18 + n}', 'number': lambda n: f'frame_{n:04d}',
+        'ns': lambda n: f'{10**18 + n}',
+        'number': lambda n: f'frame_{n:04d}',
         'seconds': lambda n: f'label-1.{n}' if False else f'{n}',
     }.items():
         folder = tmp_path / style
@@ -314,8 +345,14 @@ def test_a_few_labels_are_said_to_be_few(tmp_path):
 
 def test_disagreement_with_itself_is_none(whole, tmp_path):
     bag = write(tmp_path / 'bag', frames(3))
-    result = replay(bag, '--against', 'edgesegnet-camvid11,torch,fp32', '--unlabeled-below', '0.3',
-                    out=tmp_path / 'out')
+    result = replay(
+        bag,
+        '--against',
+        'edgesegnet-camvid11,torch,fp32',
+        '--unlabeled-below',
+        '0.3',
+        out=tmp_path / 'out',
+    )
     unlabelled = result['fractions'].get('unlabelled', 0.0)
     assert result['disagreement']['pixels'] == pytest.approx(unlabelled)
     assert result['costs_s']['against'] > 0

@@ -20,12 +20,38 @@ SAME = ('--engine', 'torch', '--precision', 'fp32', '--num-threads', '1')
 def check(folder: Path, bag: Path, size: str) -> None:
     """Both commands on one folder in CamVid's layout."""
     file = bag.with_suffix('.json')
-    assert cli.main(['evaluate', '--data', str(folder), '--split', 'val', *SAME, '--input-size',
-                     size, '--json', str(file)]) == 0
+    assert (
+        cli.main(
+            [
+                'evaluate',
+                '--data',
+                str(folder),
+                '--split',
+                'val',
+                *SAME,
+                '--input-size',
+                size,
+                '--json',
+                str(file),
+            ]
+        )
+        == 0
+    )
     expected = json.loads(file.read_text())
     assert cli.main(['data', 'to-bag', str(folder / 'val'), '--out', str(bag)]) == 0
-    got = replay(bag, out=bag.with_suffix('.out'), quick=(
-        *SAME, '--input-size', size, '--no-pictures', '--no-video', '--no-page', '--no-flow'))
+    got = replay(
+        bag,
+        out=bag.with_suffix('.out'),
+        quick=(
+            *SAME,
+            '--input-size',
+            size,
+            '--no-pictures',
+            '--no-video',
+            '--no-page',
+            '--no-flow',
+        ),
+    )
     assert got['frames_scored'] == expected['images'] > 0
     assert got['pixel_accuracy'] == expected['pixel_accuracy']
     assert got['miou'] == expected['miou'] and got['iou'] == expected['iou']
@@ -34,8 +60,25 @@ def check(folder: Path, bag: Path, size: str) -> None:
 
 def test_on_the_street(tmp_path):
     for split in ('train', 'val', 'test'):
-        assert cli.main(['data', 'render', '--seed', '7', '--frames', '3', '--size', '96x128',
-                         '--format', 'images', '--out', str(tmp_path / 'street' / split)]) == 0
+        assert (
+            cli.main(
+                [
+                    'data',
+                    'render',
+                    '--seed',
+                    '7',
+                    '--frames',
+                    '3',
+                    '--size',
+                    '96x128',
+                    '--format',
+                    'images',
+                    '--out',
+                    str(tmp_path / 'street' / split),
+                ]
+            )
+            == 0
+        )
     check(tmp_path / 'street', tmp_path / 'bag', '64x64')
 
 
@@ -43,18 +86,36 @@ def test_on_camvid(camvid, tmp_path):
     """A handful of its images: the copies stay in the temporary folder."""
     for split in ('train', 'val', 'test'):
         for path in sorted((camvid / split).glob('*.png'))[:5]:
-            for folder, source in ((split, path), (
-                    split + 'annot', camvid / (split + 'annot') / path.name)):
+            for folder, source in (
+                (split, path),
+                (split + 'annot', camvid / (split + 'annot') / path.name),
+            ):
                 (tmp_path / 'camvid' / folder).mkdir(parents=True, exist_ok=True)
                 shutil.copy(source, tmp_path / 'camvid' / folder)
     check(tmp_path / 'camvid', tmp_path / 'bag', '128x128')
 
 
 def test_the_bag_of_a_street_replays_as_it_was_rendered(tmp_path):
-    assert cli.main(['data', 'render', '--seed', '7', '--frames', '4', '--size', '96x128',
-                     '--out', str(tmp_path / 'street')]) == 0
-    got = replay(tmp_path / 'street', '--write-bag', tmp_path / 'results', out=tmp_path / 'out',
-                 quick=QUICK)
+    assert (
+        cli.main(
+            [
+                'data',
+                'render',
+                '--seed',
+                '7',
+                '--frames',
+                '4',
+                '--size',
+                '96x128',
+                '--out',
+                str(tmp_path / 'street'),
+            ]
+        )
+        == 0
+    )
+    got = replay(
+        tmp_path / 'street', '--write-bag', tmp_path / 'results', out=tmp_path / 'out', quick=QUICK
+    )
     assert got['frames_scored'] == 4 and got['problems'] == []
     from rosbags.highlevel import AnyReader
 
@@ -77,7 +138,8 @@ def test_the_bag_of_a_street_replays_as_it_was_rendered(tmp_path):
     names = {entry.class_id: entry.class_name for entry in found['label_info'][0].class_map}
     assert names[0] == 'sky' and len(names) == 11
     for image, mask, confidence, groups in zip(
-            found['image'], found['mask'], found['confidence'], found['class_masks'], strict=True):
+        found['image'], found['mask'], found['confidence'], found['class_masks'], strict=True
+    ):
         assert image.header == mask.header == confidence.header == groups.header
         assert (mask.encoding, mask.step, mask.width) == ('mono8', 128, 128)
         labels = mask.data.reshape(96, 128)

@@ -49,7 +49,17 @@ def test_a_node_that_cannot_start_says_why(tmp_path, capsys):
     from edgesegnet_ros import cli
 
     words = [word if word != 'fp32' else 'fp16' for word in QUICK]  # emulated on a CPU: refused
-    status = cli.main(['replay', str(bag), '--live', *words, '--device', 'cuda:63', '--out',
-                       str(tmp_path / 'out')])
+    status = cli.main(
+        [
+            'replay',
+            str(bag),
+            '--live',
+            *words,
+            '--device',
+            'cuda:63',
+            '--out',
+            str(tmp_path / 'out'),
+        ]
+    )
     assert status == 1 and 'cuda:63' in capsys.readouterr().err
     assert not list((tmp_path / 'out').rglob('replay.json'))

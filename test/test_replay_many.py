@@ -30,8 +30,18 @@ from edgesegnet_ros.evaluation.replay.options import ReplayOptions
 from edgesegnet_ros.evaluation.replay.result import ReplayError, ReplayResult
 from edgesegnet_ros.evaluation.replay.scoring import Labelled
 
-SUMS = ('frames_in', 'frames_out', 'frames_scored', 'pixel_accuracy', 'miou', 'confusion',
-        'labels_sha256', 'temporal_consistency', 'fractions', 'confidence_histogram')
+SUMS = (
+    'frames_in',
+    'frames_out',
+    'frames_scored',
+    'pixel_accuracy',
+    'miou',
+    'confusion',
+    'labels_sha256',
+    'temporal_consistency',
+    'fractions',
+    'confidence_histogram',
+)
 
 
 @pytest.fixture(scope='module')
@@ -53,7 +63,11 @@ def merged(drives, tmp_path_factory) -> dict:
 def test_the_sum_of_all_is_that_of_each(drives, merged, tmp_path):
     assert merged['frames_in'] == merged['frames_out'] == 2 + 3 + 4 + 5
     assert [Path(part['bag']).name for part in merged['parts']] == [
-        'drive0', 'drive1', 'drive2', 'drive3']
+        'drive0',
+        'drive1',
+        'drive2',
+        'drive3',
+    ]
     assert kinds(merged) == ['unreadable'] and 'broken.mcap' in merged['problems'][0]['where']
     one = replay(drives / 'day' / 'drive2', out=tmp_path)
     part = merged['parts'][2]
@@ -107,8 +121,11 @@ def test_a_worker_that_dies_costs_a_retry_of_its_bag(drives, merged, tmp_path):
 
 def test_a_bag_that_kills_every_worker_is_given_up(drives, tmp_path):
     jobs = [Job(str(drives / 'day' / f'drive{n}'), f'key{n}') for n in range(2)]
-    crew = LocalCrew(quick_options(), str(tmp_path), lambda pid, job: (
-        os.kill(pid, signal.SIGKILL) if job.key == 'key0' else None))
+    crew = LocalCrew(
+        quick_options(),
+        str(tmp_path),
+        lambda pid, job: os.kill(pid, signal.SIGKILL) if job.key == 'key0' else None,
+    )
     outcomes = {o.bag: o for o in schedule(jobs, crew, 1)}
     assert [p.kind for p in outcomes[jobs[0].bag].problems] == ['worker_died']
     assert outcomes[jobs[1].bag].results[0].frames_out == 3
@@ -117,8 +134,20 @@ def test_a_bag_that_kills_every_worker_is_given_up(drives, tmp_path):
 def test_an_engine_that_cannot_be_had_ends_it(drives, tmp_path, capsys):
     words = ('--model', str(tmp_path / 'none.safetensors'))
     replay_status = subprocess.run(
-        [sys.executable, '-m', 'edgesegnet_ros.cli', 'replay', str(drives / 'day'), *words,
-         '--out', str(tmp_path)], capture_output=True, text=True, check=False)
+        [
+            sys.executable,
+            '-m',
+            'edgesegnet_ros.cli',
+            'replay',
+            str(drives / 'day'),
+            *words,
+            '--out',
+            str(tmp_path),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert replay_status.returncode == 2 and 'none.safetensors' in replay_status.stderr
     assert 'Traceback' not in replay_status.stderr
     crew = LocalCrew(quick_options(flow=False), str(tmp_path))
@@ -127,10 +156,17 @@ def test_an_engine_that_cannot_be_had_ends_it(drives, tmp_path, capsys):
         list(schedule([Job(str(drives / 'day' / 'drive0'), 'k')], crew, 1))
 
 
-@pytest.mark.parametrize('threads,bags,jobs,cores,expected', [
-    (0, 100, 0, 8, (8, 1)), (2, 100, 0, 8, (4, 2)), (0, 3, 0, 8, (3, 2)), (0, 100, 2, 8, (2, 4)),
-    (16, 100, 0, 8, (1, 16)), (0, 1, 0, 8, (1, 8)),
-])
+@pytest.mark.parametrize(
+    'threads,bags,jobs,cores,expected',
+    [
+        (0, 100, 0, 8, (8, 1)),
+        (2, 100, 0, 8, (4, 2)),
+        (0, 3, 0, 8, (3, 2)),
+        (0, 100, 2, 8, (2, 4)),
+        (16, 100, 0, 8, (1, 16)),
+        (0, 1, 0, 8, (1, 8)),
+    ],
+)
 def test_processes_share_the_cores(threads, bags, jobs, cores, expected):
     options = ReplayOptions(EngineRequest(num_threads=threads))
     assert shares(options, bags, jobs, cores) == expected
@@ -163,16 +199,23 @@ class Pictures:
 
 def test_memory_does_not_grow_with_the_bag(tmp_path):
     bag = write(tmp_path / 'bag', frames(400, size=(96, 128)))
-    leaf = Leaf(bag, Camera('/camera/image', '/camera/labels'), quick_options(flow=False),
-                load_classes('camvid11'), tmp_path, 'key')
+    leaf = Leaf(
+        bag,
+        Camera('/camera/image', '/camera/labels'),
+        quick_options(flow=False),
+        load_classes('camvid11'),
+        tmp_path,
+        'key',
+    )
     watcher = Pictures()
     leaf.scoring._sinks.append(watcher)
     leaf.scoring.times['pictures'] = leaf.scoring.times['score'].__class__()
 
     def label(decoded):
         image = decoded.frame.image
-        frame = ReplayFrame(decoded.frame.number, decoded.frame.stamp_ns, image,
-                            image[..., 0] % 11, decoded.truth)
+        frame = ReplayFrame(
+            decoded.frame.number, decoded.frame.stamp_ns, image, image[..., 0] % 11, decoded.truth
+        )
         return Labelled(frame, True, 1.0)
 
     tracemalloc.start()
@@ -199,11 +242,26 @@ def test_a_disk_that_fills_costs_the_output_alone(tmp_path):
     script = (
         'import resource, sys; from edgesegnet_ros import cli; '
         f'resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit})); '
-        'sys.exit(cli.main(sys.argv[1:]))')
+        'sys.exit(cli.main(sys.argv[1:]))'
+    )
     done = subprocess.run(
-        [sys.executable, '-c', script, 'replay', str(bag), *QUICK, '--no-flow', '--write-bag',
-         str(tmp_path / 'results'), '--out', str(out)],
-        capture_output=True, text=True, check=False)
+        [
+            sys.executable,
+            '-c',
+            script,
+            'replay',
+            str(bag),
+            *QUICK,
+            '--no-flow',
+            '--write-bag',
+            str(tmp_path / 'results'),
+            '--out',
+            str(out),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 1, done.stderr
     result = json.loads((out / 'replay.json').read_text())
     assert result['frames_out'] == result['frames_scored'] == 30
@@ -222,8 +280,17 @@ def test_results_that_cannot_be_written_are_printed(tmp_path, capsys):
 
     blocked = tmp_path / 'file'
     blocked.write_text('in the way')
-    status = cli.main(['replay', str(bag), *QUICK, '--out', str(tmp_path / 'out'), '--json',
-                       str(blocked / 'x.json')])
+    status = cli.main(
+        [
+            'replay',
+            str(bag),
+            *QUICK,
+            '--out',
+            str(tmp_path / 'out'),
+            '--json',
+            str(blocked / 'x.json'),
+        ]
+    )
     said = capsys.readouterr()
     assert status == 1 and '2 frames in, 2 out' in said.out
     assert 'x.json: cannot be written' in said.err
@@ -252,12 +319,17 @@ def test_an_interrupted_replay_leaves_nothing_half_done(tmp_path, monkeypatch):
     assert not [file for file in out.rglob('*') if file.is_file()]
 
 
-@pytest.mark.parametrize('words,said', [
-    (['--rate', '0'], '--rate 0'), (['--unlabeled-below', '2'], '--unlabeled-below 2'),
-    (['--labels', 'nowhere'], 'neither a folder nor a topic'), (['--jobs', '-1'], '--jobs -1'),
-    (['--live', '--ray', 'local'], '--live with --ray'),
-    (['--against', 'a,b'], '--against a,b'),
-])
+@pytest.mark.parametrize(
+    'words,said',
+    [
+        (['--rate', '0'], '--rate 0'),
+        (['--unlabeled-below', '2'], '--unlabeled-below 2'),
+        (['--labels', 'nowhere'], 'neither a folder nor a topic'),
+        (['--jobs', '-1'], '--jobs -1'),
+        (['--live', '--ray', 'local'], '--live with --ray'),
+        (['--against', 'a,b'], '--against a,b'),
+    ],
+)
 def test_wrong_use(words, said):
     import argparse
 

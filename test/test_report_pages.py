@@ -30,12 +30,15 @@ FRAMES = 30
 CLASSES = load_classes('camvid11')
 NAMES = [entry.name for entry in CLASSES.classes]
 ORIGIN = {
-    'command': ['edgesegnet', 'replay', 'a b.mcap'], 'started': '2026-01-02T03:04:05+00:00',
-    'software': software(), 'weights': {'name': 'm', 'file': 'm.safetensors', 'sha256': 'ab12'},
-    'classes': {'name': 'camvid11'}, 'machine': {'cpu': 'a <processor>', 'cpus': 2},
+    'command': ['edgesegnet', 'replay', 'a b.mcap'],
+    'started': '2026-01-02T03:04:05+00:00',
+    'software': software(),
+    'weights': {'name': 'm', 'file': 'm.safetensors', 'sha256': 'ab12'},
+    'classes': {'name': 'camvid11'},
+    'machine': {'cpu': 'a <processor>', 'cpus': 2},
     'engine': {'engine': 'torch', 'precision': 'fp32', 'device': 'cpu', 'threads': 2},
     'options': {'flow': True},
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope='module')
@@ -48,8 +51,9 @@ def handed_on(frame, index: int) -> ReplayFrame:
     """The picture, with labels that are the worse the later the frame."""
     labels = np.where(frame.labels == 255, 1, frame.labels).astype(np.uint8)
     labels[: 3 * index] = 3
-    return ReplayFrame(index, 10**9 + index, frame.image, labels, frame.labels, None,
-                       1.0 - index / FRAMES, None)  # fmt: skip
+    return ReplayFrame(
+        index, 10**9 + index, frame.image, labels, frame.labels, None, 1.0 - index / FRAMES, None
+    )
 
 
 @pytest.fixture(scope='module')
@@ -73,20 +77,41 @@ def result():
     confusion = (np.eye(11, 12, dtype=int) * 90 + 1).tolist()
     spans = {'p50': 20.0, 'p95': 30.0, 'p99': 40.0, 'mean': 22.0, 'max': 50.0}
     return ReplayResult(
-        bags=['/drives/a.mcap'], topic='/image', labels_from='/labels', frames_in=FRAMES + 2,
-        frames_out=FRAMES, dropped=2, drops={'unreadable': 2}, frames_scored=FRAMES,
-        latency_ms=spans, rate_hz=40.0, bare_rate_hz=42.0, engine_share=0.95,
-        stages_ms={'infer': spans}, costs_s={'flow': 1.5, 'video': 0.0}, classes=NAMES,
-        colors={entry.name: list(entry.color) for entry in CLASSES.classes}, pixel_accuracy=0.912,
-        miou=0.61, iou={**dict.fromkeys(NAMES, 0.8), 'pole': 0.2, 'sign': None},
-        confusion=confusion, ece=0.031, temporal_consistency=0.97, consistency_pairs=29,
-        flicker=dict.fromkeys(NAMES, 0.02), confidence_histogram=list(range(256)),
-        series={'t_s': times, 'latency_ms': [20.0] * FRAMES, 'latency_max_ms': [None] * FRAMES,
-                'consistency': [None] + [0.97] * (FRAMES - 1),
-                'fractions': {name: [1 / 11] * FRAMES for name in NAMES}},
+        bags=['/drives/a.mcap'],
+        topic='/image',
+        labels_from='/labels',
+        frames_in=FRAMES + 2,
+        frames_out=FRAMES,
+        dropped=2,
+        drops={'unreadable': 2},
+        frames_scored=FRAMES,
+        latency_ms=spans,
+        rate_hz=40.0,
+        bare_rate_hz=42.0,
+        engine_share=0.95,
+        stages_ms={'infer': spans},
+        costs_s={'flow': 1.5, 'video': 0.0},
+        classes=NAMES,
+        colors={entry.name: list(entry.color) for entry in CLASSES.classes},
+        pixel_accuracy=0.912,
+        miou=0.61,
+        iou={**dict.fromkeys(NAMES, 0.8), 'pole': 0.2, 'sign': None},
+        confusion=confusion,
+        ece=0.031,
+        temporal_consistency=0.97,
+        consistency_pairs=29,
+        flicker=dict.fromkeys(NAMES, 0.02),
+        confidence_histogram=list(range(256)),
+        series={
+            't_s': times,
+            'latency_ms': [20.0] * FRAMES,
+            'latency_max_ms': [None] * FRAMES,
+            'consistency': [None] + [0.97] * (FRAMES - 1),
+            'fractions': {name: [1 / 11] * FRAMES for name in NAMES},
+        },
         problems=[Problem('truncated', 'a.mcap', 'The file ends early: 2 images <are> lost.', 2)],
         provenance=ORIGIN,
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope='module')
@@ -96,21 +121,46 @@ def replay_page(result, frames_dir, tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def evaluate_page(frame, tmp_path_factory):
-    bins = [{'low': i / 15, 'high': (i + 1) / 15, 'share': 1 / 15, 'confidence': (i + 0.5) / 15,
-             'accuracy': (i + 0.4) / 15} for i in range(15)]  # fmt: skip
+    bins = [
+        {
+            'low': i / 15,
+            'high': (i + 1) / 15,
+            'share': 1 / 15,
+            'confidence': (i + 0.5) / 15,
+            'accuracy': (i + 0.4) / 15,
+        }
+        for i in range(15)
+    ]
     figures = {
-        'model': 'm', 'split': 'val', 'classes': 'camvid11', 'images': 2, 'input_size': [64, 64],
-        'resize_mode': 'stretch', 'engine': 'torch', 'precision': 'fp32', 'pixel_accuracy': 0.9,
-        'miou': 0.5, 'iou': dict.fromkeys(NAMES, 0.5), 'ece': 0.05,
-        'pixels': dict.fromkeys(NAMES, 101), 'confusion': (np.eye(11, dtype=int) * 90).tolist(),
-        'unlabeled': [11] * 11, 'provenance': ORIGIN,
-        'calibration': {'temperature': 1.2, 'bins': 15, 'diagram': bins, 'fit': None,
-                        'logits': {'ece_before': 0.1, 'ece_after': 0.05, 'diagram_before': bins}},
-    }  # fmt: skip
+        'model': 'm',
+        'split': 'val',
+        'classes': 'camvid11',
+        'images': 2,
+        'input_size': [64, 64],
+        'resize_mode': 'stretch',
+        'engine': 'torch',
+        'precision': 'fp32',
+        'pixel_accuracy': 0.9,
+        'miou': 0.5,
+        'iou': dict.fromkeys(NAMES, 0.5),
+        'ece': 0.05,
+        'pixels': dict.fromkeys(NAMES, 101),
+        'confusion': (np.eye(11, dtype=int) * 90).tolist(),
+        'unlabeled': [11] * 11,
+        'provenance': ORIGIN,
+        'calibration': {
+            'temperature': 1.2,
+            'bins': 15,
+            'diagram': bins,
+            'fit': None,
+            'logits': {'ece_before': 0.1, 'ece_after': 0.05, 'diagram_before': bins},
+        },
+    }
     wrong = np.full_like(frame.labels, 4)
     worst = [WorstImage(0.9, 'x.png', frame.image, frame.labels, wrong)]
-    return write_evaluate_report(figures, CLASSES, worst,
-                                 tmp_path_factory.mktemp('page') / 'evaluate.html')  # fmt: skip
+    return write_evaluate_report(
+        figures, CLASSES, worst, tmp_path_factory.mktemp('page') / 'evaluate.html'
+    )
 
 
 @pytest.fixture(scope='module')
@@ -143,14 +193,22 @@ def test_the_evaluations_page_on_a_phone(evaluate_page, profile):
 
 def test_what_a_page_holds(replay_page):
     html = replay_page.read_text()
-    for text in ('Read this first: 1 problem', 'images &lt;are&gt; lost', 'a &lt;processor&gt;',
-                 "edgesegnet replay &#39;a b.mcap&#39;", 'SHA-256 ab12',
-                 f'torch {software()["torch"]}', 'p99'):  # fmt: skip
+    for text in (
+        'Read this first: 1 problem',
+        'images &lt;are&gt; lost',
+        'a &lt;processor&gt;',
+        'edgesegnet replay &#39;a b.mcap&#39;',
+        'SHA-256 ab12',
+        f'torch {software()["torch"]}',
+        'p99',
+    ):
         assert text in html, text
     # Addresses are data or places in the page; only names of XML dialects look like others.
     assert not re.findall(r'(?:src|href|action)="(?!data:|#)[^"]*"', html)
-    assert set(re.findall(r'https?://[^"\s<]+', html)) <= {'http://www.w3.org/1999/xlink',
-                                                           'http://www.w3.org/2000/svg'}
+    assert set(re.findall(r'https?://[^"\s<]+', html)) <= {
+        'http://www.w3.org/1999/xlink',
+        'http://www.w3.org/2000/svg',
+    }
     ids = re.findall(r' id="([^"]+)"', html)
     assert len(ids) == len(set(ids))
 
@@ -168,8 +226,12 @@ def test_the_worst_and_an_even_sample_are_kept(frames_dir):
     sample = [f.index for f in frames if f.kind == 'sample']
     assert len(sample) == SAMPLE and np.ptp(np.diff(sample)) <= 1
     for kept in frames:
-        assert [view['label'] for view in kept.views] == ['camera image', 'ground truth',
-                                                          'prediction', 'errors']
+        assert [view['label'] for view in kept.views] == [
+            'camera image',
+            'ground truth',
+            'prediction',
+            'errors',
+        ]
         assert all((frames_dir / view['file']).is_file() for view in kept.views)
     assert video_of(frames_dir).stat().st_size < 1_000_000
 
@@ -215,10 +277,19 @@ def test_a_page_of_next_to_nothing(tmp_path):
     empty = ReplayResult(frames_in=3, dropped=3, bags=['a'], classes=NAMES)
     page = write_replay_report(empty, None, tmp_path / 'p.html').read_text()
     assert 'nothing to judge' in page and '<video' not in page
-    parts = [{'bag': bag, 'frames_out': 2, 'miou': miou, 'problems': 0}
-             for bag, miou in (('a', 0.9), ('b', 0.1))]  # fmt: skip
-    live = ReplayResult(mode='live', bags=['a', 'b'], frames_in=4, frames_out=4,
-                        age_ms={'p95': 9.0}, classes=NAMES, parts=parts)  # fmt: skip
+    parts = [
+        {'bag': bag, 'frames_out': 2, 'miou': miou, 'problems': 0}
+        for bag, miou in (('a', 0.9), ('b', 0.1))
+    ]
+    live = ReplayResult(
+        mode='live',
+        bags=['a', 'b'],
+        frames_in=4,
+        frames_out=4,
+        age_ms={'p95': 9.0},
+        classes=NAMES,
+        parts=parts,
+    )
     page = write_replay_report(live, None, tmp_path / 'q.html').read_text()
     assert 'Replay of 2 bags' in page and page.index('>b<') < page.index('>a<'), 'the worst first'
 

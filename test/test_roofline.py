@@ -52,8 +52,16 @@ def test_the_papers_figure_is_56_percent_of_the_fp32_peak():
 
 
 def test_the_page_says_loudly_that_it_predicts(tmp_path, capsys):
-    words = ['bench', '--roofline', '--input-size', '64x64', '--out', str(tmp_path), '--json',
-             str(tmp_path / 'roofline.json')]  # fmt: skip
+    words = [
+        'bench',
+        '--roofline',
+        '--input-size',
+        '64x64',
+        '--out',
+        str(tmp_path),
+        '--json',
+        str(tmp_path / 'roofline.json'),
+    ]
     assert cli.main(words) == 0
     text = (tmp_path / 'roofline.md').read_text()
     assert 'a prediction' in text.splitlines()[0] and 'Nothing on this page was measured' in text

@@ -85,9 +85,10 @@ def test_an_extra_that_is_there_is_never_taken_away(tmp_path: Path):
 
 def test_the_set_up_asks_for_extras_that_setup_py_has():
     assigned = next(
-        node for node in ast.parse((ROOT / 'setup.py').read_text()).body
+        node
+        for node in ast.parse((ROOT / 'setup.py').read_text()).body
         if isinstance(node, ast.Assign) and node.targets[0].id == 'EXTRAS'
-    )  # fmt: skip
+    )
     assert set(SETS['all']) == set(ast.literal_eval(assigned.value))
 
 

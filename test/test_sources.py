@@ -203,10 +203,18 @@ def broken_picture(path):
     return r'a\.png: not a picture that OpenCV can read'
 
 
-@pytest.mark.parametrize('make', [
-    folder_of_nothing, text_file, bag_without_images, truncated_bag, ros1_bag_cut_off,
-    foreign_labels, broken_picture,
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'make',
+    [
+        folder_of_nothing,
+        text_file,
+        bag_without_images,
+        truncated_bag,
+        ros1_bag_cut_off,
+        foreign_labels,
+        broken_picture,
+    ],
+)
 def test_what_gives_no_pictures_is_refused_by_name(tmp_path, make):
     path = tmp_path / 'input'
     message = make(path)

@@ -25,8 +25,13 @@ from edgesegnet_ros.data.street.vehicles import Car
 from edgesegnet_ros.data.street.weather import Weather
 
 SIZE = (96, 128)
-RARE = {'pole': ids.POLE, 'sign': ids.SIGN, 'fence': ids.FENCE, 'pedestrian': ids.PEDESTRIAN,
-        'bicyclist': ids.BICYCLIST}
+RARE = {
+    'pole': ids.POLE,
+    'sign': ids.SIGN,
+    'fence': ids.FENCE,
+    'pedestrian': ids.PEDESTRIAN,
+    'bicyclist': ids.BICYCLIST,
+}
 
 
 def digest(seed: int, index: int) -> str:
@@ -60,8 +65,10 @@ def test_the_road_reaches_the_bottom_of_a_tall_picture():
     assert below.count(ids.ROAD) >= 4
 
 
-@pytest.mark.parametrize('seed, size, words', [
-    (-1, SIZE, '0 or more'), (0, (15, 128), 'at least 16x16'), (0, (128, 3), 'at least 16x16')])
+@pytest.mark.parametrize(
+    'seed, size, words',
+    [(-1, SIZE, '0 or more'), (0, (15, 128), 'at least 16x16'), (0, (128, 3), 'at least 16x16')],
+)
 def test_what_cannot_be_drawn_is_refused(seed, size, words):
     with pytest.raises(ValueError, match=words):
         Street(seed, size)
@@ -82,8 +89,10 @@ def test_frames_do_not_depend_on_those_drawn_before():
 
 
 def test_another_process_draws_the_same():
-    code = ('import sys; sys.path.insert(0, "test"); import test_street; '
-            'print(test_street.digest(3, 5))')
+    code = (
+        'import sys; sys.path.insert(0, "test"); import test_street; '
+        'print(test_street.digest(3, 5))'
+    )
     said = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == digest(3, 5)
 
@@ -91,8 +100,9 @@ def test_another_process_draws_the_same():
 @pytest.mark.parametrize('seed', [0, 7, 12, 31])
 def test_a_clip_shows_all_classes(seed):
     street = Street(seed)
-    counts = sum(np.bincount(street.frame(index).labels.ravel(), minlength=11)
-                 for index in range(0, 60, 6))
+    counts = sum(
+        np.bincount(street.frame(index).labels.ravel(), minlength=11) for index in range(0, 60, 6)
+    )
     share = counts / counts.sum()
     assert len(share) == 11 and (share > 0.001).all()
     assert {name: share[i] for name, i in RARE.items() if share[i] < 0.003} == {}
@@ -117,8 +127,9 @@ def test_random_scenes_do_not_depend_on_the_count():
 
 @pytest.fixture
 def painter():
-    clear = Weather('cloudy', np.array([0.0, 1.0, 0.0]), 0.0, 1.0, (1, 1, 1), (0, 0, 0), 1e9, 0.0,
-                    False, 1.0)
+    clear = Weather(
+        'cloudy', np.array([0.0, 1.0, 0.0]), 0.0, 1.0, (1, 1, 1), (0, 0, 0), 1e9, 0.0, False, 1.0
+    )
     camera = PinholeCamera.dash((120, 160))
     view = View(camera, Course(np.random.default_rng(0), 0.0), 0.0, 0.0)
     return Painter(Canvas((120, 160)), view, clear)
@@ -131,14 +142,22 @@ def test_image_and_labels_have_the_same_edges(painter):
     green = (0, 255, 0)
     square = painter.view.upright(12.0, 0.3, np.array([(-1, 0), (-1, 2.3), (1.7, 2), (1, 0.0)]))
     painter.face(square, green, ids.SIGN)
-    painter.limbs(painter.view.upright(9.0, -2.0, np.array([(0, 0), (.4, 3.0)])),
-                  ((0, 1, .3, green),), ids.POLE)
+    painter.limbs(
+        painter.view.upright(9.0, -2.0, np.array([(0, 0), (0.4, 3.0)])),
+        ((0, 1, 0.3, green),),
+        ids.POLE,
+    )
     picture = np.zeros((32, 32, 4), np.uint8)
     cv2.circle(picture, (16, 16), 14, (0, 255, 0, 255), -1)
     picture[..., 1] = 255
     painter.billboard(painter.view.point(10.0, 2.5), 2.0, 0.0, 2.0, Texture(picture), ids.TREE)
-    painter.wall(painter.view.place(np.array([9.0, 30.0]), np.array([4.0, 4.0])), 0, 3,
-                 Texture(picture[4:28, 10:22, :3].copy()), ids.BUILDING)
+    painter.wall(
+        painter.view.place(np.array([9.0, 30.0]), np.array([4.0, 4.0])),
+        0,
+        3,
+        Texture(picture[4:28, 10:22, :3].copy()),
+        ids.BUILDING,
+    )
     image, labels = canvas.finish()
     covered = image[..., 1] / 255
     thing = labels != ids.SKY
@@ -149,9 +168,13 @@ def test_image_and_labels_have_the_same_edges(painter):
     assert inside.sum() > 500 and (covered[inside] > 0.99).all()
 
 
-@pytest.mark.parametrize('thing, label', [
-    (lambda d: Car(12.0, d, 1, (200, 0, 0)), ids.CAR),
-    (lambda d: Pedestrian(8.0, d, 1.2, 5), ids.PEDESTRIAN)])
+@pytest.mark.parametrize(
+    'thing, label',
+    [
+        (lambda d: Car(12.0, d, 1, (200, 0, 0)), ids.CAR),
+        (lambda d: Pedestrian(8.0, d, 1.2, 5), ids.PEDESTRIAN),
+    ],
+)
 def test_labels_move_with_the_thing(painter, thing, label):
     def drawn(d):
         painter.canvas.samples[:] = (255, 255, 255, ids.ROAD)
@@ -201,8 +224,11 @@ def test_the_road_bends_as_its_heading_says():
     line = view.place(s, np.zeros_like(s))
     step = np.diff(line, axis=0)
     np.testing.assert_allclose(np.hypot(step[:, 0], step[:, 2]), 1.0, atol=1e-6)
-    np.testing.assert_allclose(np.arctan2(step[:, 0], step[:, 2]) + view.yaw,
-                               course.heading((s[1:] + s[:-1]) / 2), atol=1e-3)
+    np.testing.assert_allclose(
+        np.arctan2(step[:, 0], step[:, 2]) + view.yaw,
+        course.heading((s[1:] + s[:-1]) / 2),
+        atol=1e-3,
+    )
     for place in (104.3, 180.9):
         np.testing.assert_allclose(view.point(place, -3.0, 2.0), view.place(place, -3.0, 2.0))
 
@@ -210,9 +236,9 @@ def test_the_road_bends_as_its_heading_says():
 def test_people_behind_railings_are_drawn_before_them():
     layout = Layout(0)
     section = layout.section
-    rail = Run(101.0, 105.0, section.half_road + .25, 1.1, 2)
+    rail = Run(101.0, 105.0, section.half_road + 0.25, 1.1, 2)
     behind = Pedestrian(103.5, section.half_road + 1.2, 1.2, 1)
-    before = Bicyclist(101.5, section.travel - .5, 4.0, 1)
+    before = Bicyclist(101.5, section.travel - 0.5, 4.0, 1)
     house = House(98.0, 108.0, section.half_road + section.pavement + 2, 1, 0, 2.0, 1.0)
     far = Pedestrian(160.0, section.half_road + 1.2, 1.2, 1)
     order = far_to_near([before, house, rail, far, behind], 97.0, section)
@@ -222,6 +248,7 @@ def test_people_behind_railings_are_drawn_before_them():
 def test_a_fence_in_pieces_is_the_fence():
     run = Run(10.0, 27.0, 5.0, 1.1, 2)
     pieces = run.pieces()
-    assert [(p.start, p.end) for p in pieces] == [(10 + 4.25 * i, 14.25 + 4.25 * i)
-                                                  for i in range(4)]
+    assert [(p.start, p.end) for p in pieces] == [
+        (10 + 4.25 * i, 14.25 + 4.25 * i) for i in range(4)
+    ]
     assert all((p.d, p.height, p.kind) == (5.0, 1.1, 2) for p in pieces)

@@ -14,11 +14,21 @@ from edgesegnet_ros.data.picture import legend
 from edgesegnet_ros.evaluation import figure2, table1
 
 SPEEDS = {
-    'refinenet101': {'fps': 0.52, 'engine': 'torch eager', 'precision': 'fp32',
-                     'params': 118_029_387, 'gmac': 65.6},
-    'edgesegnet': {'fps': 21.04, 'engine': 'torch', 'precision': 'fp32', 'params': 4_323_342,
-                   'gmac': 9.8},
-}  # fmt: skip
+    'refinenet101': {
+        'fps': 0.52,
+        'engine': 'torch eager',
+        'precision': 'fp32',
+        'params': 118_029_387,
+        'gmac': 65.6,
+    },
+    'edgesegnet': {
+        'fps': 21.04,
+        'engine': 'torch',
+        'precision': 'fp32',
+        'params': 4_323_342,
+        'gmac': 9.8,
+    },
+}
 FIGURES = {'pixel_accuracy': 0.8123, 'miou': 0.42, 'split': 'test', 'input_size': [256, 256]}
 
 
@@ -44,11 +54,28 @@ def test_ours_and_in_brackets_the_papers(measured, tmp_path, capsys):
     [refinenet] = [line for line in lines if line.startswith('RefineNet-101  ')]
     [own] = [line for line in lines if line.startswith('EdgeSegNet  ')]
     assert refinenet.split() == [
-        'RefineNet-101', 'not', 'measured', '[90.3]', '0.5', '[-]', '472.1', '[343]', '65.6', '100'
-    ]  # fmt: skip
+        'RefineNet-101',
+        'not',
+        'measured',
+        '[90.3]',
+        '0.5',
+        '[-]',
+        '472.1',
+        '[343]',
+        '65.6',
+        '100',
+    ]
     assert own.split() == [
-        'EdgeSegNet', '81.2', '[89.7]', '21.0', '[38.5]', '17.3', '[16.7]', '9.8', '100'
-    ]  # fmt: skip
+        'EdgeSegNet',
+        '81.2',
+        '[89.7]',
+        '21.0',
+        '[38.5]',
+        '17.3',
+        '[16.7]',
+        '9.8',
+        '100',
+    ]
     text = '\n'.join(lines)
     assert 'EdgeSegNet: accuracy mine.json, trained for 3 epochs; speed with torch fp32' in text
     assert 'this machine' in text and 'Jetson AGX Xavier' in text
@@ -86,10 +113,12 @@ def test_the_fastest_row_counts_and_int8_does_not(monkeypatch):
     def row(network, engine, precision, fps):
         return {'network': network, 'engine': engine, 'precision': precision, 'fps': fps}
 
-    rows = [row('EdgeSegNet', 'torch eager', 'fp32', 9.0),
-            row('EdgeSegNet', 'torch', 'fp32', 20.0),
-            row('EdgeSegNet', 'openvino', 'int8', 90.0),
-            row('RefineNet-101', 'torch eager', 'fp32', 0.5)]  # fmt: skip
+    rows = [
+        row('EdgeSegNet', 'torch eager', 'fp32', 9.0),
+        row('EdgeSegNet', 'torch', 'fp32', 20.0),
+        row('EdgeSegNet', 'openvino', 'int8', 90.0),
+        row('RefineNet-101', 'torch eager', 'fp32', 0.5),
+    ]
     monkeypatch.setattr(command, 'measure', lambda *arguments: {'rows': rows})
     args = cli.build_parser('table1').parse_args(['table1'])
     fastest = table1.speeds(args)
@@ -127,8 +156,17 @@ def test_figure_2_of_a_folder(tmp_path, monkeypatch, capsys):
     for number in range(3):
         cv2.imwrite(str(tmp_path / f'test/{number}.png'), np.zeros((32, 32, 3), np.uint8))
         cv2.imwrite(str(tmp_path / f'testannot/{number}.png'), np.zeros((32, 32), np.uint8))
-    words = ['figure2', '--data', str(tmp_path), '--input-size', '64x64', '--out',
-             str(tmp_path / 'new/f.png'), '--json', str(tmp_path / 'f.json')]  # fmt: skip
+    words = [
+        'figure2',
+        '--data',
+        str(tmp_path),
+        '--input-size',
+        '64x64',
+        '--out',
+        str(tmp_path / 'new/f.png'),
+        '--json',
+        str(tmp_path / 'f.json'),
+    ]
     assert cli.main([*words, '--rows', '2']) == 0
     assert 'out of repositories' in capsys.readouterr().out
     assert cv2.imread(str(tmp_path / 'new/f.png')).shape[1] == 3 * 32 + 12

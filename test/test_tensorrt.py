@@ -39,9 +39,15 @@ def recipe_of(precision: str, **changed) -> Recipe:
     torch.manual_seed(0)
     classes = load_classes('camvid11')
     recipe = Recipe(
-        EdgeSegNet(11).eval(), WeightsInfo('camvid11', 11, SIZE), classes, '0' * 64, precision,
-        SIZE, 'auto', 2,
-    )  # fmt: skip
+        EdgeSegNet(11).eval(),
+        WeightsInfo('camvid11', 11, SIZE),
+        classes,
+        '0' * 64,
+        precision,
+        SIZE,
+        'auto',
+        2,
+    )
     return recipe._replace(**changed)
 
 
@@ -166,9 +172,7 @@ def test_uint8_input_is_not_baked_in(device):
 def test_misspelt_arguments_are_refused(torch2trt):
     with pytest.raises(EngineError, match='no argument fp16_mod'):
         tensorrt_conversion._refuse_unknown({'fp16_mod': True}, torch2trt.torch2trt)
-    given = tensorrt_conversion._arguments(
-        Conversion('int8', 64, 1, [torch.zeros(SHAPE)])
-    )
+    given = tensorrt_conversion._arguments(Conversion('int8', 64, 1, [torch.zeros(SHAPE)]))
     tensorrt_conversion._refuse_unknown(given, torch2trt.torch2trt)
     assert given['max_workspace_size'] == 64 << 20 and given['dla_core'] == 1
     import tensorrt as trt
@@ -194,9 +198,10 @@ def test_int8_and_dla_reach_tensorrt_and_it_reads_the_pictures(torch2trt, pictur
 
     configs, build = [], trt.Builder.build_engine
     monkeypatch.setattr(
-        trt.Builder, 'build_engine',
+        trt.Builder,
+        'build_engine',
         lambda self, network, config: configs.append(config) or build(self, network, config),
-    )  # fmt: skip
+    )
     recipe = recipe_of('int8')
     pictures = NormalisedPictures([picture, picture[::-1].copy()], recipe, CPU)
     with pytest.raises(EngineError, match='TensorRT built no int8 engine'):
@@ -288,9 +293,10 @@ def test_what_is_missing_is_named(monkeypatch, absent):
 
     there = importlib.util.find_spec
     monkeypatch.setattr(
-        importlib.util, 'find_spec',
+        importlib.util,
+        'find_spec',
         lambda name: None if name == absent else there('json'),
-    )  # fmt: skip
+    )
     monkeypatch.setitem(sys.modules, absent, None)
     assert BACK_END.why_not('auto').startswith(
         {'tensorrt': 'TensorRT is not', 'torch2trt': 'torch2trt is not'}[absent]
@@ -311,17 +317,27 @@ def recording(monkeypatch):
     calls = []
 
     def torch2trt(
-        module, inputs, fp16_mode=False, int8_mode=False, max_workspace_size=0, keep_network=True,
-        int8_calib_dataset=None, int8_calib_algorithm=None, default_device_type=None, dla_core=0,
-        gpu_fallback=True, **kwargs,
-    ):  # fmt: skip
+        module,
+        inputs,
+        fp16_mode=False,
+        int8_mode=False,
+        max_workspace_size=0,
+        keep_network=True,
+        int8_calib_dataset=None,
+        int8_calib_algorithm=None,
+        default_device_type=None,
+        dla_core=0,
+        gpu_fallback=True,
+        **kwargs,
+    ):
         assert not kwargs
-        calls.append(dict(locals(), batches=[
-            int8_calib_dataset[i] for i in range(len(int8_calib_dataset or ()))
-        ]))  # fmt: skip
-        return types.SimpleNamespace(
-            engine=None, network=types.SimpleNamespace(num_layers=0)
+        calls.append(
+            dict(
+                locals(),
+                batches=[int8_calib_dataset[i] for i in range(len(int8_calib_dataset or ()))],
+            )
         )
+        return types.SimpleNamespace(engine=None, network=types.SimpleNamespace(num_layers=0))
 
     trt = types.ModuleType('tensorrt')
     trt.CalibrationAlgoType = types.SimpleNamespace(ENTROPY_CALIBRATION_2='entropy')
@@ -377,4 +393,3 @@ def test_a_wrong_output_is_refused(recording):
     bound = BoundModule(Wrong(**vars(module)), SHAPE, (1, 3, 16, 24), CPU)
     with pytest.raises(EngineError, match=r'gave \(1, 3, 16, 96\), not \(1, 3, 16, 24\)'):
         bound(torch.zeros(SHAPE))
-

@@ -31,9 +31,19 @@ from edgesegnet_ros.training.checkpoint import CheckpointError
 from edgesegnet_ros.training.config import ConfigError, TrainConfig
 
 CONFIG = TrainConfig(
-    epochs=2, batch=2, input_size=(64, 64), crop=(64, 64), rendered=0, validate_every=1,
-    precision='fp32', optimizer='muon', paste=0.5, mix=0.5, tone=0.5, light=0.5,
-)  # fmt: skip
+    epochs=2,
+    batch=2,
+    input_size=(64, 64),
+    crop=(64, 64),
+    rendered=0,
+    validate_every=1,
+    precision='fp32',
+    optimizer='muon',
+    paste=0.5,
+    mix=0.5,
+    tone=0.5,
+    light=0.5,
+)
 """In fp32, so that runs can be compared to 1e-5 on CPUs with bf16, too."""
 
 
@@ -81,10 +91,12 @@ def same_run(one, other):
     different = [name for name in first if not torch.equal(first[name], second[name])]
     rows = []
     for out in (one, other):
-        rows.append([
-            {name: value for name, value in row.items() if name != 'seconds'}
-            for row in csv.DictReader((out / 'log.csv').open())
-        ])  # fmt: skip
+        rows.append(
+            [
+                {name: value for name, value in row.items() if name != 'seconds'}
+                for row in csv.DictReader((out / 'log.csv').open())
+            ]
+        )
     return not different and rows[0] == rows[1]
 
 
@@ -128,9 +140,12 @@ def same_state(one, other):
 
 def test_what_a_run_leaves(small_camvid, whole):
     assert {path.name for path in whole.iterdir()} == {
-        'best.safetensors', 'checkpoint.safetensors', 'curves.png', 'log.csv',
+        'best.safetensors',
+        'checkpoint.safetensors',
+        'curves.png',
+        'log.csv',
         'weights.safetensors',
-    }  # fmt: skip
+    }
     assert cv2.imread(str(whole / 'curves.png')).shape == (540, 960, 3)
     model, info = load_weights(whole / 'weights.safetensors')
     assert info.classes == 'camvid11' and info.input_size == (64, 64)
@@ -223,10 +238,23 @@ def close_ups(tmp_path_factory):
 
 def test_it_overfits_a_few_images(close_ups, tmp_path):
     config = TrainConfig(
-        epochs=12, batch=2, camvid_views=20, input_size=(64, 64), crop=(64, 64), rendered=0,
-        scale_min=1.0, scale_max=1.0, aspect=0.0, flip=False, color=0.0, class_balance=0.0,
-        learning_rate=3e-3, warmup_epochs=0.5, ema_decay=0.95, validate_every=12,
-    )  # fmt: skip
+        epochs=12,
+        batch=2,
+        camvid_views=20,
+        input_size=(64, 64),
+        crop=(64, 64),
+        rendered=0,
+        scale_min=1.0,
+        scale_max=1.0,
+        aspect=0.0,
+        flip=False,
+        color=0.0,
+        class_balance=0.0,
+        learning_rate=3e-3,
+        warmup_epochs=0.5,
+        ema_decay=0.95,
+        validate_every=12,
+    )
     run(close_ups, tmp_path, config)
     model, info = load_weights(tmp_path / training.WEIGHTS)
     request = EngineRequest(device='cpu', precision='fp32', num_threads=1, input_size=(64, 64))
@@ -244,10 +272,26 @@ def test_settings_that_do_not_fit_the_dataset(small_camvid, tmp_path):
 
 def test_the_command_stops_by_signal_and_goes_on(small_camvid, tmp_path, monkeypatch, capsys):
     words = [
-        'train', '--data', str(small_camvid), '--out', str(tmp_path), '--epochs', '1', '--batch',
-        '2', '--input-size', '64x64', '--crop', '64x64', '--rendered', '0', '--device', 'cpu',
-        '--json', str(tmp_path / 'run.json'),
-    ]  # fmt: skip
+        'train',
+        '--data',
+        str(small_camvid),
+        '--out',
+        str(tmp_path),
+        '--epochs',
+        '1',
+        '--batch',
+        '2',
+        '--input-size',
+        '64x64',
+        '--crop',
+        '64x64',
+        '--rendered',
+        '0',
+        '--device',
+        'cpu',
+        '--json',
+        str(tmp_path / 'run.json'),
+    ]
     with monkeypatch.context() as patched:
         stop_after(patched, 1, signal.SIGTERM)
         assert cli.main(words) == 128 + signal.SIGTERM

@@ -40,8 +40,10 @@ def test_what_a_resumed_run_has_otherwise_is_named():
     del before['drive_balance']  # of a version that had none
     now = TrainConfig(epochs=4, crop=(64, 96), drive_balance=0.5)
     assert changed_settings(before, now) == [
-        'epochs 4 (was 3)', 'crop [64, 96] (was [192, 192])', 'drive_balance 0.5 (was 0.0)'
-    ]  # fmt: skip
+        'epochs 4 (was 3)',
+        'crop [64, 96] (was [192, 192])',
+        'drive_balance 0.5 (was 0.0)',
+    ]
     assert changed_settings({**before, 'gone': 1}, TrainConfig(epochs=3)) == []
 
 
@@ -202,7 +204,8 @@ def test_weights_of_something_else_are_refused(tmp_path):
 
 
 def test_training_goes_on_from_given_weights_and_learns_from_a_teacher(
-    small_camvid, tmp_path  # noqa: F811
+    small_camvid,  # noqa: F811
+    tmp_path,
 ):
     torch.manual_seed(3)
     given = EdgeSegNet(11).eval()
@@ -244,20 +247,69 @@ def test_precisions_that_are_only_emulated_are_refused(monkeypatch):
 def test_two_processes_train_as_one(small_camvid, tmp_path):  # noqa: F811
     # Views smaller than the crop: their void differs, and with it the pixels of each process.
     config = replace(
-        CONFIG, epochs=1, batch=4, camvid_views=8, scale_min=0.5, optimizer='sgd',
-        learning_rate=0.1, freeze_norms=True, class_balance=0.4,
-    )  # fmt: skip
+        CONFIG,
+        epochs=1,
+        batch=4,
+        camvid_views=8,
+        scale_min=0.5,
+        optimizer='sgd',
+        learning_rate=0.1,
+        freeze_norms=True,
+        class_balance=0.4,
+    )
     run(small_camvid, tmp_path / 'one', config)
     words = [
-        '--data', str(small_camvid), '--out', str(tmp_path / 'two'), '--device', 'cpu',
-        '--no-tensorboard', '--epochs', '1', '--batch', '4', '--camvid-views', '8',
-        '--input-size', '64x64', '--crop', '64x64', '--rendered', '0', '--scale-min', '0.5',
-        '--optimizer', 'sgd', '--learning-rate', '0.1', '--freeze-norms', '--validate-every', '1',
-        '--precision', 'fp32', '--paste', '0.5', '--mix', '0.5', '--tone', '0.5',
-        '--light', '0.5',
-    ]  # fmt: skip
-    torchrun = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node',
-                '2', '-m', 'edgesegnet_ros.cli', 'train', *words]  # fmt: skip
+        '--data',
+        str(small_camvid),
+        '--out',
+        str(tmp_path / 'two'),
+        '--device',
+        'cpu',
+        '--no-tensorboard',
+        '--epochs',
+        '1',
+        '--batch',
+        '4',
+        '--camvid-views',
+        '8',
+        '--input-size',
+        '64x64',
+        '--crop',
+        '64x64',
+        '--rendered',
+        '0',
+        '--scale-min',
+        '0.5',
+        '--optimizer',
+        'sgd',
+        '--learning-rate',
+        '0.1',
+        '--freeze-norms',
+        '--validate-every',
+        '1',
+        '--precision',
+        'fp32',
+        '--paste',
+        '0.5',
+        '--mix',
+        '0.5',
+        '--tone',
+        '0.5',
+        '--light',
+        '0.5',
+    ]
+    torchrun = [
+        sys.executable,
+        '-m',
+        'torch.distributed.run',
+        '--standalone',
+        '--nproc-per-node',
+        '2',
+        '-m',
+        'edgesegnet_ros.cli',
+        'train',
+        *words,
+    ]
     ended = subprocess.run(torchrun, capture_output=True, text=True, timeout=250)
     assert ended.returncode == 0, ended.stderr[-3000:]
     one, two = (load_file(tmp_path / name / training.CHECKPOINT) for name in ('one', 'two'))
@@ -268,7 +320,7 @@ def test_two_processes_train_as_one(small_camvid, tmp_path):  # noqa: F811
     for name, value in one.items():
         torch.testing.assert_close(two[name], value, atol=1e-5, rtol=0, msg=name)
         if name.startswith('model/') and value.is_floating_point():
-            moved = max(moved, float((value - start[name[len('model/'):]]).abs().max()))
+            moved = max(moved, float((value - start[name[len('model/') :]]).abs().max()))
     assert moved > 1e-3
     logs = [(tmp_path / name / 'log.csv').read_text().splitlines() for name in ('one', 'two')]
     losses = [float(log[1].split(',')[1]) for log in logs]

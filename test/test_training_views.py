@@ -46,9 +46,21 @@ def test_thin_classes_and_mixed_ones_are_pasted_where_they_stand():
     thin = tuple(part.copy() for part in plain)
     thin[0][:6, :6], thin[1][:6, :6] = 200, 7
     config = replace(
-        CONFIG, input_size=(64, 64), crop=(64, 64), scale_min=1.0, scale_max=1.0, aspect=0.0,
-        flip=False, color=0.0, tone=0.0, light=0.0, mix=0.0, rendered=2, camvid_views=2, batch=4,
-    )  # fmt: skip
+        CONFIG,
+        input_size=(64, 64),
+        crop=(64, 64),
+        scale_min=1.0,
+        scale_max=1.0,
+        aspect=0.0,
+        flip=False,
+        color=0.0,
+        tone=0.0,
+        light=0.0,
+        mix=0.0,
+        rendered=2,
+        camvid_views=2,
+        batch=4,
+    )
 
     def thin_pixels(paste):
         views = Views([thin, thin], [plain, plain], replace(config, paste=paste))
@@ -84,9 +96,19 @@ def test_a_view_takes_on_another_pictures_tone():
     assert tone(take_tone(flat, tone(day), 1.0))[1, 0] < 2.6
 
     config = replace(
-        CONFIG, input_size=(64, 64), crop=(64, 64), color=0.0, light=0.0, mix=0.0, paste=0.0,
-        rendered=0, camvid_views=40, flip=False, scale_min=1.0, scale_max=1.0,
-    )  # fmt: skip
+        CONFIG,
+        input_size=(64, 64),
+        crop=(64, 64),
+        color=0.0,
+        light=0.0,
+        mix=0.0,
+        paste=0.0,
+        rendered=0,
+        camvid_views=40,
+        flip=False,
+        scale_min=1.0,
+        scale_max=1.0,
+    )
     pairs = [(picture, np.zeros((64, 64), np.uint8)) for picture in (dusk, day)]
     for share, between in ((0.0, False), (1.0, True)):
         views = Views(pairs, [], replace(config, tone=share))
@@ -98,9 +120,9 @@ def test_light_falls_unevenly_and_differently_each_time():
     grey = np.full((64, 64, 3), 120, np.uint8)
     assert relight(grey, np.random.default_rng(0), 0.0) is grey
     lit = [relight(grey, np.random.default_rng(seed)) for seed in range(20)]
-    corners = np.array([
-        [view[:16, :16].mean(), view[:16, 48:].mean(), view[48:, :16].mean()] for view in lit
-    ])  # fmt: skip
+    corners = np.array(
+        [[view[:16, :16].mean(), view[:16, 48:].mean(), view[48:, :16].mean()] for view in lit]
+    )
     assert (np.ptp(corners, axis=1) > 5).mean() > 0.8
     assert abs(corners.mean() - 120) < 20
     weak = [relight(grey, np.random.default_rng(seed), 0.1) for seed in range(20)]
@@ -122,8 +144,11 @@ def test_an_epoch_draws_each_image_before_any_twice():
 def test_pictures_of_a_short_drive_are_drawn_more_often():
     names = ['long', 'long', 'short', 'long', 'long']
     config = replace(CONFIG, camvid_views=40, rendered=0, batch=2, mix=0.0, paste=0.0)
-    for balance, expected in ((0.0, [8, 8, 8, 8, 8]), (0.5, [6.67, 6.67, 13.33, 6.67, 6.67]),
-                              (1.0, [5, 5, 20, 5, 5])):  # fmt: skip
+    for balance, expected in (
+        (0.0, [8, 8, 8, 8, 8]),
+        (0.5, [6.67, 6.67, 13.33, 6.67, 6.67]),
+        (1.0, [5, 5, 20, 5, 5]),
+    ):
         views = Views(PAIRS[:5], [], replace(config, drive_balance=balance), names)
         for epoch in range(4):
             drawn = np.bincount(views._order(epoch), minlength=5)

@@ -127,11 +127,17 @@ def install_package(workspace: Workspace, extras: tuple[str, ...]) -> None:
     progress = Progress('[3/4] torch, OpenCV and the tools of a workstation')
     pip_runs.install(
         workspace.python,
-        [*torch_to_install(workspace, progress), '--no-build-isolation',
-         '-e', f'{ROOT}[{",".join(extras)}]', '-c', str(files[1])],
+        [
+            *torch_to_install(workspace, progress),
+            '--no-build-isolation',
+            '-e',
+            f'{ROOT}[{",".join(extras)}]',
+            '-c',
+            str(files[1]),
+        ],
         progress,
         workspace.log,
-    )  # fmt: skip
+    )
     workspace.set_stamp('extras', ','.join(extras))
     workspace.set_stamp('package', wanted)
     progress.done()
@@ -156,9 +162,13 @@ def build_messages(workspace: Workspace) -> None:
     if not workspace.sourced:
         sources.append(ROOT / 'wheels/vision_msgs')
     built = colcon_build(
-        workspace, sources, workspace.build, workspace.install,
-        '--merge-install', '--symlink-install',
-    )  # fmt: skip
+        workspace,
+        sources,
+        workspace.build,
+        workspace.install,
+        '--merge-install',
+        '--symlink-install',
+    )
     with workspace.log.open('a') as log:
         log.write(built.stdout)
     if built.returncode:

@@ -113,9 +113,7 @@ def take_tone(image: np.ndarray, other: np.ndarray, share: float) -> np.ndarray:
     return cv2.cvtColor(cv2.LUT(lab, table.reshape(1, 256, 3)), cv2.COLOR_LAB2RGB)
 
 
-def relight(
-    image: np.ndarray, random: np.random.Generator, strength: float = 1.0
-) -> np.ndarray:
+def relight(image: np.ndarray, random: np.random.Generator, strength: float = 1.0) -> np.ndarray:
     """Light a picture unevenly, as shadows, low sun and a lens do, and add a sensor's noise.
 
     Args:
@@ -138,9 +136,7 @@ def _corner(size: int, crop: int, random: np.random.Generator) -> int:
     return int(random.integers(min(0, size - crop), max(0, size - crop) + 1))
 
 
-def _cut(
-    picture: np.ndarray, top: int, left: int, crop: tuple[int, int], fill: int
-) -> np.ndarray:
+def _cut(picture: np.ndarray, top: int, left: int, crop: tuple[int, int], fill: int) -> np.ndarray:
     """The crop at a corner that may lie outside the picture."""
     out = np.full(crop + picture.shape[2:], fill, picture.dtype)
     inside = picture[max(0, top) : top + crop[0], max(0, left) : left + crop[1]]
@@ -149,9 +145,7 @@ def _cut(
     return out
 
 
-def recolour(
-    image: np.ndarray, random: np.random.Generator, strength: float = 1.0
-) -> np.ndarray:
+def recolour(image: np.ndarray, random: np.random.Generator, strength: float = 1.0) -> np.ndarray:
     """Vary brightness, contrast, gamma, colour balance, saturation and sharpness.
 
     Args:

@@ -64,14 +64,19 @@ def _pairs(folder: Path, split: str) -> list[LabelledImage]:
     labels = labels_folder(images)
     for part in (images, labels):
         if not part.is_dir():
-            raise CamVidError(f'{part}: no such folder; a CamVid folder holds {images.name}/ '
-                              f'and {labels.name}/ of PNG files')  # fmt: skip
+            raise CamVidError(
+                f'{part}: no such folder; a CamVid folder holds {images.name}/ '
+                f'and {labels.name}/ of PNG files'
+            )
     pairs = []
     for image in sorted(images.glob('*.png')):
         colors = labels / f'{image.stem}{COLOR_SUFFIX}.png'
         plain = labels / image.name
-        pairs.append(LabelledImage(image, plain if plain.is_file() else
-                                   colors if colors.is_file() else plain))  # fmt: skip
+        pairs.append(
+            LabelledImage(
+                image, plain if plain.is_file() else colors if colors.is_file() else plain
+            )
+        )
     if not pairs:
         raise CamVidError(f'{images}: holds no PNG file')
     return pairs
@@ -122,8 +127,10 @@ def read_labels(path: Path, num_classes: int = _CLASSES) -> np.ndarray:
     if labels is None:
         raise CamVidError(f'{path}: not an image that OpenCV can read')
     if labels.dtype != np.uint8 or labels.ndim == 3 and labels.shape[2] != 3:
-        raise CamVidError(f'{path}: labels are 8-bit PNG, of one channel with class ids or of '
-                          'three with CamVid\'s colours')  # fmt: skip
+        raise CamVidError(
+            f'{path}: labels are 8-bit PNG, of one channel with class ids or of '
+            "three with CamVid's colours"
+        )
     if labels.ndim == 3:
         ids = camvid_colors.to_ids(cv2.cvtColor(labels, cv2.COLOR_BGR2RGB))
         if ids.unknown:
@@ -131,8 +138,10 @@ def read_labels(path: Path, num_classes: int = _CLASSES) -> np.ndarray:
         if num_classes == _CLASSES:
             return camvid_colors.fold(ids.labels)
         if num_classes != camvid_colors.CLASSES:
-            raise CamVidError(f'{path}: CamVid\'s colours stand for {camvid_colors.CLASSES} '
-                              f'classes or fold to {_CLASSES}; the class file has {num_classes}')
+            raise CamVidError(
+                f"{path}: CamVid's colours stand for {camvid_colors.CLASSES} "
+                f'classes or fold to {_CLASSES}; the class file has {num_classes}'
+            )
         return ids.labels
     void = [num_classes]
     if num_classes == camvid_colors.CLASSES:
@@ -140,8 +149,9 @@ def read_labels(path: Path, num_classes: int = _CLASSES) -> np.ndarray:
     labels = np.where(np.isin(labels, void), VOID, labels).astype(np.uint8)
     unknown = np.unique(labels[(labels > num_classes) & (labels != VOID)])
     if unknown.size:
-        raise CamVidError(f'{path}: unknown label values {unknown.tolist()}, 0 to '
-                          f'{num_classes} are known')  # fmt: skip
+        raise CamVidError(
+            f'{path}: unknown label values {unknown.tolist()}, 0 to {num_classes} are known'
+        )
     return labels
 
 
@@ -155,8 +165,10 @@ def read_pair(pair: LabelledImage, num_classes: int = _CLASSES) -> LabelledPair:
         raise CamVidError(_missing(pair))
     image, labels = read_image(pair.image), read_labels(pair.labels, num_classes)
     if image.shape[:2] != labels.shape:
-        raise CamVidError(f'{pair.labels}: {labels.shape[1]}x{labels.shape[0]}, but its image '
-                          f'is {image.shape[1]}x{image.shape[0]}')  # fmt: skip
+        raise CamVidError(
+            f'{pair.labels}: {labels.shape[1]}x{labels.shape[0]}, but its image '
+            f'is {image.shape[1]}x{image.shape[0]}'
+        )
     return image, labels
 
 

@@ -129,7 +129,7 @@ class _Reader:
                 if other.id == one.id:
                     self.refuse(
                         entry.key_lines['id'],
-                        f'id {one.id} of {one.name} is {other.name}\'s already',
+                        f"id {one.id} of {one.name} is {other.name}'s already",
                     )
                 if other.name == one.name:
                     self.refuse(entry.key_lines['name'], f'a second class named {one.name}')
@@ -162,13 +162,19 @@ class _Reader:
         for group, names in groups.items():
             line = groups.key_lines[group]
             if not valid_group_name(group):
-                self.refuse(line, f'group {group!r}: a name of letters, digits and underscores '
-                                  'that begins with a letter, since it names a topic')  # fmt: skip
+                self.refuse(
+                    line,
+                    f'group {group!r}: a name of letters, digits and underscores '
+                    'that begins with a letter, since it names a topic',
+                )
             result.groups[group] = self.members(document, result, f'group {group}', names, line)
         ignored = self.members(
-            document, result, 'ignored', document.get('ignored', []),
+            document,
+            result,
+            'ignored',
+            document.get('ignored', []),
             document.key_lines.get('ignored', document.line),
-        )  # fmt: skip
+        )
         return result._replace(ignored=ignored)
 
 

@@ -65,39 +65,57 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     layout = argparse.ArgumentDefaultsHelpFormatter
 
     render = actions.add_parser(
-        'render', formatter_class=layout, help='render a street with exact labels',
+        'render',
+        formatter_class=layout,
+        help='render a street with exact labels',
         description='Render a street seen from a moving car, with exact labels of the eleven '
         'classes of camvid11. The same seed gives the same pictures.',
-    )  # fmt: skip
+    )
     render.add_argument('--seed', type=seed, default=0, help='which street')
     render.add_argument('--frames', type=count, default=60, help='how many frames')
-    render.add_argument('--size', type=size, default='360x480', metavar='HxW',
-                        help='height and width in pixels')  # fmt: skip
+    render.add_argument(
+        '--size', type=size, default='360x480', metavar='HxW', help='height and width in pixels'
+    )
     render.add_argument('--rate', type=rate, default=10.0, metavar='HZ', help='frames a second')
-    render.add_argument('--out', type=Path, required=True, metavar='DIR',
-                        help='bag to write; with --format images the folder of images, and '
-                        'DIRannot for the labels')  # fmt: skip
-    render.add_argument('--format', choices=('bag', 'images'), default='bag',
-                        help='a ROS 2 bag, or PNG files in the layout of a CamVid split')
+    render.add_argument(
+        '--out',
+        type=Path,
+        required=True,
+        metavar='DIR',
+        help='bag to write; with --format images the folder of images, and '
+        'DIRannot for the labels',
+    )
+    render.add_argument(
+        '--format',
+        choices=('bag', 'images'),
+        default='bag',
+        help='a ROS 2 bag, or PNG files in the layout of a CamVid split',
+    )
     _common(render)
 
     to_bag = actions.add_parser(
-        'to-bag', formatter_class=layout, help='turn a folder of images into a bag',
+        'to-bag',
+        formatter_class=layout,
+        help='turn a folder of images into a bag',
         description='Write the images of a folder into a ROS 2 bag, in the order of their names. '
         'The labels of a CamVid split X are found in Xannot.',
-    )  # fmt: skip
+    )
     to_bag.add_argument('images', type=Path, metavar='DIR', help='folder of images')
-    to_bag.add_argument('--labels', type=Path, metavar='DIR',
-                        help='folder of label images of the same names (default: DIRannot, '
-                        'where it exists)')  # fmt: skip
+    to_bag.add_argument(
+        '--labels',
+        type=Path,
+        metavar='DIR',
+        help='folder of label images of the same names (default: DIRannot, where it exists)',
+    )
     to_bag.add_argument('--rate', type=rate, default=1.0, metavar='HZ', help='frames a second')
     to_bag.add_argument('--out', type=Path, required=True, metavar='DIR', help='bag to write')
     _common(to_bag)
 
 
 def _common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('--storage', choices=('mcap', 'sqlite3'), default='mcap',
-                        help='storage of the bag')  # fmt: skip
+    parser.add_argument(
+        '--storage', choices=('mcap', 'sqlite3'), default='mcap', help='storage of the bag'
+    )
     parser.add_argument('--force', action='store_true', help='replace an output that exists')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the results as JSON')
 
@@ -131,12 +149,25 @@ def _render(args: argparse.Namespace) -> dict:
         return tqdm(numbers, desc='rendering', unit='frame')
 
     if args.format == 'bag':
-        write_street_bag(args.out, street, args.frames, args.rate, storage=args.storage,
-                         force=args.force, progress=progress)  # fmt: skip
+        write_street_bag(
+            args.out,
+            street,
+            args.frames,
+            args.rate,
+            storage=args.storage,
+            force=args.force,
+            progress=progress,
+        )
     else:
         _write_pictures(args, street, progress)
-    return {'frames': args.frames, 'seed': args.seed, 'size': list(args.size),
-            'rate_hz': args.rate, 'format': args.format, 'weather': street.weather.kind}
+    return {
+        'frames': args.frames,
+        'seed': args.seed,
+        'size': list(args.size),
+        'rate_hz': args.rate,
+        'format': args.format,
+        'weather': street.weather.kind,
+    }
 
 
 def _write_pictures(args: argparse.Namespace, street, progress) -> None:
@@ -176,8 +207,10 @@ def _to_bag(args: argparse.Namespace) -> dict:
         raise DataError(f'{args.labels}: no folder with label images in it')
     missing = [path.name for path in files if path.stem not in labels] if labels else []
     if missing:
-        raise DataError(f'{folder}: no labels for {len(missing)} of {len(files)} images, '
-                        f'the first is {missing[0]}')  # fmt: skip
+        raise DataError(
+            f'{folder}: no labels for {len(missing)} of {len(files)} images, '
+            f'the first is {missing[0]}'
+        )
 
     def frames():
         for number, path in enumerate(tqdm(files, desc='writing', unit='frame')):
@@ -194,5 +227,9 @@ def _to_bag(args: argparse.Namespace) -> dict:
             yield ImageFrame(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), ids, stamp_ns)
 
     written = write_image_bag(args.out, frames(), storage=args.storage, force=args.force)
-    return {'frames': written, 'rate_hz': args.rate, 'storage': args.storage,
-            'labels': str(folder) if labels else None}
+    return {
+        'frames': written,
+        'rate_hz': args.rate,
+        'storage': args.storage,
+        'labels': str(folder) if labels else None,
+    }

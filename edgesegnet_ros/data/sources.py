@@ -132,9 +132,11 @@ class FolderSource(Source):
             label_file = self._labels.get(path.stem)
             labels = None if label_file is None else read_labels(label_file, self._num_classes)
             yield SourceFrame(
-                cv2.cvtColor(image, cv2.COLOR_BGR2RGB), labels, START_NS + number * PERIOD_NS,
+                cv2.cvtColor(image, cv2.COLOR_BGR2RGB),
+                labels,
+                START_NS + number * PERIOD_NS,
                 path.name,
-            )  # fmt: skip
+            )
 
 
 class VideoSource(Source):
@@ -173,9 +175,11 @@ class VideoSource(Source):
                 if not readable:
                     return
                 yield SourceFrame(
-                    cv2.cvtColor(image, cv2.COLOR_BGR2RGB), None,
-                    START_NS + int(round(number * self._period_ns)), str(number),
-                )  # fmt: skip
+                    cv2.cvtColor(image, cv2.COLOR_BGR2RGB),
+                    None,
+                    START_NS + int(round(number * self._period_ns)),
+                    str(number),
+                )
         finally:
             capture.release()
 
@@ -239,10 +243,16 @@ class BagSource(Source):
         if not self._frames.total:
             raise SourceError(f'{path}: {self._frames.image_topic} holds no image')
         info = self._frames.camera_info
-        self._camera = None if info is None else CameraModel(
-            info.width, info.height, info.distortion_model,
-            *(tuple(map(float, values)) for values in (info.d, info.k, info.r, info.p)),
-        )  # fmt: skip
+        self._camera = (
+            None
+            if info is None
+            else CameraModel(
+                info.width,
+                info.height,
+                info.distortion_model,
+                *(tuple(map(float, values)) for values in (info.d, info.k, info.r, info.p)),
+            )
+        )
         has_labels = self._frames.label_topic is not None
         super().__init__(str(path), self._frames.total, has_labels=has_labels)
 

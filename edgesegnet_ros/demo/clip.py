@@ -32,9 +32,12 @@ def street_clip(folder: Path, seed: int, frames: int) -> Path:
         if not outdated.name.endswith(_renderer()):
             shutil.rmtree(outdated)
     write_street_bag(
-        clip, Street(seed), frames, RATE_HZ,
+        clip,
+        Street(seed),
+        frames,
+        RATE_HZ,
         progress=lambda numbers: tqdm(numbers, 'drawing a street', unit='frame', disable=None),
-    )  # fmt: skip
+    )
     return clip
 
 

@@ -35,16 +35,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from edgesegnet_ros.arguments import size
 
     add = parser.add_argument
-    add('input', nargs='?', metavar='INPUT', help='folder of images (labels in its sibling '
-        '…annot), video, ROS 2 bag, or camera:0; without one a rendered street')  # fmt: skip
+    add(
+        'input',
+        nargs='?',
+        metavar='INPUT',
+        help='folder of images (labels in its sibling '
+        '…annot), video, ROS 2 bag, or camera:0; without one a rendered street',
+    )
     add('--input', dest='named_input', metavar='INPUT', help='the same')
     add('--topic', help="a bag's image topic; not given: the first one")
     add('--labels', help="a bag's topic of ground truth; not given: found by its name")
     add('--seed', type=int, default=STREET_SEED, help='of the rendered street')
-    add('--frames', type=int, help=f'play so many; not given: all, of a street {STREET_FRAMES}, '
-        f'of a camera {CAMERA_FRAMES}')  # fmt: skip
-    add('--rate', type=float, default=0.0, help="at most so many times the recording's own pace; "
-        '0: as fast as the node is')  # fmt: skip
+    add(
+        '--frames',
+        type=int,
+        help=f'play so many; not given: all, of a street {STREET_FRAMES}, '
+        f'of a camera {CAMERA_FRAMES}',
+    )
+    add(
+        '--rate',
+        type=float,
+        default=0.0,
+        help="at most so many times the recording's own pace; 0: as fast as the node is",
+    )
     add('--model', default='edgesegnet-camvid11', help='shipped name or file')
     add('--classes', default='camvid11', help='shipped name or file')
     add('--engine', default='auto', choices=ENGINES, help='back end')
@@ -157,13 +170,25 @@ def _play(args: argparse.Namespace, source_name: str, source: Source, out: Path)
     environment = ros_environment(domain)
     print(f'starting node, collector and player (ROS_DOMAIN_ID={domain}, logs in {_short(out)})')
     with Processes(out, environment) as processes:
-        node = processes.start('segmentation_node', [
-            *ROS_ARGUMENTS, '--params-file', str(_parameters(args, source.live, out)),
-        ])  # fmt: skip
-        collector = processes.start('collector', [
-            '--out', str(out), '--classes', args.classes,
-            *(['--labels'] if source.has_labels else []), *ROS_ARGUMENTS,
-        ])  # fmt: skip
+        node = processes.start(
+            'segmentation_node',
+            [
+                *ROS_ARGUMENTS,
+                '--params-file',
+                str(_parameters(args, source.live, out)),
+            ],
+        )
+        collector = processes.start(
+            'collector',
+            [
+                '--out',
+                str(out),
+                '--classes',
+                args.classes,
+                *(['--labels'] if source.has_labels else []),
+                *ROS_ARGUMENTS,
+            ],
+        )
         bring_up(processes, node, BRING_UP_S)
         played = _follow_player(processes, args, source, _player(args, source_name, source))
         processes.end(collector)
@@ -174,9 +199,15 @@ def _player(args: argparse.Namespace, source_name: str, source: Source) -> List[
     from edgesegnet_ros.demo.node_start import ROS_ARGUMENTS
 
     arguments = [
-        source_name, '--progress', '--num-classes', str(_num_classes(args)),
-        '--rate', str(args.rate), '--wait-for', 'image=2',
-    ]  # fmt: skip
+        source_name,
+        '--progress',
+        '--num-classes',
+        str(_num_classes(args)),
+        '--rate',
+        str(args.rate),
+        '--wait-for',
+        'image=2',
+    ]
     if not source.live:
         arguments += ['--lock-step', 'collected', '--answer-timeout', str(ANSWER_S)]
     if source.has_labels:
@@ -202,8 +233,9 @@ def _follow_player(
     totals = [number for number in (source.total, args.frames) if number is not None]
     player = processes.start('bag_player', arguments, piped=True)
     played: Dict = {'published': 0, 'republished': 0, 'unanswered': 0, 'round_trip_ms': []}
-    with tqdm(total=min(totals, default=None), desc='segmenting', unit='frame',
-              disable=None) as bar:  # fmt: skip
+    with tqdm(
+        total=min(totals, default=None), desc='segmenting', unit='frame', disable=None
+    ) as bar:
 
         def on_line(line: str) -> None:
             event = json.loads(line)
@@ -225,14 +257,22 @@ def _parameters(args: argparse.Namespace, live: bool, out: Path) -> Path:
     from edgesegnet_ros.demo.node_start import write_parameters
 
     request = EngineRequest(
-        args.model, args.classes, args.engine, args.precision, args.device,
+        args.model,
+        args.classes,
+        args.engine,
+        args.precision,
+        args.device,
         input_size=args.input_size,
     )
-    return write_parameters(out / 'parameters.yaml', request, {
-        'use_sim_time': not live,
-        # A recording waits for the node, so no image needs to be lost on its way to it.
-        **({} if live else {'qos_overrides./image.subscription.reliability': 'reliable'}),
-    })  # fmt: skip
+    return write_parameters(
+        out / 'parameters.yaml',
+        request,
+        {
+            'use_sim_time': not live,
+            # A recording waits for the node, so no image needs to be lost on its way to it.
+            **({} if live else {'qos_overrides./image.subscription.reliability': 'reliable'}),
+        },
+    )
 
 
 def _pictures(out: Path) -> Dict:

@@ -45,11 +45,23 @@ def write_parameters(
     """
     import yaml
 
-    path.write_text(yaml.safe_dump({'/**': {'ros__parameters': {
-        'model': _absolute(request.model), 'classes': _absolute(request.classes),
-        'engine': request.engine, 'precision': request.precision, 'device': request.device,
-        'input_size': list(request.input_size), **(more or {}),
-    }}}))  # fmt: skip
+    path.write_text(
+        yaml.safe_dump(
+            {
+                '/**': {
+                    'ros__parameters': {
+                        'model': _absolute(request.model),
+                        'classes': _absolute(request.classes),
+                        'engine': request.engine,
+                        'precision': request.precision,
+                        'device': request.device,
+                        'input_size': list(request.input_size),
+                        **(more or {}),
+                    }
+                }
+            }
+        )
+    )
     return path
 
 
@@ -64,11 +76,27 @@ def bring_up(processes: Processes, node: Child, timeout_s: float) -> None:
     Raises:
         ProcessFailed: A process ended, or the node did not become active.
     """
-    processes.follow(processes.start('graph_probe', [
-        '--bring-up', NODE, '--node', '/collector', '--lifecycle', f'{NODE}=active',
-        '--publishers', '/segmentation/mask=1', '--subscribers', '/segmentation/mask=1',
-        '--timeout', str(timeout_s), *ROS_ARGUMENTS,
-    ]), about=node)  # fmt: skip
+    processes.follow(
+        processes.start(
+            'graph_probe',
+            [
+                '--bring-up',
+                NODE,
+                '--node',
+                '/collector',
+                '--lifecycle',
+                f'{NODE}=active',
+                '--publishers',
+                '/segmentation/mask=1',
+                '--subscribers',
+                '/segmentation/mask=1',
+                '--timeout',
+                str(timeout_s),
+                *ROS_ARGUMENTS,
+            ],
+        ),
+        about=node,
+    )
 
 
 def _absolute(name: str) -> str:

@@ -190,9 +190,10 @@ class Processes:
             status = other.process.poll()
             if other is not child and status is not None:
                 raise other.failed(
-                    f'was killed by signal {-status}' if status < 0
+                    f'was killed by signal {-status}'
+                    if status < 0
                     else f'ended early, with status {status}'
-                )  # fmt: skip
+                )
 
 
 def _die_with_parent() -> None:

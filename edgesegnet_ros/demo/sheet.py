@@ -68,7 +68,7 @@ def compose(
         for number, (name, pixels) in enumerate(
             item for item in pictures.items() if item[0].startswith('group_')
         )
-    ]  # fmt: skip
+    ]
     present = sorted(set(np.unique(mask)) | set(np.unique(mask if labels is None else labels)))
     strips = [_header(heading, figures)]
     strips += [_row(first[i : i + PER_ROW]) for i in range(0, len(first), PER_ROW)]
@@ -77,9 +77,7 @@ def compose(
     return np.vstack(strips)
 
 
-def highlight(
-    image: np.ndarray, pixels: np.ndarray, color: Tuple[int, int, int]
-) -> np.ndarray:
+def highlight(image: np.ndarray, pixels: np.ndarray, color: Tuple[int, int, int]) -> np.ndarray:
     """The picture dark and grey, with a group's pixels in colour.
 
     Args:

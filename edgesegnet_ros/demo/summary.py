@@ -59,7 +59,7 @@ def figures(
         'live': source.live,
         'overlay': str(out / 'overlay.png'),
         'machine': machine(),
-    }  # fmt: skip
+    }
 
 
 def line(figures: Dict) -> str:
@@ -99,11 +99,13 @@ def verdict(figures: Dict, out: Path) -> int:
 def machine() -> Dict[str, object]:
     """What the figures were measured on."""
     return {
-        'cpu': cpu.name(), 'cpus': cpu.cores(), 'system': platform.platform(),
+        'cpu': cpu.name(),
+        'cpus': cpu.cores(),
+        'system': platform.platform(),
         'python': platform.python_version(),
         'ros_distro': ros_distribution(),
         'rmw': os.environ.get('RMW_IMPLEMENTATION') or 'default',
-    }  # fmt: skip
+    }
 
 
 def _percentiles(values: Dict[str, str], stage: str) -> Optional[Dict[str, float]]:

@@ -23,22 +23,43 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is built, for what, and on which pictures it is calibrated and proved."""
     add = parser.add_argument
-    add('--engine', required=True, choices=[name for name in ENGINES if name != 'auto'],
-        help='back end')  # fmt: skip
-    add('--precision', default='auto', choices=PRECISIONS,
-        help='number format; auto: the fastest that needs no calibration')  # fmt: skip
+    add(
+        '--engine',
+        required=True,
+        choices=[name for name in ENGINES if name != 'auto'],
+        help='back end',
+    )
+    add(
+        '--precision',
+        default='auto',
+        choices=PRECISIONS,
+        help='number format; auto: the fastest that needs no calibration',
+    )
     add('--model', default='edgesegnet-camvid11', help='shipped name or file')
     add('--classes', default='camvid11', help='shipped name or file')
     add('--device', default='auto', help='auto, cpu, cuda, cuda:N or (TensorRT) dla:N')
     add('--dla-core', type=int, help='the same as --device dla:N')
     add('--num-threads', default=0, type=int, help='CPU threads; 0 for all cores')
     add('--input-size', default='256x256', type=size, help='network input, HxW')
-    add('--calibration', metavar='DIR', help='folder of pictures that int8 ranges are measured '
-        'on; not given: the train split of EDGESEGNET_CAMVID, else rendered streets')  # fmt: skip
-    add('--parity-frames', metavar='DIR', default='', help='folder of pictures (labels in its '
-        'sibling …annot) that the engine is proved on; not given: rendered streets')  # fmt: skip
-    add('--engine-cache', metavar='DIR', default='', help='folder of built engines; not given: '
-        '~/.cache/edgesegnet_ros')  # fmt: skip
+    add(
+        '--calibration',
+        metavar='DIR',
+        help='folder of pictures that int8 ranges are measured '
+        'on; not given: the train split of EDGESEGNET_CAMVID, else rendered streets',
+    )
+    add(
+        '--parity-frames',
+        metavar='DIR',
+        default='',
+        help='folder of pictures (labels in its '
+        'sibling …annot) that the engine is proved on; not given: rendered streets',
+    )
+    add(
+        '--engine-cache',
+        metavar='DIR',
+        default='',
+        help='folder of built engines; not given: ~/.cache/edgesegnet_ros',
+    )
     add('--workspace-mib', default=1024, type=int, help='memory that TensorRT builds with')
     add('--out', type=Path, metavar='FILE', help='copy the engine here, its record beside it')
     add('--json', type=Path, metavar='FILE', help='write the figures to this file')
@@ -61,12 +82,17 @@ def run(args: argparse.Namespace) -> int:
     precision = args.precision
     if precision == 'auto':
         precision = next(one for one in chosen.precisions(device) if one != 'int8')
-    recipe = recipe_for(EngineRequest(
-        args.model, args.classes, args.engine, precision, device, args.num_threads,
-        args.input_size,
-    ))._replace(
-        calibrated_on=_calibration(args.calibration), workspace_mib=args.workspace_mib
-    )  # fmt: skip
+    recipe = recipe_for(
+        EngineRequest(
+            args.model,
+            args.classes,
+            args.engine,
+            precision,
+            device,
+            args.num_threads,
+            args.input_size,
+        )
+    )._replace(calibrated_on=_calibration(args.calibration), workspace_mib=args.workspace_mib)
     frames = parity_set(args.parity_frames)
     try:
         proved = proved_engine(
@@ -78,11 +104,14 @@ def run(args: argparse.Namespace) -> int:
     is_ = proved.engine.describe()
     proved.engine.close()
     figures: Dict[str, Any] = {
-        'engine': is_.engine, 'precision': is_.precision, 'device': is_.device,
-        'version': is_.version, 'input_size': list(args.input_size),
+        'engine': is_.engine,
+        'precision': is_.precision,
+        'device': is_.device,
+        'version': is_.version,
+        'input_size': list(args.input_size),
         'file': str(proved.file) if proved.file else None,
         'verdict': proved.verdict._asdict() if proved.verdict else None,
-    }  # fmt: skip
+    }
     if precision == 'int8':
         figures['calibrated_on'] = recipe.calibrated_on.title
     what = 'needs no proof' if proved.verdict is None else f'proved: {proved.verdict.figures}'
@@ -116,8 +145,10 @@ def _calibration(named: str) -> PictureSet:
 def _copy(engine: Path, out: Path) -> None:
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        for source, target in ((engine, out), (engine.with_suffix('.json'),
-                                               out.with_suffix('.json'))):  # fmt: skip
+        for source, target in (
+            (engine, out),
+            (engine.with_suffix('.json'), out.with_suffix('.json')),
+        ):
             partial = target.with_name(target.name + '.partial')
             shutil.copyfile(str(source), str(partial))
             os.replace(str(partial), str(target))

@@ -11,9 +11,20 @@ _CPUINFO = Path('/proc/cpuinfo')
 _BF16_FLAGS = {'avx512_bf16', 'amx_bf16', 'bf16'}
 _FP16_FLAGS = {'avx512_fp16', 'amx_fp16'}
 _INT8_FLAGS = {'avx512_vnni', 'avx_vnni', 'amx_int8', 'asimddp', 'i8mm'}
-_ENGINE_FLAGS = {
-    'sse4_2', 'avx', 'avx2', 'fma', 'avx512f', 'asimd', 'sve',
-} | _INT8_FLAGS | _BF16_FLAGS | _FP16_FLAGS  # fmt: skip
+_ENGINE_FLAGS = (
+    {
+        'sse4_2',
+        'avx',
+        'avx2',
+        'fma',
+        'avx512f',
+        'asimd',
+        'sve',
+    }
+    | _INT8_FLAGS
+    | _BF16_FLAGS
+    | _FP16_FLAGS
+)
 """Instruction sets that decide which machine code an engine is made of."""
 
 

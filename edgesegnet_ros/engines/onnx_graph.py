@@ -48,9 +48,12 @@ def onnx_model(recipe: Recipe) -> onnx.ModelProto:
     torch.onnx.export(
         _BytesToLabels(recipe).eval(),
         (torch.zeros(1, *recipe.input_size, 3, dtype=torch.uint8),),
-        exported, input_names=[PICTURE], output_names=[LABELS, LOGITS],
-        opset_version=OPSET, **options,
-    )  # fmt: skip
+        exported,
+        input_names=[PICTURE],
+        output_names=[LABELS, LOGITS],
+        opset_version=OPSET,
+        **options,
+    )
     model = onnx.load_from_string(exported.getvalue())
     onnx.helper.set_model_props(model, metadata(recipe))
     onnx.checker.check_model(model, full_check=True)

@@ -71,9 +71,13 @@ class OnnxRuntimeEngine(Engine):
     def describe(self) -> EngineDescription:
         """See `Engine.describe`."""
         return EngineDescription(
-            'onnxruntime', self._precision, cpu.name(), BACK_END.version(), self._threads,
+            'onnxruntime',
+            self._precision,
+            cpu.name(),
+            BACK_END.version(),
+            self._threads,
             self.reason,
-        )  # fmt: skip
+        )
 
     def last_logits(self) -> np.ndarray:
         """See `Engine.last_logits`."""
@@ -94,8 +98,9 @@ class OnnxRuntimeBackEnd(BackEnd):
         """See `BackEnd.why_not`."""
         if device not in ('auto', 'cpu'):
             return f'the onnxruntime engine runs on the CPU, not on {device}: set device to cpu'
-        missing = [name for name in ('onnx', 'onnxruntime')
-                   if importlib.util.find_spec(name) is None]  # fmt: skip
+        missing = [
+            name for name in ('onnx', 'onnxruntime') if importlib.util.find_spec(name) is None
+        ]
         if missing:
             return f'{" and ".join(missing)} not installed: {_INSTALL}'
         return None

@@ -87,9 +87,13 @@ class OpenVinoEngine(Engine):
     def describe(self) -> EngineDescription:
         """See `Engine.describe`."""
         return EngineDescription(
-            'openvino', self._precision, cpu.name(), BACK_END.version(), self._threads,
+            'openvino',
+            self._precision,
+            cpu.name(),
+            BACK_END.version(),
+            self._threads,
             self.reason,
-        )  # fmt: skip
+        )
 
     def last_logits(self) -> np.ndarray:
         """See `Engine.last_logits`."""

@@ -68,9 +68,13 @@ def _enlarged(logits: Node) -> Node:
     """Bilinearly to the input's size, as `network.edgesegnet.upsample` does."""
     size = [HEAD_STRIDE * logits.get_output_shape(0)[axis] for axis in (2, 3)]
     return ops.interpolate(
-        logits, ops.constant(np.array(size)), 'linear_onnx', 'sizes',
-        coordinate_transformation_mode='half_pixel', axes=ops.constant(np.array([2, 3])),
-    )  # fmt: skip
+        logits,
+        ops.constant(np.array(size)),
+        'linear_onnx',
+        'sizes',
+        coordinate_transformation_mode='half_pixel',
+        axes=ops.constant(np.array([2, 3])),
+    )
 
 
 def _named(node: Node, name: str) -> Node:

@@ -49,7 +49,8 @@ def quantised(network: Model, recipe: Recipe) -> Model:
             # Where sums of products have 16 bits alone, a weight gets 7.
             advanced_parameters=nncf.AdvancedQuantizationParameters(
                 overflow_fix=(
-                    nncf.OverflowFix.DISABLE if cpu.has_int8_dot_product()
+                    nncf.OverflowFix.DISABLE
+                    if cpu.has_int8_dot_product()
                     else nncf.OverflowFix.ENABLE
                 )
             ),

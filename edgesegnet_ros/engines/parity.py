@@ -134,9 +134,12 @@ def _reference(recipe: Recipe) -> Iterator[EagerReference]:
     try:
         torch.set_num_threads(recipe.threads)
         yield EagerReference(
-            model, recipe.info, recipe.input_size, device if on_cuda else 'cpu',
+            model,
+            recipe.info,
+            recipe.input_size,
+            device if on_cuda else 'cpu',
             recipe.classes.ignored,
-        )  # fmt: skip
+        )
     finally:
         torch.set_num_threads(threads)
         torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before

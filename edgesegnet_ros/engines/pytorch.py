@@ -207,9 +207,11 @@ class TorchBackEnd(BackEnd):
     def load(self, recipe: Recipe, path: Path) -> Engine:
         """See `BackEnd.load`."""
         request = EngineRequest(
-            precision=recipe.precision, device=recipe.device, num_threads=recipe.threads,
+            precision=recipe.precision,
+            device=recipe.device,
+            num_threads=recipe.threads,
             input_size=recipe.input_size,
-        )  # fmt: skip
+        )
         return TorchEngine(recipe.model, recipe.info, request, recipe.classes.ignored)
 
 

@@ -86,8 +86,10 @@ class Recipe(NamedTuple):
 def _warn_of_the_size(path: Path, trained: Size, asked: Size) -> None:
     _log.warning(
         '%s was trained for an input of %dx%d; at %dx%d things have other sizes than it knows',
-        path, *trained, *asked,
-    )  # fmt: skip
+        path,
+        *trained,
+        *asked,
+    )
 
 
 def recipe_for(request: EngineRequest) -> Recipe:
@@ -111,14 +113,24 @@ def recipe_for(request: EngineRequest) -> Recipe:
             f'{info.num_classes}; it was trained for {info.classes}'
         )
     if classes.name != info.classes:
-        _log.warning('%s was trained for the classes %s; the names of %s are shown instead',
-                     path, info.classes, classes.name)  # fmt: skip
+        _log.warning(
+            '%s was trained for the classes %s; the names of %s are shown instead',
+            path,
+            info.classes,
+            classes.name,
+        )
     if tuple(request.input_size) != tuple(info.input_size):
         _warn_of_the_size(path, tuple(info.input_size), tuple(request.input_size))
     return Recipe(
-        model, info, classes, file_sha256(path), request.precision, request.input_size,
-        request.device, threads_of(request.num_threads),
-    )  # fmt: skip
+        model,
+        info,
+        classes,
+        file_sha256(path),
+        request.precision,
+        request.input_size,
+        request.device,
+        threads_of(request.num_threads),
+    )
 
 
 def _nearest(size: int) -> int:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _INSTALL = {
     'tensorrt': (
         'TensorRT is not installed: on a Jetson it comes with JetPack (sudo apt-get install '
-        'nvidia-tensorrt python3-libnvinfer), elsewhere with NVIDIA\'s pip package tensorrt; see '
+        "nvidia-tensorrt python3-libnvinfer), elsewhere with NVIDIA's pip package tensorrt; see "
         'docs/jetson.md'
     ),
     'torch2trt': (
@@ -89,9 +89,7 @@ class NormalisedPictures(Sequence[torch.Tensor]):
         device: Where the tensors are made.
     """
 
-    def __init__(
-        self, pictures: List[np.ndarray], recipe: Recipe, device: torch.device
-    ) -> None:
+    def __init__(self, pictures: List[np.ndarray], recipe: Recipe, device: torch.device) -> None:
         self._pictures, self._device = pictures, device
         self._scale, self._shift = (
             torch.from_numpy(values).to(device) for values in recipe.normalisation()
@@ -178,9 +176,11 @@ class TensorRtEngine(pytorch.TorchEngine):
 
     def __init__(self, module: TRTModule, recipe: Recipe, device: torch.device) -> None:
         request = EngineRequest(
-            precision='fp32', device=str(device), num_threads=recipe.threads,
+            precision='fp32',
+            device=str(device),
+            num_threads=recipe.threads,
             input_size=recipe.input_size,
-        )  # fmt: skip
+        )
         super().__init__(recipe.model, recipe.info, request, recipe.classes.ignored)
         height, width = recipe.input_size
         self.precision, self._asked = recipe.precision, recipe.device
@@ -282,9 +282,15 @@ class TensorRtBackEnd(BackEnd):
             state: Dict[str, Any] = torch.load(str(path), map_location='cpu', weights_only=True)
             module = self._restored(state, dla_core_of(recipe.device))
         except (
-            AttributeError, EOFError, KeyError, OSError, RuntimeError, TypeError, ValueError,
+            AttributeError,
+            EOFError,
+            KeyError,
+            OSError,
+            RuntimeError,
+            TypeError,
+            ValueError,
             pickle.UnpicklingError,
-        ) as error:  # fmt: skip
+        ) as error:
             reason = (str(error).splitlines() or [''])[0]
             raise EngineError(
                 f'{path}: not an engine file that TensorRT {self.version()} can load here '

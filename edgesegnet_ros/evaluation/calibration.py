@@ -177,9 +177,7 @@ class LogitsReference:
         best, ids = logits.max(dim=1)
         predicted = self.at_source(ids[0].to(torch.uint8).numpy(), image)
         for temperature, reliability in temperatures.items():
-            share = torch.exp(
-                best / temperature - torch.logsumexp(logits / temperature, dim=1)
-            )
+            share = torch.exp(best / temperature - torch.logsumexp(logits / temperature, dim=1))
             levels = (share[0] * 255.0).round_().clamp_(0.0, 255.0).to(torch.uint8).numpy()
             reliability.add(self.at_source(levels, image), predicted, labels)
 
@@ -215,9 +213,12 @@ def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> Fit:
         raise CalibrationError('no labelled pixel: a temperature is fitted on labels of val')
     log_temperature = torch.zeros((), dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS(
-        [log_temperature], max_iter=30, tolerance_grad=1e-9, tolerance_change=1e-12,
+        [log_temperature],
+        max_iter=30,
+        tolerance_grad=1e-9,
+        tolerance_change=1e-12,
         line_search_fn='strong_wolfe',
-    )  # fmt: skip
+    )
 
     def loss() -> torch.Tensor:
         optimizer.zero_grad()

@@ -36,22 +36,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from edgesegnet_ros.training.command import size
 
     parser.add_argument('--model', default='edgesegnet-camvid11', help='shipped name or file')
-    parser.add_argument('--classes', default='camvid11', help='shipped name or file: what is '
-                        "scored; CamVid's 32 colours are folded to 11 for a model of 11")
+    parser.add_argument(
+        '--classes',
+        default='camvid11',
+        help='shipped name or file: what is '
+        "scored; CamVid's 32 colours are folded to 11 for a model of 11",
+    )
     parser.add_argument('--engine', default='auto', choices=ENGINES, help='back end')
     parser.add_argument('--precision', default='auto', choices=PRECISIONS, help='number format')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument('--num-threads', default=0, type=int, help='CPU threads; 0 for all cores')
     parser.add_argument('--input-size', default='256x256', type=size, help='network input, HxW')
-    parser.add_argument('--resize-mode', default='stretch', choices=RESIZE_MODES, help='how an '
-                        'image is brought to the input size')  # fmt: skip
+    parser.add_argument(
+        '--resize-mode',
+        default='stretch',
+        choices=RESIZE_MODES,
+        help='how an image is brought to the input size',
+    )
     parser.add_argument('--data', help='CamVid folder; else EDGESEGNET_CAMVID')
     parser.add_argument('--split', default='val', choices=SPLITS, help='part of CamVid')
-    parser.add_argument('--calibration', default=True, action=argparse.BooleanOptionalAction,
-                        help='measure the calibration error of fp32 logits before and after the '
-                        'temperature, which takes one more forward pass an image')  # fmt: skip
-    parser.add_argument('--fit-temperature', action='store_true', help='first fit the temperature '
-                        'on val and store it in the weights file')  # fmt: skip
+    parser.add_argument(
+        '--calibration',
+        default=True,
+        action=argparse.BooleanOptionalAction,
+        help='measure the calibration error of fp32 logits before and after the '
+        'temperature, which takes one more forward pass an image',
+    )
+    parser.add_argument(
+        '--fit-temperature',
+        action='store_true',
+        help='first fit the temperature on val and store it in the weights file',
+    )
     parser.add_argument('--json', metavar='FILE', help='write the figures to this file')
     parser.add_argument('--html', metavar='FILE', help='write one self-contained page')
     parser.add_argument('--out', metavar='DIR', help=f'write {JSON_NAME} and {PAGE_NAME} there')
@@ -64,9 +79,11 @@ def run(args: argparse.Namespace) -> int:
 
     page = Path(args.html) if args.html else Path(args.out, PAGE_NAME) if args.out else None
     if args.fit_temperature and args.split != 'val':
-        raise EvaluateError(f'--fit-temperature with --split {args.split}: the temperature is '
-                            'fitted on val alone, since test is never fitted to and train is '
-                            'known by heart; leave --split away')  # fmt: skip
+        raise EvaluateError(
+            f'--fit-temperature with --split {args.split}: the temperature is '
+            'fitted on val alone, since test is never fitted to and train is '
+            'known by heart; leave --split away'
+        )
     need('train', ('tqdm',), 'edgesegnet evaluate')
     if page:
         need('report', ('jinja2', 'matplotlib'), 'the page')
@@ -102,18 +119,29 @@ def _run(args: argparse.Namespace, page: Path | None) -> int:
     )
     if args.fit_temperature:
         if folded:
-            raise EvaluateError('--fit-temperature wants labels of the model\'s own classes: '
-                                f'give --classes {weights.classes}')  # fmt: skip
+            raise EvaluateError(
+                "--fit-temperature wants labels of the model's own classes: "
+                f'give --classes {weights.classes}'
+            )
         fit = _fit(reference, files, num_classes)
         store_temperature(path, fit.temperature)
         weights = weights._replace(temperature=fit.temperature)
-        tqdm.write(f'temperature {fit.temperature:.4f}, fitted on {fit.pixels} pixels of val, is '
-                   f'in {path.name}: negative log-likelihood {fit.nll_before:.4f} at 1, '
-                   f'{fit.nll_after:.4f} with it')  # fmt: skip
-    model = open_engine(EngineRequest(
-        args.model, str(_file_of(outputs, args.classes)), args.engine, args.precision,
-        args.device, args.num_threads, args.input_size,
-    ))  # fmt: skip
+        tqdm.write(
+            f'temperature {fit.temperature:.4f}, fitted on {fit.pixels} pixels of val, is '
+            f'in {path.name}: negative log-likelihood {fit.nll_before:.4f} at 1, '
+            f'{fit.nll_after:.4f} with it'
+        )
+    model = open_engine(
+        EngineRequest(
+            args.model,
+            str(_file_of(outputs, args.classes)),
+            args.engine,
+            args.precision,
+            args.device,
+            args.num_threads,
+            args.input_size,
+        )
+    )
     measures_logits = args.calibration and not folded
     found = measure(
         Segmenter(model.engine, args.resize_mode),
@@ -149,9 +177,11 @@ def _classes(name: str, weights: WeightsInfo) -> tuple[ClassSet, ClassSet]:
     if count == weights.num_classes:
         return asked, asked
     if {count, weights.num_classes} != {_FOLDED, _ALL}:
-        raise EvaluateError(f'--classes {name} has {count} classes, but the model gives '
-                            f'{weights.num_classes}; it was trained for '
-                            f'{weights.classes}')  # fmt: skip
+        raise EvaluateError(
+            f'--classes {name} has {count} classes, but the model gives '
+            f'{weights.num_classes}; it was trained for '
+            f'{weights.classes}'
+        )
     own = load_classes(weights.classes)
     # Either way it is the 11 that can be compared: 32 fold to them, never the other way.
     return (asked, own) if count == _FOLDED else (own, own)
@@ -187,8 +217,10 @@ def _fit(reference: Any, files: list[LabelledImage], num_classes: int) -> Fit:
     from edgesegnet_ros.data.camvid import read_pair
     from edgesegnet_ros.evaluation.calibration import fit_temperature, sample_pixels
 
-    pairs = (read_pair(file, num_classes)
-             for file in tqdm(files, 'logits of val', unit='image', disable=None))  # fmt: skip
+    pairs = (
+        read_pair(file, num_classes)
+        for file in tqdm(files, 'logits of val', unit='image', disable=None)
+    )
     return fit_temperature(*sample_pixels(reference, pairs, len(files)))
 
 
@@ -197,8 +229,10 @@ def _number(value: float) -> float | None:
 
 
 def _diagram(reliability: Reliability) -> list[dict[str, float | None]]:
-    return [{name: _number(value) for name, value in each._asdict().items()}
-            for each in reliability.bins()]  # fmt: skip
+    return [
+        {name: _number(value) for name, value in each._asdict().items()}
+        for each in reliability.bins()
+    ]
 
 
 def _figures(
@@ -218,47 +252,69 @@ def _figures(
     ids = [entry.id for entry in shown]
     description = model.engine.describe()
     calibration: dict[str, Any] = {
-        'temperature': temperature, 'bins': len(found.reliability.bins()),
-        'confidence': 'uint8, in steps of 1/255', 'diagram': _diagram(found.reliability),
-        'logits': None, 'fit': fit._asdict() if fit else None,
-    }  # fmt: skip
+        'temperature': temperature,
+        'bins': len(found.reliability.bins()),
+        'confidence': 'uint8, in steps of 1/255',
+        'diagram': _diagram(found.reliability),
+        'logits': None,
+        'fit': fit._asdict() if fit else None,
+    }
     if found.at_temperature:
         before, after = found.at_temperature[1.0], found.at_temperature[temperature]
         calibration['logits'] = {
-            'engine': 'torch fp32', 'ece_before': _number(before.ece()),
-            'ece_after': _number(after.ece()), 'diagram_before': _diagram(before),
-        }  # fmt: skip
+            'engine': 'torch fp32',
+            'ece_before': _number(before.ece()),
+            'ece_after': _number(after.ece()),
+            'diagram_before': _diagram(before),
+        }
     return {
-        'model': args.model, 'split': args.split, 'classes': scored.name,
-        'outputs': model.classes.name, 'labels': args.classes, 'images': scores.images,
-        'input_size': list(args.input_size), 'resize_mode': args.resize_mode,
-        'engine': description.engine, 'precision': description.precision,
-        'pixel_accuracy': _number(scores.pixel_accuracy), 'miou': _number(scores.miou),
+        'model': args.model,
+        'split': args.split,
+        'classes': scored.name,
+        'outputs': model.classes.name,
+        'labels': args.classes,
+        'images': scores.images,
+        'input_size': list(args.input_size),
+        'resize_mode': args.resize_mode,
+        'engine': description.engine,
+        'precision': description.precision,
+        'pixel_accuracy': _number(scores.pixel_accuracy),
+        'miou': _number(scores.miou),
         'iou': {entry.name: _number(scores.iou[entry.id]) for entry in shown},
-        'ece': _number(found.reliability.ece()), 'calibration': calibration,
+        'ece': _number(found.reliability.ece()),
+        'calibration': calibration,
         'pixels': {entry.name: int(scores.pixels[entry.id]) for entry in shown},
         'confusion': scores.confusion[ids][:, ids].tolist(),
         'unlabeled': scores.declined[ids].tolist(),
-        'worst': [{'image': each.name, 'pixel_accuracy': each.pixel_accuracy}
-                  for each in found.worst],
-        'provenance': provenance(args.model, scored.name, description, {
-            name: value for name, value in vars(args).items() if name != 'command'}),
-    }  # fmt: skip
+        'worst': [
+            {'image': each.name, 'pixel_accuracy': each.pixel_accuracy} for each in found.worst
+        ],
+        'provenance': provenance(
+            args.model,
+            scored.name,
+            description,
+            {name: value for name, value in vars(args).items() if name != 'command'},
+        ),
+    }
 
 
 def _print(figures: dict[str, Any]) -> None:
     for name, value in figures['iou'].items():
         print(f'{name:>26} {"absent" if value is None else f"{value:.3f}"}')
     height, width = figures['input_size']
-    print(f'{figures["model"]} on {figures["split"]}, {figures["images"]} images at '
-          f'{height}x{width}, {figures["engine"]} {figures["precision"]}: pixel accuracy '
-          f'{_said(figures["pixel_accuracy"])}, mIoU {_said(figures["miou"])}, ECE '
-          f'{_said(figures["ece"])}')  # fmt: skip
+    print(
+        f'{figures["model"]} on {figures["split"]}, {figures["images"]} images at '
+        f'{height}x{width}, {figures["engine"]} {figures["precision"]}: pixel accuracy '
+        f'{_said(figures["pixel_accuracy"])}, mIoU {_said(figures["miou"])}, ECE '
+        f'{_said(figures["ece"])}'
+    )
     calibration = figures['calibration']
     if calibration['logits']:
-        print(f'calibration of fp32 logits: ECE {_said(calibration["logits"]["ece_before"])} at '
-              f'temperature 1, {_said(calibration["logits"]["ece_after"])} at '
-              f'{calibration["temperature"]:.4g}, which the weights file holds')  # fmt: skip
+        print(
+            f'calibration of fp32 logits: ECE {_said(calibration["logits"]["ece_before"])} at '
+            f'temperature 1, {_said(calibration["logits"]["ece_after"])} at '
+            f'{calibration["temperature"]:.4g}, which the weights file holds'
+        )
 
 
 def _said(value: float | None) -> str:

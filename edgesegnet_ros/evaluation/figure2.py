@@ -44,12 +44,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--classes', default='camvid11', help='shipped name or file')
     parser.add_argument('--engine', default='torch', help='back end')
     parser.add_argument('--input-size', default='256x256', type=size, help='network input, HxW')
-    parser.add_argument('--data', help='CamVid folder: show its images in place of rendered '
-                        'streets; such a picture may not be passed on')  # fmt: skip
+    parser.add_argument(
+        '--data',
+        help='CamVid folder: show its images in place of rendered '
+        'streets; such a picture may not be passed on',
+    )
     parser.add_argument('--split', default='test', choices=SPLITS, help='part of CamVid')
     parser.add_argument('--rows', default=4, type=int, help='pictures of CamVid, evenly apart')
     parser.add_argument('--out', default='out/figure2.png', help='PNG to write')
-    parser.add_argument('--json', metavar='FILE', help='write each row\'s pixel accuracy there')
+    parser.add_argument('--json', metavar='FILE', help="write each row's pixel accuracy there")
 
 
 def streets() -> Iterator[Example]:
@@ -74,8 +77,9 @@ def camvid(folder: Path, split: str, rows: int, num_classes: int) -> Iterator[Ex
     if not 1 <= rows <= len(files):
         raise Figure2Error(f'--rows {rows}: 1 to {len(files)}, the images of {split}')
     for index in np.linspace(0, len(files) - 1, rows + 2)[1:-1].astype(int):
-        yield Example(read_image(files[index].image), read_labels(files[index].labels,
-                                                                  num_classes))  # fmt: skip
+        yield Example(
+            read_image(files[index].image), read_labels(files[index].labels, num_classes)
+        )
 
 
 def row_of(example: Example, predicted: np.ndarray, palette: np.ndarray) -> np.ndarray:
@@ -101,8 +105,16 @@ def _titles(width: int, names: list[str]) -> np.ndarray:
 
     strip = np.full((_TITLE_ROWS, len(names) * (width + _GAP) - _GAP, 3), 255, np.uint8)
     for number, name in enumerate(names):
-        cv2.putText(strip, name, (number * (width + _GAP) + 4, 18), cv2.FONT_HERSHEY_SIMPLEX,
-                    0.5, (20, 20, 20), 1, cv2.LINE_AA)  # fmt: skip
+        cv2.putText(
+            strip,
+            name,
+            (number * (width + _GAP) + 4, 18),
+            cv2.FONT_HERSHEY_SIMPLEX,
+            0.5,
+            (20, 20, 20),
+            1,
+            cv2.LINE_AA,
+        )
     return strip
 
 
@@ -134,15 +146,13 @@ def run(args: argparse.Namespace) -> int:
     from edgesegnet_ros.engines.segmenter import Segmenter
     from edgesegnet_ros.evaluation.accuracy import Scores
 
-    model = open_engine(EngineRequest(
-        args.model, args.classes, args.engine, input_size=args.input_size
-    ))  # fmt: skip
+    model = open_engine(
+        EngineRequest(args.model, args.classes, args.engine, input_size=args.input_size)
+    )
     classes = model.classes
     examples = streets()
     if args.data:
-        examples = camvid(
-            dataset_folder(args.data), args.split, args.rows, len(classes.classes)
-        )
+        examples = camvid(dataset_folder(args.data), args.split, args.rows, len(classes.classes))
     segmenter, rows, accuracies = Segmenter(model.engine), [], []
     for example in examples:
         predicted = segmenter.segment(example.image).labels
@@ -162,8 +172,12 @@ def run(args: argparse.Namespace) -> int:
     if not written:
         raise Figure2Error(f'{out}: cannot be written; give a .png in a folder that can')
     if args.json:
-        figures = {'model': args.model, 'out': str(out), 'pixel_accuracy': accuracies,
-                   'shown': args.split if args.data else 'rendered streets'}  # fmt: skip
+        figures = {
+            'model': args.model,
+            'out': str(out),
+            'pixel_accuracy': accuracies,
+            'shown': args.split if args.data else 'rendered streets',
+        }
         Path(args.json).write_text(json.dumps(figures, indent=2) + '\n')
     said = ', '.join(f'{accuracy:.3f}' for accuracy in accuracies)
     print(f'{out}: pixel accuracy of the rows, from above: {said}')

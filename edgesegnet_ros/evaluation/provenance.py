@@ -40,8 +40,9 @@ def need(extra: str, modules: Iterable[str], what: str) -> None:
     """
     missing = [module for module in modules if not _is_there(module)]
     if missing:
-        raise MissingExtra(f'{what} needs {", ".join(missing)}: '
-                           f"pip install 'edgesegnet_ros[{extra}]'")  # fmt: skip
+        raise MissingExtra(
+            f"{what} needs {', '.join(missing)}: pip install 'edgesegnet_ros[{extra}]'"
+        )
 
 
 def _is_there(module: str) -> bool:
@@ -65,8 +66,12 @@ def software(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
 
 def machine() -> dict[str, Any]:
     """Processor, its usable cores, and the system."""
-    return {'cpu': cpu.name(), 'cpus': cpu.cores(), 'system': f'{platform.system()} '
-            f'{platform.release()}', 'architecture': platform.machine()}  # fmt: skip
+    return {
+        'cpu': cpu.name(),
+        'cpus': cpu.cores(),
+        'system': f'{platform.system()} {platform.release()}',
+        'architecture': platform.machine(),
+    }
 
 
 def weights(model: str) -> dict[str, str]:

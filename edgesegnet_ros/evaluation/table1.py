@@ -51,17 +51,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Where the accuracies come from, and how the speed is measured."""
     from edgesegnet_ros.arguments import size
 
-    parser.add_argument('--model', default='edgesegnet-camvid11', help='EdgeSegNet\'s weights')
-    parser.add_argument('--refinenet', default='refinenet101-camvid11', metavar='NAME|FILE',
-                        help='RefineNet-101\'s weights, or the name of its figures')
+    parser.add_argument('--model', default='edgesegnet-camvid11', help="EdgeSegNet's weights")
+    parser.add_argument(
+        '--refinenet',
+        default='refinenet101-camvid11',
+        metavar='NAME|FILE',
+        help="RefineNet-101's weights, or the name of its figures",
+    )
     parser.add_argument('--classes', default='camvid11', help='shipped name or file')
-    parser.add_argument('--data', help='CamVid folder: measure the accuracies on its test split, '
-                        'in place of taking the figures beside the weights')  # fmt: skip
+    parser.add_argument(
+        '--data',
+        help='CamVid folder: measure the accuracies on its test split, '
+        'in place of taking the figures beside the weights',
+    )
     parser.add_argument('--input-size', default='256x256', type=size, help='network input, HxW')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument('--num-threads', default=0, type=int, help='CPU threads; 0 for all cores')
-    parser.add_argument('--engines', default='eager,torch',
-                        help='of these the fastest counts, int8 left out; see edgesegnet bench')
+    parser.add_argument(
+        '--engines',
+        default='eager,torch',
+        help='of these the fastest counts, int8 left out; see edgesegnet bench',
+    )
     parser.add_argument('--frames', default=10, type=int, help='timed frames of each row')
     parser.add_argument('--json', metavar='FILE', help='write the table to this file')
 
@@ -75,9 +85,11 @@ def figures_file(model: str, weights: Path | None) -> Path | None:
     """
     from edgesegnet_ros import shipped
 
-    beside = [weights.with_suffix('.json')] if weights else [
-        share / 'models' / f'{model}.json' for share in shipped.share_folders()
-    ]  # fmt: skip
+    beside = (
+        [weights.with_suffix('.json')]
+        if weights
+        else [share / 'models' / f'{model}.json' for share in shipped.share_folders()]
+    )
     return next(filter(Path.is_file, beside), None)
 
 
@@ -93,15 +105,20 @@ def read_accuracy(path: Path, size: tuple[int, int]) -> dict[str, Any]:
         accuracy, split = figures['pixel_accuracy'], figures['split']
         measured_at = tuple(figures['input_size'])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise Table1Error(f'{path}: not what `edgesegnet evaluate --json` writes ({error!r})'
-                          ) from None  # fmt: skip
+        raise Table1Error(
+            f'{path}: not what `edgesegnet evaluate --json` writes ({error!r})'
+        ) from None
     if split != 'test' or measured_at != size:
         raise OtherFiguresError(
             f'{path}: figures of {split} at {measured_at[0]}x{measured_at[1]}, but Table 1 is of '
             f'test, here at {size[0]}x{size[1]}: measure with --data'
         )
-    return {'pixel_accuracy': accuracy, 'miou': figures.get('miou'), 'source': path.name,
-            'training': figures.get('training')}  # fmt: skip
+    return {
+        'pixel_accuracy': accuracy,
+        'miou': figures.get('miou'),
+        'source': path.name,
+        'training': figures.get('training'),
+    }
 
 
 def measure_accuracy(model: str, args: argparse.Namespace) -> dict[str, Any]:
@@ -125,8 +142,12 @@ def measure_accuracy(model: str, args: argparse.Namespace) -> dict[str, Any]:
     scores = score(
         Segmenter(TorchEngine(network, info, request)), tqdm(pairs, model, unit='image')
     )
-    return {'pixel_accuracy': scores.pixel_accuracy, 'miou': scores.miou,
-            'source': 'measured by this command', 'training': None}  # fmt: skip
+    return {
+        'pixel_accuracy': scores.pixel_accuracy,
+        'miou': scores.miou,
+        'source': 'measured by this command',
+        'training': None,
+    }
 
 
 def accuracy_of(model: str, args: argparse.Namespace) -> dict[str, Any]:
@@ -180,8 +201,9 @@ def peak_memory(name: str, size: tuple[int, int], classes: int) -> float:
     process.start()
     process.join()
     if process.exitcode:
-        raise Table1Error(f'{name}: memory cannot be measured: its process ended with '
-                          f'{process.exitcode}')  # fmt: skip
+        raise Table1Error(
+            f'{name}: memory cannot be measured: its process ended with {process.exitcode}'
+        )
     return float(results.get())
 
 
@@ -198,8 +220,9 @@ def speeds(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
     rows = measure(request, list(PAPER), engines, args.frames)['rows']
     fastest: dict[str, dict[str, Any]] = {}
     for name, published in PAPER.items():
-        own = [row for row in rows
-               if row['network'] == published.title and row['precision'] != 'int8']  # fmt: skip
+        own = [
+            row for row in rows if row['network'] == published.title and row['precision'] != 'int8'
+        ]
         if own:
             fastest[name] = max(own, key=lambda row: row['fps'])
     return fastest
@@ -216,31 +239,44 @@ def make_table(args: argparse.Namespace) -> dict[str, Any]:
     for name, published in PAPER.items():
         speed = fastest.get(name, {})
         params = speed.get('params')
-        rows.append({
-            'network': published.title,
-            **accuracy_of(args.model if name == 'edgesegnet' else args.refinenet, args),
-            'fps': speed.get('fps'), 'engine': speed.get('engine'),
-            'precision': speed.get('precision'), 'params': params, 'gmac': speed.get('gmac'),
-            'size_mb': round(params * 4 / 1e6, 1) if params else None,
-            'peak_memory_mib': round(peak_memory(name, args.input_size, classes)),
-            'paper': {'pixel_accuracy': published.accuracy / 100, 'fps': published.fps,
-                      'size_mb': published.size_mb},
-        })  # fmt: skip
+        rows.append(
+            {
+                'network': published.title,
+                **accuracy_of(args.model if name == 'edgesegnet' else args.refinenet, args),
+                'fps': speed.get('fps'),
+                'engine': speed.get('engine'),
+                'precision': speed.get('precision'),
+                'params': params,
+                'gmac': speed.get('gmac'),
+                'size_mb': round(params * 4 / 1e6, 1) if params else None,
+                'peak_memory_mib': round(peak_memory(name, args.input_size, classes)),
+                'paper': {
+                    'pixel_accuracy': published.accuracy / 100,
+                    'fps': published.fps,
+                    'size_mb': published.size_mb,
+                },
+            }
+        )
     return {
-        'input_size': list(args.input_size), 'classes': classes, 'split': 'test',
+        'input_size': list(args.input_size),
+        'classes': classes,
+        'split': 'test',
         'machine': {**machine(), 'threads': args.num_threads or machine()['cpus']},
-        'command': ['edgesegnet', *sys.argv[1:]], 'rows': rows,
-    }  # fmt: skip
+        'command': ['edgesegnet', *sys.argv[1:]],
+        'rows': rows,
+    }
 
 
 def as_text(table: dict[str, Any]) -> str:
     """The table for people."""
     height, width = table['input_size']
     lines = [
-        f'Table 1 on CamVid\'s test split, {table["classes"]} classes, void left out, one pass at '
-        f'{height}x{width}.', 'Ours, and in brackets the paper\'s.', '',
+        f"Table 1 on CamVid's test split, {table['classes']} classes, void left out, one pass at "
+        f'{height}x{width}.',
+        "Ours, and in brackets the paper's.",
+        '',
         f'{"":<15}{"accuracy %":>20}{"FPS":>16}{"size MB":>16}{"GMAC":>8}{"peak MiB":>10}',
-    ]  # fmt: skip
+    ]
     notes = []
     for row in table['rows']:
         paper = row['paper']
@@ -250,21 +286,32 @@ def as_text(table: dict[str, Any]) -> str:
         size = '-' if row['size_mb'] is None else f'{row["size_mb"]:.1f}'
         gmac = '-' if row['gmac'] is None else f'{row["gmac"]:.1f}'
         paper_fps = '-' if paper['fps'] is None else f'{paper["fps"]:.1f}'
-        cells = [f'{said} [{100 * paper["pixel_accuracy"]:.1f}]', f'{fps} [{paper_fps}]',
-                 f'{size} [{paper["size_mb"]:g}]']  # fmt: skip
-        lines.append(f'{row["network"]:<15}{cells[0]:>20}{cells[1]:>16}{cells[2]:>16}'
-                     f'{gmac:>8}{row["peak_memory_mib"]:>10}')  # fmt: skip
+        cells = [
+            f'{said} [{100 * paper["pixel_accuracy"]:.1f}]',
+            f'{fps} [{paper_fps}]',
+            f'{size} [{paper["size_mb"]:g}]',
+        ]
+        lines.append(
+            f'{row["network"]:<15}{cells[0]:>20}{cells[1]:>16}{cells[2]:>16}'
+            f'{gmac:>8}{row["peak_memory_mib"]:>10}'
+        )
         how = f', {row["training"]}' if row['training'] else ''
-        notes.append(f'{row["network"]}: accuracy {row["source"]}{how}; speed with '
-                     f'{row["engine"]} {row["precision"]}')  # fmt: skip
+        notes.append(
+            f'{row["network"]}: accuracy {row["source"]}{how}; speed with '
+            f'{row["engine"]} {row["precision"]}'
+        )
     machine = table['machine']
-    return '\n'.join([
-        *lines, '', *notes,
-        f'FPS: this machine, {machine["cpu"]}, {machine["threads"]} threads; the paper\'s: a '
-        'Jetson AGX Xavier. RefineNet-101 is timed with random weights.',
-        'Size: parameters in fp32, 10^6 bytes. Peak: what one process needs to build the network '
-        'and infer one picture in fp32.',
-    ])  # fmt: skip
+    return '\n'.join(
+        [
+            *lines,
+            '',
+            *notes,
+            f"FPS: this machine, {machine['cpu']}, {machine['threads']} threads; the paper's: a "
+            'Jetson AGX Xavier. RefineNet-101 is timed with random weights.',
+            'Size: parameters in fp32, 10^6 bytes. Peak: what one process needs to build the '
+            'network and infer one picture in fp32.',
+        ]
+    )
 
 
 def run(args: argparse.Namespace) -> int:

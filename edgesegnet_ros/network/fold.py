@@ -33,13 +33,14 @@ def norm_scale_and_shift(norm: nn.BatchNorm2d) -> Tuple[torch.Tensor, torch.Tens
     return scale, norm.bias - norm.running_mean * scale
 
 
-def _plain_conv(
-    like: nn.Conv2d, weight: torch.Tensor, bias: torch.Tensor
-) -> nn.Conv2d:
+def _plain_conv(like: nn.Conv2d, weight: torch.Tensor, bias: torch.Tensor) -> nn.Conv2d:
     conv = nn.Conv2d(
-        weight.shape[1], weight.shape[0], like.kernel_size, stride=like.stride,
+        weight.shape[1],
+        weight.shape[0],
+        like.kernel_size,
+        stride=like.stride,
         padding=like.padding,
-    )  # fmt: skip
+    )
     conv.to(weight.device, weight.dtype)
     with torch.no_grad():
         conv.weight.copy_(weight)

@@ -83,9 +83,11 @@ class RefineNetBlock(nn.Module):
         fused = self.adapt(self.project(features))
         if self.fuse is not None and self.fuse_coarser is not None and coarser is not None:
             enlarged = F.interpolate(
-                self.fuse_coarser(coarser), size=fused.shape[2:], mode='bilinear',
+                self.fuse_coarser(coarser),
+                size=fused.shape[2:],
+                mode='bilinear',
                 align_corners=False,
-            )  # fmt: skip
+            )
             fused = self.fuse(fused) + enlarged
         return self.refine(self.pool(fused))
 

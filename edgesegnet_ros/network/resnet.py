@@ -56,10 +56,12 @@ class ResNet101(nn.Module):
         for number, (blocks, outputs) in enumerate(zip(BLOCKS, STAGE_WIDTHS)):
             width = outputs // EXPANSION
             stride = 1 if number == 0 else 2
-            stages.append(nn.Sequential(
-                Bottleneck(inputs, width, stride),
-                *(Bottleneck(outputs, width) for _ in range(blocks - 1)),
-            ))  # fmt: skip
+            stages.append(
+                nn.Sequential(
+                    Bottleneck(inputs, width, stride),
+                    *(Bottleneck(outputs, width) for _ in range(blocks - 1)),
+                )
+            )
             inputs = outputs
         self.stages = nn.ModuleList(stages)
         for module in self.modules():

@@ -85,16 +85,20 @@ class UNet(nn.Module):
         super().__init__()
         self.num_classes = num_classes
         self.stem = nn.Sequential(
-            ConvNorm(3, STEM_WIDTH, stride=2), nn.ReLU(),
-            ConvNorm(STEM_WIDTH, WIDTHS[0], stride=2), nn.ReLU(),
-        )  # fmt: skip
+            ConvNorm(3, STEM_WIDTH, stride=2),
+            nn.ReLU(),
+            ConvNorm(STEM_WIDTH, WIDTHS[0], stride=2),
+            nn.ReLU(),
+        )
         stages, inputs = [], WIDTHS[0]
         for number, (blocks, width) in enumerate(zip(BLOCKS, WIDTHS)):
             stride = 2 if number else 1
-            stages.append(nn.Sequential(
-                BasicBlock(inputs, width, stride),
-                *(BasicBlock(width, width) for _ in range(blocks - 1)),
-            ))  # fmt: skip
+            stages.append(
+                nn.Sequential(
+                    BasicBlock(inputs, width, stride),
+                    *(BasicBlock(width, width) for _ in range(blocks - 1)),
+                )
+            )
             inputs = width
         self.stages = nn.ModuleList(stages)
         self.context = SceneContext(WIDTHS[-1])
@@ -102,10 +106,14 @@ class UNet(nn.Module):
         decoder = []
         for width in reversed(WIDTHS[:-1]):
             outputs = max(width, DECODER_WIDTH)
-            decoder.append(nn.Sequential(
-                ConvNorm(inputs + width, outputs), nn.ReLU(),
-                ConvNorm(outputs, outputs), nn.ReLU(),
-            ))  # fmt: skip
+            decoder.append(
+                nn.Sequential(
+                    ConvNorm(inputs + width, outputs),
+                    nn.ReLU(),
+                    ConvNorm(outputs, outputs),
+                    nn.ReLU(),
+                )
+            )
             inputs = outputs
         self.decoder = nn.ModuleList(decoder)
         self.head = nn.Conv2d(inputs, num_classes, 1)

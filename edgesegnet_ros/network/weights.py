@@ -76,8 +76,10 @@ def save_weights(
     try:
         write_whole(path, tensors, {'format': FORMAT, 'info': json.dumps(info._asdict())})
     except OSError as error:
-        raise WeightsError(f'{path}: cannot be written ({error}); what was there is whole; '
-                           'make room or name another folder') from None
+        raise WeightsError(
+            f'{path}: cannot be written ({error}); what was there is whole; '
+            'make room or name another folder'
+        ) from None
 
 
 def store_temperature(path: Union[str, Path], temperature: float) -> None:
@@ -141,10 +143,12 @@ def load_weights(path: Union[str, Path]) -> Tuple[Network, WeightsInfo]:
             fields[name] = tuple(value) if isinstance(value, list) else value
         info = WeightsInfo(**fields)
         model = build_network(info.network, info.num_classes)
-        model.load_state_dict({
-            name: value.float() if value.is_floating_point() else value
-            for name, value in tensors.items()
-        })  # fmt: skip
+        model.load_state_dict(
+            {
+                name: value.float() if value.is_floating_point() else value
+                for name, value in tensors.items()
+            }
+        )
     except (KeyError, TypeError, ValueError, RuntimeError, NetworkError) as error:
         raise WeightsError(
             f'{path}: does not fit the network {fields.get("network", "edgesegnet")} '

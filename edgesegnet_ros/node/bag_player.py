@@ -119,8 +119,10 @@ class BagPlayer(Node):
             PlaybackError: They did not come.
         """
         publishers = {
-            'image': self._images, 'camera_info': self._camera_infos, 'labels': self._labels,
-        }  # fmt: skip
+            'image': self._images,
+            'camera_info': self._camera_infos,
+            'labels': self._labels,
+        }
         wanted = [(name, publishers[name], count) for name, count in counts.items()]
 
         def missing() -> List[str]:
@@ -246,10 +248,13 @@ def camera_info(frame: SourceFrame, header: Header) -> CameraInfo:
     model: CameraModel = frame.camera or CameraModel(
         width, height, '', (), (0.0,) * 9, (0.0,) * 9, (0.0,) * 12
     )
-    return CameraInfo(header=header, **{
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in model._asdict().items()
-    })  # fmt: skip
+    return CameraInfo(
+        header=header,
+        **{
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in model._asdict().items()
+        },
+    )
 
 
 def repeated(source: Source, frames: Optional[int], loop: bool) -> Iterator[SourceFrame]:
@@ -280,22 +285,34 @@ def parse(arguments: List[str]) -> argparse.Namespace:
     parser.add_argument('source', help='bag, folder of images, video, or camera:NUMBER')
     parser.add_argument('--topic', help="the bag's image topic; the first one if not given")
     parser.add_argument('--labels', help="the bag's topic of ground truth; found by its name")
-    parser.add_argument('--tolerant', action='store_true',
-                        help='play what can be read of a damaged bag')  # fmt: skip
-    parser.add_argument('--num-classes', type=int, default=11,
-                        help="of a folder's labels, where that number is void (11)")  # fmt: skip
-    parser.add_argument('--rate', type=float, default=1.0,
-                        help="times the recording's pace; 0: no pace (1.0)")  # fmt: skip
+    parser.add_argument(
+        '--tolerant', action='store_true', help='play what can be read of a damaged bag'
+    )
+    parser.add_argument(
+        '--num-classes',
+        type=int,
+        default=11,
+        help="of a folder's labels, where that number is void (11)",
+    )
+    parser.add_argument(
+        '--rate', type=float, default=1.0, help="times the recording's pace; 0: no pace (1.0)"
+    )
     parser.add_argument('--loop', action='store_true', help='begin again at the end')
     parser.add_argument('--frames', type=int, help='stop after so many')
     parser.add_argument('--frame-id', default='camera')
-    parser.add_argument('--wait-for', action='append', default=[], metavar='TOPIC[=COUNT]',
-                        help='first wait for subscribers of image, camera_info or labels')
+    parser.add_argument(
+        '--wait-for',
+        action='append',
+        default=[],
+        metavar='TOPIC[=COUNT]',
+        help='first wait for subscribers of image, camera_info or labels',
+    )
     parser.add_argument('--wait-timeout', type=float, default=60.0, help='s (60)')
     parser.add_argument('--lock-step', metavar='TOPIC', help='of the answers, std_msgs/Header')
     parser.add_argument('--answer-timeout', type=float, default=10.0, help='s (10)')
-    parser.add_argument('--progress', action='store_true',
-                        help='one line of JSON a frame on standard output')  # fmt: skip
+    parser.add_argument(
+        '--progress', action='store_true', help='one line of JSON a frame on standard output'
+    )
     args = parser.parse_args(arguments)
     if args.rate < 0:
         parser.error('--rate: 0 or more')
@@ -321,20 +338,21 @@ def main() -> int:
             print(json.dumps(event), flush=True)
 
     try:
-        source = open_source(
-            args.source, args.num_classes, args.topic, args.labels, args.tolerant
-        )
+        source = open_source(args.source, args.num_classes, args.topic, args.labels, args.tolerant)
         rclpy.init()
         player = BagPlayer(source, args.frame_id, args.lock_step, args.answer_timeout)
         player.wait_for_subscribers(args.wait_for, args.wait_timeout)
         say(event='matched', total=source.total)
         figures = player.play(
-            repeated(source, args.frames, args.loop), args.rate,
+            repeated(source, args.frames, args.loop),
+            args.rate,
             lambda published: say(
-                event='frame', published=published, stamp_ns=player.last_published[0],
+                event='frame',
+                published=published,
+                stamp_ns=player.last_published[0],
                 at_s=player.last_published[1],
             ),
-        )  # fmt: skip
+        )
         say(event='done', **figures._asdict())
     except PlaybackError as error:
         print(f'bag_player: {error}', file=sys.stderr)

@@ -50,13 +50,19 @@ class Camera:
         if info_topic == node.resolve_topic_name('camera_info', only_expand=True):
             info_topic = sibling(resolved)
         self._images = node.create_subscription(
-            CompressedImage if compressed else Image, self.topic, self._on_image, INPUT_QOS,
+            CompressedImage if compressed else Image,
+            self.topic,
+            self._on_image,
+            INPUT_QOS,
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-        )  # fmt: skip
+        )
         self._infos = node.create_subscription(
-            CameraInfo, info_topic, self._on_info, INPUT_QOS,
+            CameraInfo,
+            info_topic,
+            self._on_info,
+            INPUT_QOS,
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-        )  # fmt: skip
+        )
 
     def close(self) -> None:
         """Unsubscribe and forget the intrinsics; closing twice is harmless."""

@@ -105,9 +105,9 @@ class Collector(Node):
     ) -> None:
         super().__init__('collector', **kwargs)
         self._recording = recording
-        self._parts: Set[str] = {'mask'} if recording else {
-            'image', 'mask', 'overlay', 'class_masks'
-        }  # fmt: skip
+        self._parts: Set[str] = (
+            {'mask'} if recording else {'image', 'mask', 'overlay', 'class_masks'}
+        )
         self.scores = None
         if expect_labels:
             # Costs the import of torch, which is only worth it where there is something to score.
@@ -136,9 +136,7 @@ class Collector(Node):
                     type_, topic, lambda message, part=part: self._on_part(part, message), RELIABLE
                 )
         self.create_subscription(LabelInfo, 'segmentation/label_info', self._on_info, LATCHED)
-        self.create_subscription(
-            DiagnosticArray, '/diagnostics', self._on_diagnostics, RELIABLE
-        )
+        self.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, RELIABLE)
 
     @property
     def settled(self) -> bool:
@@ -218,22 +216,25 @@ class Collector(Node):
             'rate_hz': (self.frames_out - 1) / duration_s if duration_s > 0 else None,
             'pixel_accuracy': None if scores is None else scores.pixel_accuracy,
             'miou': None if scores is None else scores.miou,
-            'iou': None if scores is None else {
+            'iou': None
+            if scores is None
+            else {
                 names.get(number, str(number)): None if np.isnan(value) else float(value)
                 for number, value in enumerate(scores.iou)
             },
             'label_info': {str(number): name for number, name in names.items()},
             'diagnostics': self.diagnostics,
-        }  # fmt: skip
+        }
 
     def pictures(self) -> Dict[str, np.ndarray]:
         """Of the frame with the most classes: image, labels, mask, overlay and group_<name>."""
         if not self._best:
             return {}
         found = {
-            'image': to_rgb(self._best['image']), 'mask': _plane(self._best['mask']),
+            'image': to_rgb(self._best['image']),
+            'mask': _plane(self._best['mask']),
             'overlay': to_rgb(self._best['overlay']),
-        }  # fmt: skip
+        }
         if 'labels' in self._best:
             found['labels'] = _plane(self._best['labels'])
         for group in self._best['class_masks'].masks:
@@ -265,8 +266,11 @@ def parse(arguments: List[str]) -> argparse.Namespace:
     )
     parser.add_argument('--out', type=Path, required=True, help='folder for what is written')
     parser.add_argument('--classes', default='camvid11', help='class file: name or path')
-    parser.add_argument('--record', action='store_true',
-                        help='keep every mask and its arrival; nothing else is subscribed to')
+    parser.add_argument(
+        '--record',
+        action='store_true',
+        help='keep every mask and its arrival; nothing else is subscribed to',
+    )
     parser.add_argument('--labels', action='store_true', help='ground truth comes: score by it')
     return parser.parse_args(arguments)
 

@@ -59,8 +59,9 @@ class GraphProbe(Node):
         found = [f'node {name} is not there' for name in expected.node if name not in nodes]
         found += [f'topic {name} is not there' for name in expected.topic if name not in topics]
         for what, count in (
-            ('publishers', self.count_publishers), ('subscribers', self.count_subscribers),
-        ):  # fmt: skip
+            ('publishers', self.count_publishers),
+            ('subscribers', self.count_subscribers),
+        ):
             for topic, least in getattr(expected, what).items():
                 if count(topic) < least:
                     found.append(f'{topic} has {count(topic)} of {least} {what}')
@@ -148,13 +149,18 @@ def parse(arguments: Optional[List[str]] = None) -> argparse.Namespace:
         pairs = [text.partition('=') for text in getattr(args, what)]
         for name, _, value in pairs:
             if not (value in STATES if what == 'lifecycle' else value.isdigit()):
-                parser.error(f'--{what} {name}={value}: expected '
-                             + (f'NODE={"|".join(STATES)}' if what == 'lifecycle'
-                                else 'TOPIC=COUNT'))  # fmt: skip
-        setattr(args, what, {
-            _absolute(name): value if what == 'lifecycle' else int(value)
-            for name, _, value in pairs
-        })  # fmt: skip
+                parser.error(
+                    f'--{what} {name}={value}: expected '
+                    + (f'NODE={"|".join(STATES)}' if what == 'lifecycle' else 'TOPIC=COUNT')
+                )
+        setattr(
+            args,
+            what,
+            {
+                _absolute(name): value if what == 'lifecycle' else int(value)
+                for name, _, value in pairs
+            },
+        )
     return args
 
 

@@ -32,11 +32,18 @@ except ImportError:
 
 _BAYER = ('rggb', 'bggr', 'gbrg', 'grbg')
 BYTES_PER_PIXEL: Dict[str, int] = {
-    'rgb8': 3, 'bgr8': 3, 'rgba8': 4, 'bgra8': 4, 'mono8': 1,
+    'rgb8': 3,
+    'bgr8': 3,
+    'rgba8': 4,
+    'bgra8': 4,
+    'mono8': 1,
     **{f'bayer_{pattern}8': 1 for pattern in _BAYER},
     **{f'bayer_{pattern}16': 2 for pattern in _BAYER},
-    'yuv422': 2, 'uyvy': 2, 'yuv422_yuy2': 2, 'yuyv': 2,
-}  # fmt: skip
+    'yuv422': 2,
+    'uyvy': 2,
+    'yuv422_yuy2': 2,
+    'yuyv': 2,
+}
 """Encodings of sensor_msgs/image_encodings.hpp that are understood."""
 _SAME = {'uyvy': 'yuv422', 'yuyv': 'yuv422_yuy2'}
 """Later names that older libraries do not know."""
@@ -86,9 +93,13 @@ def to_rgb(message: Image) -> np.ndarray:
     if encoding == 'rgb8':
         return data.reshape(height, width, 3)
     whole = SimpleNamespace(
-        height=height, width=width, step=row, encoding=_SAME.get(encoding, encoding),
-        is_bigendian=message.is_bigendian, data=data.reshape(-1),
-    )  # fmt: skip
+        height=height,
+        width=width,
+        step=row,
+        encoding=_SAME.get(encoding, encoding),
+        is_bigendian=message.is_bigendian,
+        data=data.reshape(-1),
+    )
     try:
         return _convert(whole, 'rgb8')
     except Exception as error:  # the two libraries raise classes of their own, and OpenCV's

@@ -27,9 +27,13 @@ LATCHED_QOS = QoSProfile(
     depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
 )
 _TYPES = {
-    'mask': Image, 'confidence': Image, 'overlay': Image, 'color': Image,
-    'class_masks': ClassMasks, 'camera_info': CameraInfo,
-}  # fmt: skip
+    'mask': Image,
+    'confidence': Image,
+    'overlay': Image,
+    'color': Image,
+    'class_masks': ClassMasks,
+    'camera_info': CameraInfo,
+}
 _GROUP = 'masks/'
 
 
@@ -87,15 +91,19 @@ class Outputs:
         self._lock = threading.Lock()
         self.set_groups(groups)
         self._label_info = node.create_publisher(
-            LabelInfo, 'segmentation/label_info', LATCHED_QOS,
+            LabelInfo,
+            'segmentation/label_info',
+            LATCHED_QOS,
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-        )  # fmt: skip
+        )
 
     def _create(self, type_: type, name: str):  # noqa: ANN202 - a lifecycle publisher
         return self._node.create_lifecycle_publisher(
-            type_, f'segmentation/{name}', OUTPUT_QOS,
+            type_,
+            f'segmentation/{name}',
+            OUTPUT_QOS,
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-        )  # fmt: skip
+        )
 
     def set_groups(self, groups: Dict[str, Tuple[int, ...]]) -> None:
         """Open a topic for each new group, close those of groups that are gone."""
@@ -117,9 +125,10 @@ class Outputs:
     def wanted(self) -> List[str]:
         """Outputs that somebody listens to."""
         return [
-            name for name, publisher in list(self._publishers.items())
+            name
+            for name, publisher in list(self._publishers.items())
             if publisher.get_subscription_count() > 0
-        ]  # fmt: skip
+        ]
 
     def publish(self, frame: SegmentedFrame, wanted: List[str]) -> None:
         """Publish the outputs named in `wanted`, the mask first."""
@@ -174,8 +183,9 @@ def class_mask(name: str, ids: Tuple[int, ...], mask: np.ndarray, message: Image
     """One group as edgesegnet_ros/ClassMask."""
     x, y, width, height = bounding_box(mask)
     return ClassMask(
-        name=name, class_ids=list(ids),
+        name=name,
+        class_ids=list(ids),
         coverage=float(cv2.countNonZero(mask)) / mask.size,
         bounding_box=RegionOfInterest(x_offset=x, y_offset=y, width=width, height=height),
         mask=message,
-    )  # fmt: skip
+    )

@@ -71,15 +71,15 @@ def declare_groups(node: Node, names: List[str]) -> None:
     for name in names:
         if not valid_group_name(name):
             raise NodeParameterError(
-                f'groups: {name!r} is refused: a group\'s name is made of letters, digits and '
+                f"groups: {name!r} is refused: a group's name is made of letters, digits and "
                 'underscores and begins with a letter, since it names a topic'
             )
         full = f'group.{name}.classes'
         if not node.has_parameter(full):
             about = ParameterDescriptor(
-                description=f'Classes of the group {name}, by name; [\'\'] leaves them to the '
-                            'class file.'
-            )  # fmt: skip
+                description=f"Classes of the group {name}, by name; [''] leaves them to the "
+                'class file.'
+            )
             try:
                 node.declare_parameter(full, [''], about)
             except (InvalidParameterTypeException, InvalidParameterValueException) as error:
@@ -145,9 +145,11 @@ def objection(node: Node, parameter: Parameter, configured: bool) -> Optional[st
         if value is None:
             return f'{name} cannot be taken away'
         if configured and not known.live:
-            return (f'{name} cannot change while the node is configured: clean up first '
-                    f'(ros2 lifecycle set {node.get_fully_qualified_name()} deactivate, '
-                    'then cleanup)')  # fmt: skip
+            return (
+                f'{name} cannot change while the node is configured: clean up first '
+                f'(ros2 lifecycle set {node.get_fully_qualified_name()} deactivate, '
+                'then cleanup)'
+            )
         return known.objection(value)
     if GROUP_CLASSES.fullmatch(name):
         if value is not None and parameter.type_ != Parameter.Type.STRING_ARRAY:

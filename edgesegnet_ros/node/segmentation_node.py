@@ -159,11 +159,14 @@ class SegmentationNode(LifecycleNode):
         if self._outputs is None:
             raise RuntimeError('there is nothing to activate: configure first')
         self._worker = SegmentationWorker(
-            self._segmenter(), self._outputs, self._statistics,
+            self._segmenter(),
+            self._outputs,
+            self._statistics,
             lambda: self.get_parameter('unlabeled_below').value,
-            self._on_bad_image, self._on_failure,
+            self._on_bad_image,
+            self._on_failure,
             self.get_parameter('output_resolution').value == 'network',
-        )  # fmt: skip
+        )
         super().on_activate(state)
         self._activated_at = time.monotonic()
         self._statistics.last_arrival = None
@@ -210,9 +213,7 @@ class SegmentationNode(LifecycleNode):
             self._silent = False
             self.get_logger().info(f'images are back on {self._camera.topic}')
         limits = Limits(*(self.get_parameter(name).value for name in Limits._fields))
-        refusal = self._admission.refusal(
-            limits, entered, age_ms, lambda: bool(outputs.wanted())
-        )
+        refusal = self._admission.refusal(limits, entered, age_ms, lambda: bool(outputs.wanted()))
         if refusal:
             self._statistics.count(refusal)
             if refusal == 'too_old':
@@ -306,11 +307,18 @@ class SegmentationNode(LifecycleNode):
         active_for = None if self._activated_at is None else time.monotonic() - self._activated_at
         bad = self._statistics.counts['bad']
         health = NodeHealth(
-            state, self.get_parameter('model').value, self._description, self._failure,
-            self._camera.topic, self._camera.publishers(),
-            self._camera.matched_publishers(), self._outputs.wanted() if self._outputs else [],
-            bad - self._reported_bad, active_for, self._fallback,
-        )  # fmt: skip
+            state,
+            self.get_parameter('model').value,
+            self._description,
+            self._failure,
+            self._camera.topic,
+            self._camera.publishers(),
+            self._camera.matched_publishers(),
+            self._outputs.wanted() if self._outputs else [],
+            bad - self._reported_bad,
+            active_for,
+            self._fallback,
+        )
         self._reported_bad = bad
         silent = self._statistics.silent_for_s()
         if active_for is not None:

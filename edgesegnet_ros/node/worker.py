@@ -108,9 +108,7 @@ class SegmentationWorker:
         compressed = isinstance(message, CompressedImage)
         picture = compressed_to_rgb(message) if compressed else to_rgb(message)
         converted = time.perf_counter()
-        result = self._segmenter.segment(
-            picture, 'confidence' in wanted, self._unlabeled_below()
-        )
+        result = self._segmenter.segment(picture, 'confidence' in wanted, self._unlabeled_below())
         segmented = time.perf_counter()
         info = arrival.camera_info if 'camera_info' in wanted else None
         if info is not None:
@@ -124,11 +122,12 @@ class SegmentationWorker:
                 return
             self._outputs.publish(frame, wanted)
             published = time.perf_counter()
-        self._statistics.published({
-            'wait': (taken - arrival.entered) * 1e3,
-            'convert': (converted - taken) * 1e3,
-            **result.stages_ms,
-            'publish': (published - segmented) * 1e3,
-            'latency': (published - arrival.entered) * 1e3,
-        })  # fmt: skip
-
+        self._statistics.published(
+            {
+                'wait': (taken - arrival.entered) * 1e3,
+                'convert': (converted - taken) * 1e3,
+                **result.stages_ms,
+                'publish': (published - segmented) * 1e3,
+                'latency': (published - arrival.entered) * 1e3,
+            }
+        )

@@ -63,14 +63,19 @@ def save_checkpoint(path: Path, parts: Parts, progress: Progress, config: TrainC
     for prefix, module in (('model', parts.model), ('average', parts.average)):
         tensors.update({f'{prefix}/{name}': v for name, v in module.state_dict().items()})
     for index, state in parts.optimizer.state_dict()['state'].items():
-        tensors.update({
-            f'optimizer/{index}/{name}': value for name, value in state.items()
-            if value is not None
-        })  # fmt: skip
+        tensors.update(
+            {
+                f'optimizer/{index}/{name}': value
+                for name, value in state.items()
+                if value is not None
+            }
+        )
     header = {
-        'format': FORMAT, 'progress': json.dumps(asdict(progress)),
-        'config': json.dumps(asdict(config)), 'scaler': json.dumps(parts.scaler.state_dict()),
-    }  # fmt: skip
+        'format': FORMAT,
+        'progress': json.dumps(asdict(progress)),
+        'config': json.dumps(asdict(config)),
+        'scaler': json.dumps(parts.scaler.state_dict()),
+    }
     try:
         write_whole(path, tensors, header)
     except OSError as error:
@@ -98,10 +103,13 @@ def load_checkpoint(path: Path, parts: Parts) -> tuple[Progress, dict[str, Any]]
         progress = Progress(**json.loads(header['progress']))
         config = json.loads(header['config'])
         for prefix, module in (('model/', parts.model), ('average/', parts.average)):
-            module.load_state_dict({
-                name[len(prefix):]: value for name, value in tensors.items()
-                if name.startswith(prefix)
-            })  # fmt: skip
+            module.load_state_dict(
+                {
+                    name[len(prefix) :]: value
+                    for name, value in tensors.items()
+                    if name.startswith(prefix)
+                }
+            )
         state: dict[int, dict[str, torch.Tensor]] = {}
         for name, value in tensors.items():
             if name.startswith('optimizer/'):
@@ -129,5 +137,6 @@ def changed_settings(before: dict[str, Any], config: TrainConfig) -> list[str]:
     before = {**json.loads(json.dumps(asdict(TrainConfig()))), **before}
     return [
         f'{name} {value} (was {before[name]})'
-        for name, value in now.items() if before[name] != value
-    ]  # fmt: skip
+        for name, value in now.items()
+        if before[name] != value
+    ]

@@ -16,29 +16,47 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The run's files, and every setting of TrainConfig."""
     parser.add_argument('--data', help='CamVid folder; else EDGESEGNET_CAMVID')
     parser.add_argument(
-        '--out', default='out/train',
+        '--out',
+        default='out/train',
         help='takes checkpoint, weights, logs and curves; a run found there is gone on with',
-    )  # fmt: skip
+    )
     parser.add_argument('--classes', default='camvid11', help='class file that the labels follow')
-    parser.add_argument('--config', metavar='NAME|FILE',
-                        help='YAML of settings, shipped or one\'s own; options go over it')
-    parser.add_argument('--init', default='', metavar='NAME|FILE',
-                        help='weights to start from, published ones too; else random')
-    parser.add_argument('--teacher', default=[], nargs='+', metavar='NAME|FILE',
-                        help='weights that --distillation learns from; of several, which may be '
-                        'of different networks, the mean of the logits')  # fmt: skip
+    parser.add_argument(
+        '--config',
+        metavar='NAME|FILE',
+        help="YAML of settings, shipped or one's own; options go over it",
+    )
+    parser.add_argument(
+        '--init',
+        default='',
+        metavar='NAME|FILE',
+        help='weights to start from, published ones too; else random',
+    )
+    parser.add_argument(
+        '--teacher',
+        default=[],
+        nargs='+',
+        metavar='NAME|FILE',
+        help='weights that --distillation learns from; of several, which may be '
+        'of different networks, the mean of the logits',
+    )
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
-    parser.add_argument('--tensorboard', default=True, action=argparse.BooleanOptionalAction,
-                        help='write TensorBoard logs')  # fmt: skip
-    parser.add_argument('--json', metavar='FILE', help='write the run\'s figures to this file')
+    parser.add_argument(
+        '--tensorboard',
+        default=True,
+        action=argparse.BooleanOptionalAction,
+        help='write TensorBoard logs',
+    )
+    parser.add_argument('--json', metavar='FILE', help="write the run's figures to this file")
     settings = parser.add_argument_group('settings, over --config')
     for one in fields(TrainConfig):
         default: Any = one.default
         shown = 'x'.join(map(str, default)) if isinstance(default, tuple) else default
         text = one.metadata['help'].replace('%', '%%')  # argparse formats its help
         given: dict[str, Any] = {
-            'default': argparse.SUPPRESS, 'help': f'{text} (default: {shown})',
-        }  # fmt: skip
+            'default': argparse.SUPPRESS,
+            'help': f'{text} (default: {shown})',
+        }
         if isinstance(default, bool):
             given['action'] = argparse.BooleanOptionalAction
         else:
@@ -81,14 +99,23 @@ def run(args: argparse.Namespace) -> int:
         return 0
     progress = outcome.progress
     if args.json:
-        figures = {'config': asdict(config), 'epochs': progress.epoch, 'steps': progress.steps,
-                   'best_val_pixel_accuracy': progress.best if progress.best >= 0 else None,
-                   'weights': str(out / WEIGHTS), 'history': progress.history}  # fmt: skip
+        figures = {
+            'config': asdict(config),
+            'epochs': progress.epoch,
+            'steps': progress.steps,
+            'best_val_pixel_accuracy': progress.best if progress.best >= 0 else None,
+            'weights': str(out / WEIGHTS),
+            'history': progress.history,
+        }
         Path(args.json).write_text(json.dumps(figures, indent=2) + '\n')
     if outcome.signal:
-        print(f'stopped after epoch {progress.epoch} and {progress.step} steps; the same command '
-              'goes on')  # fmt: skip
+        print(
+            f'stopped after epoch {progress.epoch} and {progress.step} steps; the same command '
+            'goes on'
+        )
         return 128 + outcome.signal
-    print(f'weights in {out / WEIGHTS}, the best on val in {out / BEST}: try them with '
-          f'`edgesegnet evaluate --model {out / WEIGHTS} --split val`')  # fmt: skip
+    print(
+        f'weights in {out / WEIGHTS}, the best on val in {out / BEST}: try them with '
+        f'`edgesegnet evaluate --model {out / WEIGHTS} --split val`'
+    )
     return 0

@@ -20,9 +20,15 @@ def setting(
     default: Any, text: str, *choices: str, low: float | None = None, high: float | None = None
 ) -> Any:
     """A field of TrainConfig: its comment, which the option's help is too, and what is allowed."""
-    return field(default=default, metadata={
-        'help': text, 'choices': choices, 'low': low, 'high': high,
-    })  # fmt: skip
+    return field(
+        default=default,
+        metadata={
+            'help': text,
+            'choices': choices,
+            'low': low,
+            'high': high,
+        },
+    )
 
 
 @dataclass(frozen=True)
@@ -33,8 +39,13 @@ class TrainConfig:
         ConfigError: A value that cannot be used.
     """
 
-    network: str = setting('edgesegnet', 'what is trained; unet is a teacher for '
-                           '--distillation', 'edgesegnet', 'refinenet101', 'unet')  # fmt: skip
+    network: str = setting(
+        'edgesegnet',
+        'what is trained; unet is a teacher for --distillation',
+        'edgesegnet',
+        'refinenet101',
+        'unet',
+    )
     epochs: int = setting(24, 'how many; an epoch is camvid_views and rendered views', low=1)
     batch: int = setting(4, 'views a step, of all processes together', low=1)
     seed: int = setting(1, 'of all chance', low=0)
@@ -44,77 +55,131 @@ class TrainConfig:
     crop: tuple[int, int] = setting((192, 192), 'HxW of a training view')
     scale_min: float = setting(0.66, 'smallest random scale of a view', low=0.1)
     scale_max: float = setting(1.6, 'largest random scale of a view', low=0.1)
-    aspect: float = setting(0.1, 'largest random change of the width alone, as a share', low=0,
-                            high=0.5)  # fmt: skip
+    aspect: float = setting(
+        0.1, 'largest random change of the width alone, as a share', low=0, high=0.5
+    )
     flip: bool = setting(True, 'mirror half of the views')
-    color: float = setting(1.0, 'strength of random brightness, contrast, gamma, balance, '
-                           'saturation and blur; 0 for none', low=0, high=2)  # fmt: skip
-    tone: float = setting(0.0, 'share of the views that take on the light and colours of another '
-                          'picture, in part', low=0, high=1)  # fmt: skip
-    light: float = setting(0.0, 'strength of uneven light and of noise; 0 for none', low=0,
-                           high=2)  # fmt: skip
-    mix: float = setting(0.0, 'share of the views onto which half of the classes of another view '
-                         'are pasted', low=0, high=1)  # fmt: skip
-    paste: float = setting(0.0, 'share of the views onto which the thin classes (below 2 % of the '
-                           'pixels) of another view are pasted', low=0, high=1)  # fmt: skip
-    shrinking: str = setting('area', 'how pictures are shrunk: area as the robot does, linear '
-                             '(sharper), or mixed', 'area', 'linear', 'mixed')  # fmt: skip
-    camvid_views: int = setting(0, 'views of CamVid an epoch, drawn anew each; 0 for every image '
-                                'once', low=0)  # fmt: skip
-    drive_balance: float = setting(0.0, 'power of a drive\'s inverse number of pictures by which '
-                                   'they are drawn; 1 shows all drives alike', low=0,
-                                   high=1)  # fmt: skip
+    color: float = setting(
+        1.0,
+        'strength of random brightness, contrast, gamma, balance, saturation and blur; 0 for none',
+        low=0,
+        high=2,
+    )
+    tone: float = setting(
+        0.0,
+        'share of the views that take on the light and colours of another picture, in part',
+        low=0,
+        high=1,
+    )
+    light: float = setting(0.0, 'strength of uneven light and of noise; 0 for none', low=0, high=2)
+    mix: float = setting(
+        0.0,
+        'share of the views onto which half of the classes of another view are pasted',
+        low=0,
+        high=1,
+    )
+    paste: float = setting(
+        0.0,
+        'share of the views onto which the thin classes (below 2 % of the '
+        'pixels) of another view are pasted',
+        low=0,
+        high=1,
+    )
+    shrinking: str = setting(
+        'area',
+        'how pictures are shrunk: area as the robot does, linear (sharper), or mixed',
+        'area',
+        'linear',
+        'mixed',
+    )
+    camvid_views: int = setting(
+        0, 'views of CamVid an epoch, drawn anew each; 0 for every image once', low=0
+    )
+    drive_balance: float = setting(
+        0.0,
+        "power of a drive's inverse number of pictures by which "
+        'they are drawn; 1 shows all drives alike',
+        low=0,
+        high=1,
+    )
     rendered: int = setting(160, 'views of rendered streets an epoch', low=0)
     rendered_pool: int = setting(480, 'different rendered scenes in all', low=0)
-    workers: int = setting(0, 'processes that make views; 0 for none (a CPU trains longer on a '
-                           'view than it is made)', low=0)  # fmt: skip
+    workers: int = setting(
+        0,
+        'processes that make views; 0 for none (a CPU trains longer on a view than it is made)',
+        low=0,
+    )
 
     # What is minimised.
-    class_balance: float = setting(0.4, 'power of a class\'s inverse frequency that weighs its '
-                                   'loss', low=0, high=1)  # fmt: skip
-    label_smoothing: float = setting(0.0, 'share of the target spread over all classes', low=0,
-                                     high=0.5)  # fmt: skip
-    distillation: float = setting(0.0, 'share of the loss that is the distance to --teacher',
-                                  low=0, high=1)  # fmt: skip
+    class_balance: float = setting(
+        0.4, "power of a class's inverse frequency that weighs its loss", low=0, high=1
+    )
+    label_smoothing: float = setting(
+        0.0, 'share of the target spread over all classes', low=0, high=0.5
+    )
+    distillation: float = setting(
+        0.0, 'share of the loss that is the distance to --teacher', low=0, high=1
+    )
     distillation_temperature: float = setting(2.0, 'softens teacher and student', low=0.1)
-    teacher_margin: int = setting(0, 'rows and columns that the teacher sees beyond the crop, in '
-                                  'all; a multiple of 16', low=0)  # fmt: skip
+    teacher_margin: int = setting(
+        0,
+        'rows and columns that the teacher sees beyond the crop, in all; a multiple of 16',
+        low=0,
+    )
 
     # How it is minimised.
-    optimizer: str = setting('adamw', 'AdamW, SGD with Nesterov momentum, or Muon for the hidden '
-                             'convolutions with AdamW for the rest', 'adamw', 'sgd',
-                             'muon')  # fmt: skip
+    optimizer: str = setting(
+        'adamw',
+        'AdamW, SGD with Nesterov momentum, or Muon for the hidden '
+        'convolutions with AdamW for the rest',
+        'adamw',
+        'sgd',
+        'muon',
+    )
     learning_rate: float = setting(2e-3, 'at its peak', low=0)
     momentum: float = setting(0.9, 'of SGD', low=0, high=1)
     weight_decay: float = setting(1e-2, 'of convolutions, not of norms and biases', low=0)
     gradient_norm: float = setting(5.0, 'longer gradients are shortened to this', low=0)
     warmup_epochs: float = setting(1.0, 'over which the rate rises', low=0)
-    schedule: str = setting('cosine', 'cosine falls from the warm-up to the end; wsd stays, and '
-                            'falls over decay_epochs; constant stays', 'cosine', 'wsd',
-                            'constant')  # fmt: skip
+    schedule: str = setting(
+        'cosine',
+        'cosine falls from the warm-up to the end; wsd stays, and '
+        'falls over decay_epochs; constant stays',
+        'cosine',
+        'wsd',
+        'constant',
+    )
     decay_epochs: float = setting(4.0, 'of wsd: the last ones, over which the rate falls', low=0)
     final_rate: float = setting(0.01, 'where the rate ends, as a share of its peak', low=0, high=1)
-    ema_decay: float = setting(0.998, 'of the averaged weights, which are what is kept', low=0,
-                               high=0.99999)  # fmt: skip
-    training_norms: bool = setting(True, 'EdgeSegNet: foldable batch norms behind the bare '
-                                   'convolutions of Fig. 1')  # fmt: skip
-    freeze_norms: bool = setting(False, 'batch norms keep their statistics: for small batches '
-                                 'from given weights')  # fmt: skip
-    precision: str = setting('auto', 'of the forward pass; auto takes what the hardware computes '
-                             'natively', 'auto', 'fp32', 'bf16', 'fp16')  # fmt: skip
+    ema_decay: float = setting(
+        0.998, 'of the averaged weights, which are what is kept', low=0, high=0.99999
+    )
+    training_norms: bool = setting(
+        True, 'EdgeSegNet: foldable batch norms behind the bare convolutions of Fig. 1'
+    )
+    freeze_norms: bool = setting(
+        False, 'batch norms keep their statistics: for small batches from given weights'
+    )
+    precision: str = setting(
+        'auto',
+        'of the forward pass; auto takes what the hardware computes natively',
+        'auto',
+        'fp32',
+        'bf16',
+        'fp16',
+    )
 
     # How often.
     validate_every: int = setting(2, 'epochs between two looks at val', low=1)
-    checkpoint_minutes: float = setting(10.0, 'between two checkpoints inside an epoch; each '
-                                        'epoch ends with one anyway', low=0)  # fmt: skip
+    checkpoint_minutes: float = setting(
+        10.0, 'between two checkpoints inside an epoch; each epoch ends with one anyway', low=0
+    )
 
     def __post_init__(self) -> None:
         for one in fields(self):
             checked(one.name, getattr(self, one.name))
         if self.scale_min > self.scale_max:
-            raise ConfigError(
-                f'scale_min {self.scale_min} is above scale_max {self.scale_max}'
-            )
+            raise ConfigError(f'scale_min {self.scale_min} is above scale_max {self.scale_max}')
         if self.teacher_margin % STRIDE:
             raise ConfigError(f'teacher_margin {self.teacher_margin}: a multiple of {STRIDE}')
 
@@ -183,8 +248,10 @@ def read_settings(name: str) -> dict[str, Any]:
     """
     path = Path(shipped.find('training', name))
     if not path.is_file():
-        raise ConfigError(f'{path}: no such training configuration; shipped are '
-                          f'{", ".join(shipped.names("training"))}')  # fmt: skip
+        raise ConfigError(
+            f'{path}: no such training configuration; shipped are '
+            f'{", ".join(shipped.names("training"))}'
+        )
     document = read_lines(path, ConfigError)
     if document is None:
         return {}

@@ -42,9 +42,13 @@ def rendered_pool(config: TrainConfig, quiet: bool = False) -> list[LabelledPair
     count = config.rendered_pool
     scenes = random_scenes(FIRST_RENDERED_SEED + config.seed, count, _RENDERED_SIZE)
     progress = tqdm(
-        scenes, 'rendering streets', count, unit='scene', disable=quiet,
+        scenes,
+        'rendering streets',
+        count,
+        unit='scene',
+        disable=quiet,
         mininterval=bar_interval(),
-    )  # fmt: skip
+    )
     return [(scene.image, scene.labels) for scene in progress]
 
 
@@ -62,9 +66,12 @@ class Views(Dataset):
     """
 
     def __init__(
-        self, real: list[LabelledPair], rendered: list[LabelledPair], config: TrainConfig,
+        self,
+        real: list[LabelledPair],
+        rendered: list[LabelledPair],
+        config: TrainConfig,
         drives: Sequence[str] = (),
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._pairs = real + rendered
         self._real, self._rendered = len(real), len(rendered)
         # None draws all alike, and as a run did before there were drives.
@@ -117,10 +124,15 @@ class Views(Dataset):
     def _view(self, index: int, random: np.random.Generator) -> LabelledPair:
         config = self._config
         return random_view(
-            *self._pairs[index], config.input_size, config.view,
-            (config.scale_min, config.scale_max), random, aspect=config.aspect, flip=config.flip,
+            *self._pairs[index],
+            config.input_size,
+            config.view,
+            (config.scale_min, config.scale_max),
+            random,
+            aspect=config.aspect,
+            flip=config.flip,
             shrinking=config.shrinking,
-        )  # fmt: skip
+        )
 
     def __getstate__(self) -> dict:
         """Without the cache, which cannot be sent to a process."""
@@ -213,9 +225,15 @@ class Batches:
             # OpenCV's threads do not survive a fork: a process that has used them hangs in its
             # children.
             cv2.setNumThreads(0)
-        return iter(DataLoader(
-            self._views, batch_sampler=list(self.places(epoch, step)), num_workers=workers,
-            pin_memory=pin, prefetch_factor=4 if workers else None,
-            # Its own: a loader draws from the common one, which would differ after a resumption.
-            generator=torch.Generator(),
-        ))  # fmt: skip
+        return iter(
+            DataLoader(
+                self._views,
+                batch_sampler=list(self.places(epoch, step)),
+                num_workers=workers,
+                pin_memory=pin,
+                prefetch_factor=4 if workers else None,
+                # Its own: a loader draws from the common one, which a resumed run would find in
+                # another state.
+                generator=torch.Generator(),
+            )
+        )

@@ -31,11 +31,15 @@ def read_network(path: str, num_classes: int, wanted: str | None = None) -> Netw
     """
     network, info = load_weights(path)
     if wanted and info.network != wanted:
-        raise InitialWeightsError(f'{path}: weights of {info.network}, but {wanted} is trained; '
-                                  'give --network, or another file')  # fmt: skip
+        raise InitialWeightsError(
+            f'{path}: weights of {info.network}, but {wanted} is trained; '
+            'give --network, or another file'
+        )
     if info.num_classes != num_classes:
-        raise InitialWeightsError(f'{path}: {info.num_classes} outputs for the classes '
-                                  f'{info.classes}, but {num_classes} classes are trained')
+        raise InitialWeightsError(
+            f'{path}: {info.num_classes} outputs for the classes '
+            f'{info.classes}, but {num_classes} classes are trained'
+        )
     return network
 
 
@@ -62,8 +66,9 @@ def start_from(model: Network, plain: Network, views: Iterable[torch.Tensor]) ->
         return
     measured = {
         name: _Moments(module)
-        for name, module in plain.named_modules() if isinstance(module, FoldableConv2d)
-    }  # fmt: skip
+        for name, module in plain.named_modules()
+        if isinstance(module, FoldableConv2d)
+    }
     for batch in views:
         plain(batch)
     for name, moments in measured.items():

@@ -48,9 +48,13 @@ class Muon(torch.optim.AdamW):
     """
 
     def __init__(
-        self, filters: Iterable[torch.Tensor], others: list[dict], lr: float, weight_decay: float,
+        self,
+        filters: Iterable[torch.Tensor],
+        others: list[dict],
+        lr: float,
+        weight_decay: float,
         dtype: torch.dtype = torch.float32,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._dtype = dtype
         own = {'params': list(filters), 'weight_decay': weight_decay, 'muon': True}
         super().__init__([own] + [{**group, 'muon': False} for group in others], lr)

@@ -99,10 +99,16 @@ class RunLog:
         losses.set_ylim(bottom=0)
         scored = [row for row in history if row['val_pixel_accuracy'] is not None]
         scores = losses.twinx()
-        for name, label in (('val_pixel_accuracy', 'pixel accuracy on val'),
-                            ('val_miou', 'mIoU on val')):  # fmt: skip
-            scores.plot([row['epoch'] for row in scored], [row[name] for row in scored],
-                        marker='.', label=label)  # fmt: skip
+        for name, label in (
+            ('val_pixel_accuracy', 'pixel accuracy on val'),
+            ('val_miou', 'mIoU on val'),
+        ):
+            scores.plot(
+                [row['epoch'] for row in scored],
+                [row[name] for row in scored],
+                marker='.',
+                label=label,
+            )
         scores.set_ylim(0, 1)
         scores.grid(alpha=0.3)
         lines = losses.get_lines() + scores.get_lines()

@@ -58,9 +58,9 @@ def build_optimizer(
         {'params': vectors, 'weight_decay': 0.0},
     ]
     if config.optimizer == 'sgd':
-        return torch.optim.SGD(groups, config.learning_rate, config.momentum, nesterov=(
-            config.momentum > 0
-        ))  # fmt: skip
+        return torch.optim.SGD(
+            groups, config.learning_rate, config.momentum, nesterov=(config.momentum > 0)
+        )
     if config.optimizer == 'muon':
         # The classifier's rows are the classes, whose gradients are not to be made equally long.
         hidden = [value for value in matrices if value is not model.head.weight]

@@ -96,9 +96,12 @@ class Outcome(NamedTuple):
 
 
 def train(
-    config: TrainConfig, sources: Sources, out: Path, device: str = 'auto',
+    config: TrainConfig,
+    sources: Sources,
+    out: Path,
+    device: str = 'auto',
     tensorboard: bool = True,
-) -> Outcome:  # fmt: skip
+) -> Outcome:
     """Train until `config.epochs`, going on from the checkpoint in `out` where there is one.
 
     Under torchrun each of its processes calls this, and the first one writes.
@@ -240,8 +243,13 @@ def train(
             loss_sum.zero_()
             progress.epoch, progress.step, progress.loss = progress.epoch + 1, 0, 0.0
             if run_log:
-                row = {'epoch': progress.epoch, 'loss': loss, 'learning_rate': rate,
-                       'val_pixel_accuracy': None, 'val_miou': None}  # fmt: skip
+                row = {
+                    'epoch': progress.epoch,
+                    'loss': loss,
+                    'learning_rate': rate,
+                    'val_pixel_accuracy': None,
+                    'val_miou': None,
+                }
                 last = progress.epoch == config.epochs
                 if last or progress.epoch % config.validate_every == 0:
                     scores = validate(average, info, splits['val'], team.device)
@@ -294,15 +302,21 @@ def _minutes_since(moment: float) -> float:
 def _bar(config: TrainConfig, batches: Batches, progress: Progress, team: Team) -> tqdm:
     """A bar over the whole run, so that the time left is the run's."""
     return tqdm(
-        desc='training', unit='step', total=config.epochs * batches.an_epoch,
-        initial=progress.epoch * batches.an_epoch + progress.step, disable=not team.leads,
-        mininterval=bar_interval(), smoothing=0.05, dynamic_ncols=sys.stderr.isatty(),
-    )  # fmt: skip
+        desc='training',
+        unit='step',
+        total=config.epochs * batches.an_epoch,
+        initial=progress.epoch * batches.an_epoch + progress.step,
+        disable=not team.leads,
+        mininterval=bar_interval(),
+        smoothing=0.05,
+        dynamic_ncols=sys.stderr.isatty(),
+    )
 
 
 def _sentence(row: dict) -> str:
     text = f'epoch {row["epoch"]}: loss {row["loss"]:.4f}, {row["seconds"]} s'
     if row['val_pixel_accuracy'] is None:
         return text
-    return (f'{text}, val pixel accuracy {row["val_pixel_accuracy"]:.4f}, '
-            f'mIoU {row["val_miou"]:.4f}')  # fmt: skip
+    return (
+        f'{text}, val pixel accuracy {row["val_pixel_accuracy"]:.4f}, mIoU {row["val_miou"]:.4f}'
+    )

@@ -14,8 +14,8 @@ import pytest
 pytest.importorskip(
     'launch_testing',
     reason='SKIPPED FOR WANT OF launch_testing: source a ROS 2 installation; test/node covers the '
-           'same behaviour of the node',
-)  # fmt: skip
+    'same behaviour of the node',
+)
 
 import launch_testing.actions
 import launch_testing.asserts
@@ -50,9 +50,9 @@ PARAMETERS = """
 def launched(file: str, /, **arguments: str) -> GroupAction:
     """A launch file in a scope of its own, so that its arguments do not reach the next one."""
     source = PythonLaunchDescriptionSource(str(LAUNCH / f'{file}.launch.py'))
-    return GroupAction([
-        IncludeLaunchDescription(source, launch_arguments=list(arguments.items()))
-    ])  # fmt: skip
+    return GroupAction(
+        [IncludeLaunchDescription(source, launch_arguments=list(arguments.items()))]
+    )
 
 
 @pytest.mark.node
@@ -62,17 +62,40 @@ def generate_test_description():
     file = folder / 'parameters.yaml'
     file.write_text(PARAMETERS.format(model=untrained_model(folder)))
     common = {'params_file': str(file), 'num_threads': '1'}
-    return LaunchDescription([
-        launched('edgesegnet', **common, namespace='bring_up', name='eyes',
-                 image='/front/image_raw', max_age_ms='200', groups='[drivable]'),
-        launched('edgesegnet', **common, namespace='managed', autostart='false',
-                 image='/front/image_raw', camera_info='/rear/camera_info'),
-        launched('nav2', **common, namespace='nav2', segmentation_topic='/costmap/mask'),
-        launched('isaac_ros', **common, namespace='isaac'),
-        launched('replay', **common, namespace='replay', max_age_ms='0', loop='true', rate='2',
-                 bag=str(noise_images(folder, 10)), shutdown_at_end='false'),
-        launch_testing.actions.ReadyToTest(),
-    ])  # fmt: skip
+    return LaunchDescription(
+        [
+            launched(
+                'edgesegnet',
+                **common,
+                namespace='bring_up',
+                name='eyes',
+                image='/front/image_raw',
+                max_age_ms='200',
+                groups='[drivable]',
+            ),
+            launched(
+                'edgesegnet',
+                **common,
+                namespace='managed',
+                autostart='false',
+                image='/front/image_raw',
+                camera_info='/rear/camera_info',
+            ),
+            launched('nav2', **common, namespace='nav2', segmentation_topic='/costmap/mask'),
+            launched('isaac_ros', **common, namespace='isaac'),
+            launched(
+                'replay',
+                **common,
+                namespace='replay',
+                max_age_ms='0',
+                loop='true',
+                rate='2',
+                bag=str(noise_images(folder, 10)),
+                shutdown_at_end='false',
+            ),
+            launch_testing.actions.ReadyToTest(),
+        ]
+    )
 
 
 class TestRunning(unittest.TestCase):
@@ -113,10 +136,17 @@ class TestRunning(unittest.TestCase):
         if active:
             self.wait(lambda: self.state(node) == 'active', f'{node} to be active')
         namespace, name = node.rsplit('/', 1)
-        self.wait(lambda: name in [
-            found for found, where in self.client.get_node_names_and_namespaces()
-            if where == namespace
-        ], f'{node} in the graph')  # fmt: skip
+        self.wait(
+            lambda: (
+                name
+                in [
+                    found
+                    for found, where in self.client.get_node_names_and_namespaces()
+                    if where == namespace
+                ]
+            ),
+            f'{node} in the graph',
+        )
         publishers = self.client.get_publisher_names_and_types_by_node(name, namespace)
         subscribers = self.client.get_subscriber_names_and_types_by_node(name, namespace)
         return {topic for topic, _ in publishers}, {topic for topic, _ in subscribers}
@@ -124,13 +154,23 @@ class TestRunning(unittest.TestCase):
     def test_bring_up_is_active_in_its_namespace_with_its_name(self):
         out, into = self.topics('/bring_up/eyes')
         self.assertLessEqual({'/bring_up/segmentation/mask', '/diagnostics'}, out)
-        self.assertEqual({topic for topic in out if '/masks/' in topic},
-                         {'/bring_up/segmentation/masks/drivable'})  # fmt: skip
+        self.assertEqual(
+            {topic for topic in out if '/masks/' in topic},
+            {'/bring_up/segmentation/masks/drivable'},
+        )
         self.assertLessEqual({'/front/image_raw', '/front/camera_info'}, into)
 
     def test_command_line_wins_over_file_and_file_over_defaults(self):
-        names = ('max_age_ms', 'overlay_alpha', 'max_rate_hz', 'input_size', 'num_threads',
-                 'groups', 'autostart', 'use_sim_time')  # fmt: skip
+        names = (
+            'max_age_ms',
+            'overlay_alpha',
+            'max_rate_hz',
+            'input_size',
+            'num_threads',
+            'groups',
+            'autostart',
+            'use_sim_time',
+        )
         self.assertEqual(
             self.parameters('/bring_up/eyes', *names),
             [200.0, 0.25, 0.0, [64, 64], 1, ['drivable'], True, False],
@@ -145,8 +185,10 @@ class TestRunning(unittest.TestCase):
 
     def test_nav2_moves_the_mask_alone(self):
         out, _ = self.topics('/nav2/edgesegnet')
-        self.assertLessEqual({'/costmap/mask', '/nav2/segmentation/confidence',
-                              '/nav2/segmentation/label_info'}, out)  # fmt: skip
+        self.assertLessEqual(
+            {'/costmap/mask', '/nav2/segmentation/confidence', '/nav2/segmentation/label_info'},
+            out,
+        )
         self.assertNotIn('/nav2/segmentation/mask', out)
         self.assertEqual(self.parameters('/nav2/edgesegnet', 'output_resolution'), ['input'])
 
@@ -155,10 +197,15 @@ class TestRunning(unittest.TestCase):
         isaac = {'/isaac/unet/raw_segmentation_mask', '/isaac/unet/colored_segmentation_mask'}
         self.assertLessEqual(isaac, out)
         self.assertFalse({'/isaac/segmentation/mask', '/isaac/segmentation/color'} & out)
-        qos = [f'qos_overrides.{topic}.publisher.{policy}'
-               for topic in sorted(isaac) for policy in ('depth', 'reliability')]  # fmt: skip
-        self.assertEqual(self.parameters('/isaac/edgesegnet', 'output_resolution', *qos),
-                         ['network', 10, 'reliable', 10, 'reliable'])  # fmt: skip
+        qos = [
+            f'qos_overrides.{topic}.publisher.{policy}'
+            for topic in sorted(isaac)
+            for policy in ('depth', 'reliability')
+        ]
+        self.assertEqual(
+            self.parameters('/isaac/edgesegnet', 'output_resolution', *qos),
+            ['network', 10, 'reliable', 10, 'reliable'],
+        )
 
     def test_a_replayed_bag_is_segmented_on_its_own_clock(self):
         masks, images = [], []
@@ -168,8 +215,10 @@ class TestRunning(unittest.TestCase):
             )
         self.wait(lambda: len(masks) > 2, 'three masks')
         mask = masks[-1]
-        self.assertEqual((mask.encoding, mask.width, mask.height, mask.step, mask.header.frame_id),
-                         ('mono8', WIDTH, HEIGHT, WIDTH, 'camera'))  # fmt: skip
+        self.assertEqual(
+            (mask.encoding, mask.width, mask.height, mask.step, mask.header.frame_id),
+            ('mono8', WIDTH, HEIGHT, WIDTH, 'camera'),
+        )
         self.assertLess(max(mask.data), NUM_CLASSES)
         stamps = [(image.header.stamp.sec, image.header.stamp.nanosec) for image in images]
         self.assertIn((mask.header.stamp.sec, mask.header.stamp.nanosec), stamps)

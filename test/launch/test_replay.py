@@ -32,15 +32,21 @@ sys.exit(service.run())
 def replayed(*arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(
         [sys.executable, '-c', LAUNCH, str(REPLAY), *arguments],
-        timeout=150, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
+        timeout=150,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
 
 
 def test_everything_ends_cleanly_with_the_bag(tmp_path):
     replay = replayed(
-        f'bag:={noise_images(tmp_path, 5)}', f'model:={untrained_model(tmp_path)}',
-        'input_size:=[64, 64]', 'namespace:=replayed', 'rate:=0',
-    )  # fmt: skip
+        f'bag:={noise_images(tmp_path, 5)}',
+        f'model:={untrained_model(tmp_path)}',
+        'input_size:=[64, 64]',
+        'namespace:=replayed',
+        'rate:=0',
+    )
     assert replay.returncode == 0, replay.stdout
     assert 'active: waiting for images on /replayed/image' in replay.stdout
     assert replay.stdout.count('process has finished cleanly') == 2, replay.stdout

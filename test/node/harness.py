@@ -59,10 +59,17 @@ class NodeProcess:
         self._log = log
         with log.open('w') as file:
             self.process = subprocess.Popen(
-                [sys.executable, '-m', 'edgesegnet_ros.node.segmentation_node', '--ros-args',
-                 *words],
-                stdout=file, stderr=subprocess.STDOUT, start_new_session=True,
-            )  # fmt: skip
+                [
+                    sys.executable,
+                    '-m',
+                    'edgesegnet_ros.node.segmentation_node',
+                    '--ros-args',
+                    *words,
+                ],
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
 
     @property
     def log(self) -> str:
@@ -241,9 +248,12 @@ class Client:
 
 
 def image_message(
-    pixels: np.ndarray, encoding: str = 'rgb8', stamp: int = 1, frame_id: str = 'camera',
+    pixels: np.ndarray,
+    encoding: str = 'rgb8',
+    stamp: int = 1,
+    frame_id: str = 'camera',
     padding: int = 0,
-) -> Image:  # fmt: skip
+) -> Image:
     """An image message with `padding` bytes at the end of each row.
 
     Args:

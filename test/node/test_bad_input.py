@@ -146,10 +146,17 @@ def in_process_node(monkeypatch, failure, parameters):
 
     monkeypatch.setattr(pytorch.TorchEngine, 'infer', failing)
     context = Context()
-    rclpy.init(context=context, args=['--ros-args', *(
-        word for name, value in {'precision': 'fp32', **parameters}.items()
-        for word in ('-p', f'{name}:={value}')
-    )])  # fmt: skip
+    rclpy.init(
+        context=context,
+        args=[
+            '--ros-args',
+            *(
+                word
+                for name, value in {'precision': 'fp32', **parameters}.items()
+                for word in ('-p', f'{name}:={value}')
+            ),
+        ],
+    )
     return context, SegmentationNode(
         context=context, namespace=f'/failing_{os.getpid()}', enable_rosout=False
     )

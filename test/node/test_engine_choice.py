@@ -25,9 +25,13 @@ def request_(tmp_path_factory, street_frame):
     (folder / 'frames').mkdir()
     cv2.imwrite(str(folder / 'frames/street.png'), street_frame.image[..., ::-1])
     request = EngineRequest(
-        engine='openvino', precision='fp32', input_size=(64, 64), num_threads=1,
-        parity_frames=str(folder / 'frames'), engine_cache=str(folder / 'cache'),
-    )  # fmt: skip
+        engine='openvino',
+        precision='fp32',
+        input_size=(64, 64),
+        num_threads=1,
+        parity_frames=str(folder / 'frames'),
+        engine_cache=str(folder / 'cache'),
+    )
     open_engine(request).engine.close()
     return request
 
@@ -35,9 +39,13 @@ def request_(tmp_path_factory, street_frame):
 @pytest.fixture
 def parameters(request_):
     return {
-        'engine': 'openvino', 'precision': 'fp32', 'input_size': '[64, 64]', 'num_threads': '1',
-        'parity_frames': request_.parity_frames, 'engine_cache': request_.engine_cache,
-    }  # fmt: skip
+        'engine': 'openvino',
+        'precision': 'fp32',
+        'input_size': '[64, 64]',
+        'num_threads': '1',
+        'parity_frames': request_.parity_frames,
+        'engine_cache': request_.engine_cache,
+    }
 
 
 @pytest.fixture

@@ -106,10 +106,13 @@ def test_cv_bridge_and_rosbags_image_agree():
     cv_bridge = pytest.importorskip('cv_bridge', reason='SKIPPED: no cv_bridge on this machine')
     rosbags_image = pytest.importorskip('rosbags.image', reason='SKIPPED: no rosbags-image')
     for encoding, pixels in (
-        ('bgr8', PICTURE), ('bgra8', np.dstack([PICTURE, PICTURE[..., :1]])),
-        ('mono8', PICTURE[..., 0].copy()), ('bayer_rggb8', bayer('rggb')),
-        ('yuv422', yuv422('uyvy')[0]), ('yuv422_yuy2', yuv422('yuyv')[0]),
-    ):  # fmt: skip
+        ('bgr8', PICTURE),
+        ('bgra8', np.dstack([PICTURE, PICTURE[..., :1]])),
+        ('mono8', PICTURE[..., 0].copy()),
+        ('bayer_rggb8', bayer('rggb')),
+        ('yuv422', yuv422('uyvy')[0]),
+        ('yuv422_yuy2', yuv422('yuyv')[0]),
+    ):
         message = image_message(pixels, encoding)
         one = cv_bridge.CvBridge().imgmsg_to_cv2(message, 'rgb8')
         assert np.array_equal(one, rosbags_image.message_to_cvimage(message, 'rgb8')), encoding

@@ -32,8 +32,11 @@ def test_whole_cycle(launch):
     client.subscribe(LabelInfo, 'segmentation/label_info', LATCHED)
     info = client.messages('segmentation/label_info')[0]
     assert [(c.class_id, c.class_name) for c in info.class_map][:4] == [
-        (0, 'sky'), (1, 'building'), (2, 'pole'), (3, 'road'),
-    ]  # fmt: skip
+        (0, 'sky'),
+        (1, 'building'),
+        (2, 'pole'),
+        (3, 'road'),
+    ]
     assert len(info.class_map) == 11 and info.threshold == 0.0
 
     client.subscribe(Image, 'segmentation/mask')
@@ -76,8 +79,9 @@ def test_nothing_is_published_after_deactivate_has_answered(launch):
     camera_again = client.publisher(Image, 'image')
     client.repeat(
         lambda: camera_again.publish(image_message(GREY, stamp=99)),
-        lambda: len(client.received['segmentation/mask']) > answered_at, 'a mask',
-    )  # fmt: skip
+        lambda: len(client.received['segmentation/mask']) > answered_at,
+        'a mask',
+    )
     masks = client.received['segmentation/mask'][answered_at:]
     assert {m.header.stamp.sec for m in masks} == {99}
 

@@ -21,10 +21,14 @@ def test_the_node_segments_with_tensorrt(torch2trt, launch, tmp_path, street_fra
     )
     # Built and proved here, as `edgesegnet export` does on a vehicle; the node starts warm.
     open_engine(request).engine.close()
-    client = launch({
-        'engine': 'tensorrt', 'precision': 'fp16', 'input_size': '[64, 64]',
-        'engine_cache': f"'{tmp_path}'",
-    })  # fmt: skip
+    client = launch(
+        {
+            'engine': 'tensorrt',
+            'precision': 'fp16',
+            'input_size': '[64, 64]',
+            'engine_cache': f"'{tmp_path}'",
+        }
+    )
     assert client.change_state(CONFIGURE) and client.change_state(ACTIVATE)
     client.subscribe(Image, 'segmentation/mask')
     camera = client.publisher(Image, 'image')

@@ -18,10 +18,15 @@ from edgesegnet_ros.engines.base import EngineRequest
 from edgesegnet_ros.engines.segmenter import Segmenter
 
 TOPICS = {
-    'mask': Image, 'confidence': Image, 'overlay': Image, 'color': Image,
-    'camera_info': CameraInfo, 'class_masks': ClassMasks, 'masks/drivable': Image,
+    'mask': Image,
+    'confidence': Image,
+    'overlay': Image,
+    'color': Image,
+    'camera_info': CameraInfo,
+    'class_masks': ClassMasks,
+    'masks/drivable': Image,
     'masks/dynamic': Image,
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope='module')
@@ -36,8 +41,20 @@ def camera_info(height, width):
     info.d = [0.1, 0.0, 0.0, 0.0, 0.0]
     info.k = [400.0, 0.0, (width - 1) / 2, 0.0, 410.0, (height - 1) / 2, 0.0, 0.0, 1.0]
     info.r = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
-    info.p = [400.0, 0.0, (width - 1) / 2, -8.0, 0.0, 410.0, (height - 1) / 2, 0.0,
-              0.0, 0.0, 1.0, 0.0]  # fmt: skip
+    info.p = [
+        400.0,
+        0.0,
+        (width - 1) / 2,
+        -8.0,
+        0.0,
+        410.0,
+        (height - 1) / 2,
+        0.0,
+        0.0,
+        0.0,
+        1.0,
+        0.0,
+    ]
     return info
 
 
@@ -60,9 +77,10 @@ def run_frame(client, picture, parameters_changed=(), info=None, message=None):
         camera.publish(message)
 
     client.repeat(
-        send, lambda: all(client.received[f'segmentation/{name}'] for name in expected),
+        send,
+        lambda: all(client.received[f'segmentation/{name}'] for name in expected),
         'all outputs',
-    )  # fmt: skip
+    )
     return {name: client.received[f'segmentation/{name}'][-1] for name in expected}
 
 
@@ -162,11 +180,13 @@ def test_qos_is_what_the_contract_offers(launch):
 
 def test_qos_overrides_win(launch, tmp_path):
     client = launch(
-        {'input_size': '[64, 64]',
-         'qos_overrides./seg/mask.publisher.reliability': 'best_effort',
-         'qos_overrides./cam/image.subscription.reliability': 'reliable'},
+        {
+            'input_size': '[64, 64]',
+            'qos_overrides./seg/mask.publisher.reliability': 'best_effort',
+            'qos_overrides./cam/image.subscription.reliability': 'reliable',
+        },
         {'image': '/cam/image', 'segmentation/mask': '/seg/mask'},
-    )  # fmt: skip
+    )
     assert client.change_state(CONFIGURE) and client.change_state(ACTIVATE)
     client.wait(lambda: client.node.count_publishers('/seg/mask'), 'the remapped mask')
     out = client.node.get_publishers_info_by_topic('/seg/mask')[0].qos_profile
@@ -219,10 +239,14 @@ def test_a_late_subscriber_gets_label_info_of_camvid32s_shown_classes(launch, tm
     model = EdgeSegNet(32)
     model.head.bias.data[30] = 100.0  # void would win everywhere
     save_weights(tmp_path / 'm32.safetensors', model, WeightsInfo('camvid32', 32, (64, 64)))
-    client = launch({
-        'input_size': '[64, 64]', 'classes': 'camvid32', 'unlabeled_below': '0.25',
-        'model': str(tmp_path / 'm32.safetensors'),
-    })  # fmt: skip
+    client = launch(
+        {
+            'input_size': '[64, 64]',
+            'classes': 'camvid32',
+            'unlabeled_below': '0.25',
+            'model': str(tmp_path / 'm32.safetensors'),
+        }
+    )
     assert client.change_state(CONFIGURE) and client.change_state(ACTIVATE)
     client.subscribe(LabelInfo, 'segmentation/label_info', LATCHED)
     info = client.messages('segmentation/label_info')[0]

@@ -64,9 +64,10 @@ def find_cameras(
     finally:
         file.close()
     truths = sorted(
-        name for name, kind in types.items()
+        name
+        for name, kind in types.items()
         if kind == IMAGE and names_labels(name) and OUTPUTS not in name
-    )  # fmt: skip
+    )
     if labels:
         if types.get(labels) != IMAGE:
             images = sorted(name for name, kind in types.items() if kind == IMAGE)
@@ -84,10 +85,12 @@ def find_cameras(
         kind in (IMAGE, COMPRESSED) and not names_labels(name) and OUTPUTS not in name
         for name, kind in types.items()
     )
-    return found._replace(cameras=[
-        camera._replace(label_topic='' if labels == '' else _truth_of(camera, truths, several))
-        for camera in found.cameras
-    ])  # fmt: skip
+    return found._replace(
+        cameras=[
+            camera._replace(label_topic='' if labels == '' else _truth_of(camera, truths, several))
+            for camera in found.cameras
+        ]
+    )
 
 
 def _wanted(path: Path, types: dict[str, str], topics: Sequence[str]) -> Cameras:
@@ -99,9 +102,7 @@ def _wanted(path: Path, types: dict[str, str], topics: Sequence[str]) -> Cameras
                 f'It has {listing}'
             )
         if topic not in types:
-            raise BagError(
-                f'{path}: has no image topic {topic}; it has {listing or "no topics"}'
-            )
+            raise BagError(f'{path}: has no image topic {topic}; it has {listing or "no topics"}')
     return Cameras([Camera(topic, '') for topic in topics], [])
 
 

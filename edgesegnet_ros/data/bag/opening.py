@@ -129,15 +129,23 @@ class BagFile:
         found: list[BagProblem] = []
         missing = self._missing({file.name for file in files})
         if missing:
-            found.append(BagProblem(
-                'truncated', str(self.path), 'not there, though metadata.yaml names '
-                f'{"it" if len(missing) == 1 else "them"}: {", ".join(missing)}',
-            ))  # fmt: skip
+            found.append(
+                BagProblem(
+                    'truncated',
+                    str(self.path),
+                    'not there, though metadata.yaml names '
+                    f'{"it" if len(missing) == 1 else "them"}: {", ".join(missing)}',
+                )
+            )
         if self.path.is_dir() and not (self.path / 'metadata.yaml').is_file():
-            found.append(BagProblem(
-                'no_index', str(self.path), 'it has no metadata.yaml; its files are read one by '
-                f'one, in the order of their names: {", ".join(file.name for file in files)}',
-            ))  # fmt: skip
+            found.append(
+                BagProblem(
+                    'no_index',
+                    str(self.path),
+                    'it has no metadata.yaml; its files are read one by '
+                    f'one, in the order of their names: {", ".join(file.name for file in files)}',
+                )
+            )
         readable = [what for file in files for what in self._readable(file, found.append)]
         if not readable:
             raise BagError(f'{self.path}: nothing of it can be read. {_REPAIR}')
@@ -168,9 +176,13 @@ class BagFile:
         except (BagError, OSError) as error:
             on_problem(BagProblem('truncated', str(file), f'left out: {error}'))
             return []
-        on_problem(BagProblem(
-            'truncated', str(file), f'damaged or cut off: {lost}; what comes before is read',
-        ))  # fmt: skip
+        on_problem(
+            BagProblem(
+                'truncated',
+                str(file),
+                f'damaged or cut off: {lost}; what comes before is read',
+            )
+        )
         return [salvaged]
 
     def _note_missing_index(self, on_problem: OnProblem) -> None:
@@ -258,9 +270,10 @@ def refuse_what_is_no_bag(path: Path, lenient: bool = False) -> None:
         if lenient and files:
             return
         hint = (
-            f'; name the file itself: {", ".join(files)}' if files
+            f'; name the file itself: {", ".join(files)}'
+            if files
             else '; a ROS 2 bag is a folder with metadata.yaml, or an .mcap or .db3 file'
-        )  # fmt: skip
+        )
         raise BagError(f'{path}: not a ROS 2 bag, it has no metadata.yaml{hint}')
     if path.is_file() and path.suffix not in SUFFIXES:
         raise BagError(

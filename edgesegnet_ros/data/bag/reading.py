@@ -86,9 +86,7 @@ class BagFrames:
             topics = {c.topic: c for c in reader.connections}
             self.image_topic = self._choose_image(topics, image_topic)
             self.label_topic = self._choose_labels(topics, label_topic)
-            self.total = sum(
-                c.msgcount for c in reader.connections if c.topic == self.image_topic
-            )
+            self.total = sum(c.msgcount for c in reader.connections if c.topic == self.image_topic)
             # Of a damaged bag the metadata knows how many there were.
             self.total = max(self.total, self._file.announced(self.image_topic))
             base = self.image_topic
@@ -119,8 +117,10 @@ class BagFrames:
         if len(candidates) > 1:
             _log.warning(
                 '%s: several image topics (%s); reading %s, name another with --topic',
-                self.path, ', '.join(candidates), candidates[0],
-            )  # fmt: skip
+                self.path,
+                ', '.join(candidates),
+                candidates[0],
+            )
         return candidates[0]
 
     def _choose_labels(self, topics: dict, wanted: str | None) -> str | None:
@@ -135,9 +135,13 @@ class BagFrames:
                 )
             return wanted
         return next(
-            (name for name in images
-             if names_labels(name) and OUTPUTS not in name and name != self.image_topic), None
-        )  # fmt: skip
+            (
+                name
+                for name in images
+                if names_labels(name) and OUTPUTS not in name and name != self.image_topic
+            ),
+            None,
+        )
 
     def __len__(self) -> int:
         """Number of images, as the bag says."""
@@ -206,10 +210,13 @@ class BagFrames:
                 except Exception as error:  # whatever rosbags lets through
                     if self._on_problem is None:
                         raise
-                    self._on_problem(BagProblem(
-                        'truncated', str(self.path),
-                        f'damaged: reading stops before its end ({reason_of(error)})',
-                    ))  # fmt: skip
+                    self._on_problem(
+                        BagProblem(
+                            'truncated',
+                            str(self.path),
+                            f'damaged: reading stops before its end ({reason_of(error)})',
+                        )
+                    )
                     return
                 if found is None:
                     return
@@ -244,9 +251,13 @@ class BagFrames:
         else:
             image = self._pixels(message, self.image_topic, stamp_ns, 'rgb8')
         return BagFrame(
-            stamp_ns, message.header.frame_id,
-            message.format if compressed else message.encoding, image, None, message,
-        )  # fmt: skip
+            stamp_ns,
+            message.header.frame_id,
+            message.format if compressed else message.encoding,
+            image,
+            None,
+            message,
+        )
 
     def _labels(self, message: Any, stamp_ns: int) -> np.ndarray:
         if message.encoding not in ('mono8', '8UC1'):
@@ -266,8 +277,11 @@ class BagFrames:
         try:
             bits, _, _, channels = to_cvtype(message.encoding)
             row = message.width * channels * bits // 8
-            if message.height == 0 or message.width == 0 or message.step < row or (
-                message.data.size < message.step * message.height
+            if (
+                message.height == 0
+                or message.width == 0
+                or message.step < row
+                or (message.data.size < message.step * message.height)
             ):
                 raise BagError(
                     f'{where}: {message.width}x{message.height} {message.encoding} with a step of '

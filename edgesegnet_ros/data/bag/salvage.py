@@ -169,10 +169,12 @@ def salvage_sqlite(path: Path, folder: Path) -> Path:
     try:
         # SQLite then opens a file that is shorter than its header says.
         damaged.execute('PRAGMA writable_schema=ON')
-        tables = list(damaged.execute(
-            "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND sql IS NOT NULL "
-            "AND name NOT LIKE 'sqlite_%'"
-        ))  # fmt: skip
+        tables = list(
+            damaged.execute(
+                "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND sql IS NOT NULL "
+                "AND name NOT LIKE 'sqlite_%'"
+            )
+        )
         if not {'topics', 'messages'} <= {name for name, _ in tables}:
             raise BagError(f'{path}: not the database of a bag, or too little of it is left')
         for name, sql in tables:
@@ -239,10 +241,12 @@ def _add_connection(writer: Any, record: _Record) -> Any:
     told = Header.read(io.BytesIO(struct.pack('<I', len(record.data)) + record.data))
     kind = told.get_string('type').replace('/msg/', '/').replace('/', '/msg/', 1)
     return writer.add_connection(
-        normalize(record.header.get_string('topic')), kind,
-        msgdef=told.get_string('message_definition'), md5sum=told.get_string('md5sum'),
+        normalize(record.header.get_string('topic')),
+        kind,
+        msgdef=told.get_string('message_definition'),
+        md5sum=told.get_string('md5sum'),
         callerid=str(record.header.get_uint32('conn')),
-    )  # fmt: skip
+    )
 
 
 def _messages_of_chunks(file: BinaryIO) -> Iterator[_Record]:

@@ -85,9 +85,7 @@ class MessageBag:
         self.types = self._store.types
         self._connections: dict = {}
         with ExitStack() as stack:
-            folder = stack.enter_context(
-                placed(self._path, self._force, 'metadata.yaml', 'bag')
-            )
+            folder = stack.enter_context(placed(self._path, self._force, 'metadata.yaml', 'bag'))
             plugin = StoragePlugin[self._storage.upper()]
             writer = Writer(folder, version=BAG_VERSION, storage_plugin=plugin)
             writer.set_custom_data('generator', 'edgesegnet_ros')
@@ -122,14 +120,14 @@ class MessageBag:
             reason = getattr(error, 'strerror', None) or error
             raise BagError(f'{self._path}: cannot be written: {reason}') from error
 
-    def _write(
-        self, topic: str, kind: str, stamp_ns: int, message: object, latched: bool
-    ) -> None:
+    def _write(self, topic: str, kind: str, stamp_ns: int, message: object, latched: bool) -> None:
         if topic not in self._connections:
             self._connections[topic] = self._writer.add_connection(
-                topic, kind, typestore=self._store,
+                topic,
+                kind,
+                typestore=self._store,
                 offered_qos_profiles=[_latched_qos()] if latched else [],
-            )  # fmt: skip
+            )
         self._writer.write(
             self._connections[topic], stamp_ns, self._store.serialize_cdr(message, kind)
         )
@@ -151,9 +149,14 @@ class MessageBag:
         """
         pixels = np.ascontiguousarray(pixels)
         return self.types['sensor_msgs/msg/Image'](
-            header=header, height=pixels.shape[0], width=pixels.shape[1], encoding=encoding,
-            is_bigendian=0, step=pixels.strides[0], data=pixels.ravel(),
-        )  # fmt: skip
+            header=header,
+            height=pixels.shape[0],
+            width=pixels.shape[1],
+            encoding=encoding,
+            is_bigendian=0,
+            step=pixels.strides[0],
+            data=pixels.ravel(),
+        )
 
 
 class BagWriter(MessageBag):
@@ -217,11 +220,17 @@ class BagWriter(MessageBag):
             x_offset=0, y_offset=0, height=0, width=0, do_rectify=False
         )
         return {
-            'height': camera.height, 'width': camera.width, 'distortion_model': 'plumb_bob',
-            'd': np.zeros(5), 'k': np.array([f, 0, cx, 0, f, cy, 0, 0, 1.0]),
-            'r': np.eye(3).ravel(), 'p': np.array([f, 0, cx, 0, 0, f, cy, 0, 0, 0, 1.0, 0]),
-            'binning_x': 0, 'binning_y': 0, 'roi': region,
-        }  # fmt: skip
+            'height': camera.height,
+            'width': camera.width,
+            'distortion_model': 'plumb_bob',
+            'd': np.zeros(5),
+            'k': np.array([f, 0, cx, 0, f, cy, 0, 0, 1.0]),
+            'r': np.eye(3).ravel(),
+            'p': np.array([f, 0, cx, 0, 0, f, cy, 0, 0, 0, 1.0, 0]),
+            'binning_x': 0,
+            'binning_y': 0,
+            'roi': region,
+        }
 
 
 def _latched_qos() -> object:
@@ -236,9 +245,16 @@ def _latched_qos() -> object:
 
     forever = QosTime(9223372036, 854775807)
     return Qos(
-        QosHistory.KEEP_LAST, 1, QosReliability.RELIABLE, QosDurability.TRANSIENT_LOCAL, forever,
-        forever, QosLiveliness.AUTOMATIC, forever, False,
-    )  # fmt: skip
+        QosHistory.KEEP_LAST,
+        1,
+        QosReliability.RELIABLE,
+        QosDurability.TRANSIENT_LOCAL,
+        forever,
+        forever,
+        QosLiveliness.AUTOMATIC,
+        forever,
+        False,
+    )
 
 
 def write_street_bag(

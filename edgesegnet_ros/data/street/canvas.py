@@ -62,14 +62,27 @@ class Canvas:
             color: RGB, 0 to 255.
             label: class id.
         """
-        cv2.line(self.samples, start, end, (*color, label),
-                 min(max(1, round(width * OVERSAMPLING)), 2000), cv2.LINE_8, FRACTION_BITS)
+        cv2.line(
+            self.samples,
+            start,
+            end,
+            (*color, label),
+            min(max(1, round(width * OVERSAMPLING)), 2000),
+            cv2.LINE_8,
+            FRACTION_BITS,
+        )
 
     def disc(self, centre, radius: float, color, label: int) -> None:
         """A filled circle: centre from `Painter.fixed`, radius in pixels."""
-        cv2.circle(self.samples, centre,
-                   max(1, round(radius * OVERSAMPLING * (1 << FRACTION_BITS))),
-                   (*color, label), -1, cv2.LINE_8, FRACTION_BITS)
+        cv2.circle(
+            self.samples,
+            centre,
+            max(1, round(radius * OVERSAMPLING * (1 << FRACTION_BITS))),
+            (*color, label),
+            -1,
+            cv2.LINE_8,
+            FRACTION_BITS,
+        )
 
     def _window(self, low, high) -> tuple[int, int, int, int] | None:
         """Left, top, right and bottom pixel of what lies between two samples."""
@@ -80,8 +93,15 @@ class Canvas:
         bottom = min(ceil((high[1] + 1) / OVERSAMPLING), rows)
         return None if left >= right or top >= bottom else (left, top, right, bottom)
 
-    def textured(self, pixels: np.ndarray, texture: Texture, corners: np.ndarray, label: int,
-                 gain=1.0, add=(0.0, 0.0, 0.0)) -> None:
+    def textured(
+        self,
+        pixels: np.ndarray,
+        texture: Texture,
+        corners: np.ndarray,
+        label: int,
+        gain=1.0,
+        add=(0.0, 0.0, 0.0),
+    ) -> None:
         """Stretch a texture over a four-cornered face.
 
         Args:
@@ -102,10 +122,12 @@ class Canvas:
         picture = texture.level((high[0] - low[0]) / max(share, 1e-6), high[1] - low[1])
         warp = cv2.getPerspectiveTransform(
             (corners * picture.shape[1::-1] - 0.5).astype(np.float32),
-            (pixels - (left, top)).astype(np.float32))
+            (pixels - (left, top)).astype(np.float32),
+        )
         shape = (right - left, bottom - top)
-        drawn = cv2.warpPerspective(picture, warp, shape, flags=cv2.INTER_LINEAR,
-                                    borderMode=cv2.BORDER_REPLICATE)
+        drawn = cv2.warpPerspective(
+            picture, warp, shape, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
         mask = np.zeros((shape[1] * OVERSAMPLING, shape[0] * OVERSAMPLING), np.uint8)
         origin = (left * OVERSAMPLING, top * OVERSAMPLING)
         fixed = np.rint((points - origin) * (1 << FRACTION_BITS)).astype(np.int32)
@@ -114,28 +136,43 @@ class Canvas:
             mask &= self._opaque(drawn)
         self._stamp(window, drawn, mask, label, gain, add)
 
-    def sprite(self, low: np.ndarray, high: np.ndarray, texture: Texture, label: int,
-               gain=1.0, add=(0.0, 0.0, 0.0)) -> None:
+    def sprite(
+        self,
+        low: np.ndarray,
+        high: np.ndarray,
+        texture: Texture,
+        label: int,
+        gain=1.0,
+        add=(0.0, 0.0, 0.0),
+    ) -> None:
         """Draw an upright texture into the rectangle between two pixels; see `textured`."""
         (x0, y0), (x1, y1) = low.tolist(), high.tolist()
-        window = self._window((x0 * OVERSAMPLING, y0 * OVERSAMPLING),
-                              (x1 * OVERSAMPLING, y1 * OVERSAMPLING))
+        window = self._window(
+            (x0 * OVERSAMPLING, y0 * OVERSAMPLING), (x1 * OVERSAMPLING, y1 * OVERSAMPLING)
+        )
         if window is None:
             return
         left, top, right, bottom = window
         picture = texture.level((x1 - x0) * OVERSAMPLING, (y1 - y0) * OVERSAMPLING)
         scale = (x1 - x0) / picture.shape[1], (y1 - y0) / picture.shape[0]
-        warp = np.array(((scale[0], 0, x0 - left + scale[0] / 2),
-                         (0, scale[1], y0 - top + scale[1] / 2)))
-        drawn = cv2.warpAffine(picture, warp, (right - left, bottom - top),
-                               flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+        warp = np.array(
+            ((scale[0], 0, x0 - left + scale[0] / 2), (0, scale[1], y0 - top + scale[1] / 2))
+        )
+        drawn = cv2.warpAffine(
+            picture,
+            warp,
+            (right - left, bottom - top),
+            flags=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_CONSTANT,
+        )
         self._stamp(window, drawn, self._opaque(drawn), label, gain, add)
 
     @staticmethod
     def _opaque(drawn: np.ndarray) -> np.ndarray:
         """255 for the samples where an RGBA picture of the image's resolution is opaque."""
-        alpha = cv2.resize(drawn[..., 3], None, fx=OVERSAMPLING, fy=OVERSAMPLING,
-                           interpolation=cv2.INTER_LINEAR)
+        alpha = cv2.resize(
+            drawn[..., 3], None, fx=OVERSAMPLING, fy=OVERSAMPLING, interpolation=cv2.INTER_LINEAR
+        )
         return cv2.threshold(alpha, 127, 255, cv2.THRESH_BINARY)[1]
 
     def _stamp(self, window, drawn, mask, label, gain, add) -> None:
@@ -179,8 +216,9 @@ class Texture:
         self.has_holes = bool((picture[..., 3] < 128).any())
         self._levels = [np.ascontiguousarray(picture)]
         while min(self._levels[-1].shape[:2]) > 8:
-            self._levels.append(cv2.resize(self._levels[-1], None, fx=0.5, fy=0.5,
-                                           interpolation=cv2.INTER_AREA))
+            self._levels.append(
+                cv2.resize(self._levels[-1], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+            )
 
     def level(self, across: float, down: float) -> np.ndarray:
         """The copy that suits the samples that the whole texture covers across and down."""

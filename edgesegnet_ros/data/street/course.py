@@ -77,8 +77,11 @@ class View:
         index = int(place)
         share = place - index
         here, there = self._table[index], self._table[index + 1]
-        return (here[0] + (there[0] - here[0]) * share, here[1] + (there[1] - here[1]) * share,
-                here[2] + (there[2] - here[2]) * share)
+        return (
+            here[0] + (there[0] - here[0]) * share,
+            here[1] + (there[1] - here[1]) * share,
+            here[2] + (there[2] - here[2]) * share,
+        )
 
     def point(self, s: float, d: float, h: float = 0.0) -> np.ndarray:
         """(3,) point of the camera frame from road coordinates in metres; see `place`."""
@@ -150,5 +153,8 @@ class View:
 
     def rows_of_road(self, depth: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The centre line at given depths: its s, its x (metres) and its relative heading."""
-        return (self.s + np.interp(depth, self._z, self._grid),
-                np.interp(depth, self._z, self._x), np.interp(depth, self._z, self._heading))
+        return (
+            self.s + np.interp(depth, self._z, self._grid),
+            np.interp(depth, self._z, self._x),
+            np.interp(depth, self._z, self._heading),
+        )

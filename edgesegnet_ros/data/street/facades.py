@@ -11,15 +11,35 @@ from .canvas import Texture
 from .textures import noise
 
 FACADES = 72
-METRE = 18   # texture pixels
+METRE = 18  # texture pixels
 STOREY = 54  # texture pixels: 3 m
 
-WALLS = np.array([
-    [150, 92, 72], [128, 78, 62], [172, 140, 100], [186, 166, 128], [204, 192, 168],
-    [222, 216, 204], [160, 152, 140], [116, 104, 92], [196, 164, 132], [138, 124, 100],
-    [210, 198, 150], [108, 92, 84]], np.float32)
-SHOPS = [(34, 60, 92), (120, 34, 36), (30, 78, 58), (44, 44, 48), (160, 130, 60), (206, 202, 194),
-         (70, 40, 84)]
+WALLS = np.array(
+    [
+        [150, 92, 72],
+        [128, 78, 62],
+        [172, 140, 100],
+        [186, 166, 128],
+        [204, 192, 168],
+        [222, 216, 204],
+        [160, 152, 140],
+        [116, 104, 92],
+        [196, 164, 132],
+        [138, 124, 100],
+        [210, 198, 150],
+        [108, 92, 84],
+    ],
+    np.float32,
+)
+SHOPS = [
+    (34, 60, 92),
+    (120, 34, 36),
+    (30, 78, 58),
+    (44, 44, 48),
+    (160, 130, 60),
+    (206, 202, 194),
+    (70, 40, 84),
+]
 
 
 @lru_cache(maxsize=None)
@@ -55,8 +75,11 @@ def facade(kind: int, dusk: bool = False) -> Texture:
     picture = wall * (0.86 + 0.28 * noise(rng, (rows, width), 60, 5))[..., None]
     if kind % 12 in (0, 1, 2, 8, 11):
         _bricks(picture, rng)
-    trim = np.clip(wall * rng.choice([0.7, 1.3]), 0, 255) if rng.random() < 0.5 else (
-        np.array([226, 224, 216], np.float32))
+    trim = (
+        np.clip(wall * rng.choice([0.7, 1.3]), 0, 255)
+        if rng.random() < 0.5
+        else (np.array([226, 224, 216], np.float32))
+    )
     for floor in range(1, floors):
         if rng.random() < 0.5:
             y = rows - floor * STOREY
@@ -81,8 +104,9 @@ def facade(kind: int, dusk: bool = False) -> Texture:
 
 def _bricks(picture: np.ndarray, rng: np.random.Generator) -> None:
     rows, width = picture.shape[:2]
-    shade = np.repeat(np.repeat(rng.uniform(0.86, 1.1, (rows // 3 + 1, width // 6 + 1)), 3, 0),
-                      6, 1)[:rows, :width, None]
+    shade = np.repeat(
+        np.repeat(rng.uniform(0.86, 1.1, (rows // 3 + 1, width // 6 + 1)), 3, 0), 6, 1
+    )[:rows, :width, None]
     picture *= shade
     picture[::3] *= 0.9
 
@@ -103,21 +127,32 @@ def _window(picture, rng, middle, top, wide, tall, trim, dusk) -> None:
     picture[top:bottom, left:right] = glass * sheen
     if rng.random() < 0.5:
         curtain = np.array([196, 190, 178]) * rng.uniform(0.5, 1.0)
-        picture[top:bottom, left:left + wide // 5] = curtain
-        picture[top:bottom, right - wide // 5:right] = curtain
+        picture[top:bottom, left : left + wide // 5] = curtain
+        picture[top:bottom, right - wide // 5 : right] = curtain
     cv2.line(picture, (middle, top), (middle, bottom), frame, 1)
     cv2.line(picture, (left, top + tall // 2), (right, top + tall // 2), frame, 1)
-    cv2.rectangle(picture, (left - 4, bottom + 2), (right + 4, bottom + 4),
-                  tuple(float(c) * 0.8 for c in frame), -1)
+    cv2.rectangle(
+        picture,
+        (left - 4, bottom + 2),
+        (right + 4, bottom + 4),
+        tuple(float(c) * 0.8 for c in frame),
+        -1,
+    )
 
 
 def _door(picture, rng, middle, base, trim) -> None:
     color = tuple(float(c) for c in SHOPS[int(rng.integers(len(SHOPS)))])
-    cv2.rectangle(picture, (middle - 11, base - 42), (middle + 11, base),
-                  tuple(map(float, trim)), -1)
+    cv2.rectangle(
+        picture, (middle - 11, base - 42), (middle + 11, base), tuple(map(float, trim)), -1
+    )
     cv2.rectangle(picture, (middle - 9, base - 38), (middle + 9, base), color, -1)
-    cv2.rectangle(picture, (middle - 6, base - 35), (middle + 6, base - 22),
-                  tuple(c * 0.6 for c in color), -1)
+    cv2.rectangle(
+        picture,
+        (middle - 6, base - 35),
+        (middle + 6, base - 22),
+        tuple(c * 0.6 for c in color),
+        -1,
+    )
     cv2.rectangle(picture, (middle - 9, base - 2), (middle + 9, base), (120.0, 118.0, 112.0), -1)
 
 
@@ -128,10 +163,10 @@ def _shop(picture, rng, base, width, dusk) -> None:
     for left in range(5, width - 20, pane + 5):
         glass = _glass(rng, dusk) if not dusk else np.array([250, 226, 170], np.float32)
         right = min(left + pane, width - 5)
-        picture[base - 36:base - 7, left:right] = glass
+        picture[base - 36 : base - 7, left:right] = glass
         for _ in range(5):  # what stands in the shop window
             x, y = int(rng.integers(left, right)), int(rng.integers(base - 26, base - 10))
-            patch = picture[y:y + 8, x:min(x + 6, right)]
+            patch = picture[y : y + 8, x : min(x + 6, right)]
             patch[:] = patch * 0.5 + rng.uniform(20, 200, 3) * 0.5
     ink = 235.0 if sum(color) < 330 else 30.0
     for x in range(width // 5, width * 4 // 5, 7):  # lettering

@@ -57,8 +57,9 @@ class Painter:
         np.clip(samples, -_LIMIT, _LIMIT, out=samples)
         return np.rint(samples, out=samples).astype(np.int32)
 
-    def face(self, points: np.ndarray, color, label: int, brightness: float = 1.0,
-             convex: bool = True) -> None:
+    def face(
+        self, points: np.ndarray, color, label: int, brightness: float = 1.0, convex: bool = True
+    ) -> None:
         """Fill a plane polygon.
 
         Args:
@@ -74,8 +75,9 @@ class Painter:
         tone = self.weather.shade(color, brightness, float(points[:, 2].mean()))
         self.canvas.fill(self.fixed(points), tone, label, convex)
 
-    def limbs(self, points: np.ndarray, limbs, label: int, brightness: float = 1.0,
-              least: float = 0.0) -> None:
+    def limbs(
+        self, points: np.ndarray, limbs, label: int, brightness: float = 1.0, least: float = 0.0
+    ) -> None:
         """Round bars between points that are about equally far away.
 
         Args:
@@ -92,18 +94,25 @@ class Painter:
         scale = self.view.camera.focal / float(points[0, 2])
         fixed = self.fixed(points).tolist()
         for start, end, width, color in limbs:
-            self.canvas.capsule(fixed[start], fixed[end], max(width * scale, least),
-                                self.weather.shade(color, brightness, nearest), label)
+            self.canvas.capsule(
+                fixed[start],
+                fixed[end],
+                max(width * scale, least),
+                self.weather.shade(color, brightness, nearest),
+                label,
+            )
 
-    def ball(self, centre: np.ndarray, radius: float, color, label: int,
-             brightness: float = 1.0) -> None:
+    def ball(
+        self, centre: np.ndarray, radius: float, color, label: int, brightness: float = 1.0
+    ) -> None:
         """A sphere of a radius in metres."""
         depth = float(centre[2])
         if depth < NEAR:
             return
         tone = self.weather.shade(color, brightness, depth)
-        self.canvas.disc(self.fixed(centre).tolist(), radius * self.view.camera.focal / depth,
-                         tone, label)
+        self.canvas.disc(
+            self.fixed(centre).tolist(), radius * self.view.camera.focal / depth, tone, label
+        )
 
     def solid(self, solid: Solid, s: float, d: float, yaw: float, palette, label: int) -> None:
         """Draw a body with flat faces that stands on the road.
@@ -136,11 +145,22 @@ class Painter:
                 if near_by:
                     self.face(points[corners], color, label, gain, solid.convex[face])
                 else:
-                    self.canvas.fill(fixed[corners], self.weather.shade(color, gain, depth),
-                                     label, solid.convex[face])
+                    self.canvas.fill(
+                        fixed[corners],
+                        self.weather.shade(color, gain, depth),
+                        label,
+                        solid.convex[face],
+                    )
 
-    def wall(self, foot: np.ndarray, low: float, high: float, texture: Texture, label: int,
-             brightness: float = 1.0) -> None:
+    def wall(
+        self,
+        foot: np.ndarray,
+        low: float,
+        high: float,
+        texture: Texture,
+        label: int,
+        brightness: float = 1.0,
+    ) -> None:
         """An upright face with a texture.
 
         Args:
@@ -161,14 +181,23 @@ class Painter:
         elif b[2] < NEAR:
             right = (NEAR - a[2]) / (b[2] - a[2])
             b = a + right * (b - a)
-        points = np.array([[a[0], high, a[2]], [b[0], high, b[2]],
-                           [b[0], low, b[2]], [a[0], low, a[2]]])
+        points = np.array(
+            [[a[0], high, a[2]], [b[0], high, b[2]], [b[0], low, b[2]], [a[0], low, a[2]]]
+        )
         corners = np.array([[left, 0], [right, 0], [right, 1], [left, 1]])
         gain, add = self._air(brightness, float(a[2] + b[2]) / 2)
         self.canvas.textured(self.view.camera.project(points), texture, corners, label, gain, add)
 
-    def billboard(self, base: np.ndarray, width: float, low: float, high: float,
-                  texture: Texture, label: int, brightness: float = 1.0) -> None:
+    def billboard(
+        self,
+        base: np.ndarray,
+        width: float,
+        low: float,
+        high: float,
+        texture: Texture,
+        label: int,
+        brightness: float = 1.0,
+    ) -> None:
         """A texture that faces the camera.
 
         Args:
@@ -182,8 +211,9 @@ class Painter:
         """
         if base[2] < 4 * NEAR:
             return
-        corners = self.view.camera.project(base + np.array(
-            ((-width / 2, high, 0.0), (width / 2, low, 0.0))))
+        corners = self.view.camera.project(
+            base + np.array(((-width / 2, high, 0.0), (width / 2, low, 0.0)))
+        )
         gain, add = self._air(brightness, float(base[2]))
         self.canvas.sprite(corners[0], corners[1], texture, label, gain, add)
 

@@ -56,10 +56,11 @@ class Street:
 
     def __init__(self, seed: int, size: tuple[int, int] = (360, 480)) -> None:
         if seed < 0:
-            raise ValueError(f'a street\'s seed is 0 or more, not {seed}')
+            raise ValueError(f"a street's seed is 0 or more, not {seed}")
         if min(size) < 16:
-            raise ValueError(f'a street\'s picture has at least 16x16 pixels, not '
-                             f'{size[0]}x{size[1]}')
+            raise ValueError(
+                f"a street's picture has at least 16x16 pixels, not {size[0]}x{size[1]}"
+            )
         rng = np.random.default_rng([seed, 1])
         self.seed = seed
         self.camera = PinholeCamera.dash(size, float(rng.uniform(1.3, 1.6)))
@@ -87,7 +88,7 @@ class Street:
         canvas = Canvas((self.camera.height, self.camera.width))
         painter = Painter(canvas, view, self.weather)
         standing = self._layout.standing(s - 3, s + REACH, s + FINE)
-        moving = self._traffic.moving(s - 6, s + REACH * .6, time, s)
+        moving = self._traffic.moving(s - 6, s + REACH * 0.6, time, s)
         self._sky.paint(canvas.samples, view.yaw)
         paint_ground(painter, self._layout, standing + moving)
         for thing in far_to_near(standing + moving, s, self._layout.section):
@@ -97,8 +98,9 @@ class Street:
         return StreetFrame(image, labels, START_NS + int(round(time * 1e9)))
 
 
-def random_scenes(seed: int, count: int,
-                  size: tuple[int, int] = (360, 480)) -> Iterator[StreetFrame]:
+def random_scenes(
+    seed: int, count: int, size: tuple[int, int] = (360, 480)
+) -> Iterator[StreetFrame]:
     """Single frames of many streets, for training.
 
     Args:

@@ -31,9 +31,9 @@ def shadow_mask(painter: Painter, things: list, horizon: int) -> np.ndarray:
     rows, columns = painter.canvas.size
     mask = np.full((rows - horizon, columns), 255, np.uint8)
     sun, view = painter.sun, painter.view
-    slant = np.array([-sun[0], 0, -sun[2]]) / max(sun[1], .25)
-    shining = painter.weather.sunshine > .3
-    dark = int(255 * (1 - .48 * painter.weather.sunshine))
+    slant = np.array([-sun[0], 0, -sun[2]]) / max(sun[1], 0.25)
+    shining = painter.weather.sunshine > 0.3
+    dark = int(255 * (1 - 0.48 * painter.weather.sunshine))
 
     def cast(points: np.ndarray, value: int) -> None:
         points = clip_near(points)
@@ -56,7 +56,7 @@ def shadow_mask(painter: Painter, things: list, horizon: int) -> np.ndarray:
     return cv2.GaussianBlur(mask, (5, 5), 0)
 
 
-_FEET = np.array([[-.22, 0, -.2], [.22, 0, -.2], [.22, 0, .25], [-.22, 0, .25]])
+_FEET = np.array([[-0.22, 0, -0.2], [0.22, 0, -0.2], [0.22, 0, 0.25], [-0.22, 0, 0.25]])
 
 
 def _reach(painter: Painter, thing, slant: np.ndarray) -> np.ndarray | None:
@@ -64,13 +64,13 @@ def _reach(painter: Painter, thing, slant: np.ndarray) -> np.ndarray | None:
     view = painter.view
     if isinstance(thing, House):
         ends = np.stack([view.point(thing.start, thing.d), view.point(thing.end, thing.d)])
-        return np.concatenate([ends, ends + slant * (thing.height + thing.pitch * .5)])
+        return np.concatenate([ends, ends + slant * (thing.height + thing.pitch * 0.5)])
     if isinstance(thing, Tree):
         crown = shadow_of(thing)
-        wide = np.stack([crown[:, 0], np.zeros(len(crown)), crown[:, 0] * .4], -1)
+        wide = np.stack([crown[:, 0], np.zeros(len(crown)), crown[:, 0] * 0.4], -1)
         return view.point(thing.s, thing.d) + slant * crown[:, 1:] + wide
     if isinstance(thing, Lamp):
-        foot = view.point(thing.s, thing.d) + np.array([[-.08, 0, 0], [.08, 0, 0]])
+        foot = view.point(thing.s, thing.d) + np.array([[-0.08, 0, 0], [0.08, 0, 0]])
         return np.concatenate([foot, foot + slant * thing.height])
     if isinstance(thing, Car):
         foot = view.pose(thing.s, thing.d, thing.footprint(), thing.yaw)

@@ -38,8 +38,17 @@ class Solid:
         self.groups: list[list[int]] = []
         self.ranks: list[int] = []
 
-    def add(self, corners, normal, slot: int, *, gain: float = 1.0, rank: int | None = None,
-            fine: bool = False, convex: bool = True) -> None:
+    def add(
+        self,
+        corners,
+        normal,
+        slot: int,
+        *,
+        gain: float = 1.0,
+        rank: int | None = None,
+        fine: bool = False,
+        convex: bool = True,
+    ) -> None:
         """Add a face.
 
         Args:

@@ -14,8 +14,13 @@ import numpy as np
 from .canvas import Texture
 
 
-def noise(rng: np.random.Generator, shape: tuple[int, int], cell: float, octaves: int = 4,
-          wrap: bool = False) -> np.ndarray:
+def noise(
+    rng: np.random.Generator,
+    shape: tuple[int, int],
+    cell: float,
+    octaves: int = 4,
+    wrap: bool = False,
+) -> np.ndarray:
     """Fractal value noise.
 
     Args:
@@ -31,19 +36,24 @@ def noise(rng: np.random.Generator, shape: tuple[int, int], cell: float, octaves
     rows, columns = shape
     total = np.zeros(shape, np.float32)
     for octave in range(octaves):
-        grid_rows = max(2, int(round(rows / cell * 2 ** octave)))
-        grid_columns = max(2, int(round(columns / cell * 2 ** octave)))
+        grid_rows = max(2, int(round(rows / cell * 2**octave)))
+        grid_columns = max(2, int(round(columns / cell * 2**octave)))
         grid = rng.random((grid_rows, grid_columns), np.float32)
         if wrap:
             grid = np.pad(grid, 2, mode='wrap')
-            fine = cv2.resize(grid, None, fx=columns / grid_columns, fy=rows / grid_rows,
-                              interpolation=cv2.INTER_CUBIC)
+            fine = cv2.resize(
+                grid,
+                None,
+                fx=columns / grid_columns,
+                fy=rows / grid_rows,
+                interpolation=cv2.INTER_CUBIC,
+            )
             top = int(2 * rows / grid_rows)
             left = int(2 * columns / grid_columns)
-            fine = fine[top:top + rows, left:left + columns]
+            fine = fine[top : top + rows, left : left + columns]
         else:
             fine = cv2.resize(grid, (columns, rows), interpolation=cv2.INTER_CUBIC)
-        total += fine * 0.5 ** octave
+        total += fine * 0.5**octave
     total /= 2 - 0.5 ** (octaves - 1)
     return np.clip(total, 0, 1)
 
@@ -62,8 +72,7 @@ def ground_detail(kind: int) -> list[np.ndarray]:
     fine = 1 + 0.45 * coarse + grain - 0.22 * np.clip(1 - cracks * 60, 0, 1)
     levels = [fine]
     for _ in range(2):
-        levels.append(cv2.resize(levels[-1], None, fx=0.25, fy=0.25,
-                                 interpolation=cv2.INTER_AREA))
+        levels.append(cv2.resize(levels[-1], None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA))
     return [np.clip(level * 128, 0, 255).astype(np.uint8) for level in levels]
 
 
@@ -91,8 +100,18 @@ def foliage(kind: int) -> Texture:
     alpha &= np.hypot(x, y) < 1.25
     alpha[[0, -1]] = False
     alpha[:, [0, -1]] = False
-    hue = np.array([[74, 92, 40], [58, 80, 38], [92, 104, 52], [70, 84, 50], [106, 96, 50],
-                    [48, 66, 40], [120, 92, 48]][kind % 7], np.float32)
+    hue = np.array(
+        [
+            [74, 92, 40],
+            [58, 80, 38],
+            [92, 104, 52],
+            [70, 84, 50],
+            [106, 96, 50],
+            [48, 66, 40],
+            [120, 92, 48],
+        ][kind % 7],
+        np.float32,
+    )
     light = 0.55 + 0.75 * noise(rng, (rows, columns), 36, 5) - 0.22 * y
     light += rng.normal(0, 0.16, (rows, columns))
     color = np.clip(hue * light[..., None], 0, 255).astype(np.uint8)
@@ -110,8 +129,11 @@ def bare_crown(kind: int) -> Texture:
         end = (x + length * np.sin(angle), y - length * np.cos(angle))
         cv2.line(wood, (int(x), int(y)), (int(end[0]), int(end[1])), 255, max(1, int(thick)))
         if length > 7:
-            for turn in (rng.uniform(-0.75, -0.2), rng.uniform(-0.15, 0.15),
-                         rng.uniform(0.2, 0.75)):
+            for turn in (
+                rng.uniform(-0.75, -0.2),
+                rng.uniform(-0.15, 0.15),
+                rng.uniform(0.2, 0.75),
+            ):
                 grow(*end, angle + turn, length * rng.uniform(0.62, 0.82), thick * 0.68)
 
     grow(size / 2, size - 1, 0.0, 62.0, 8.0)
@@ -119,8 +141,11 @@ def bare_crown(kind: int) -> Texture:
     alpha = (haze > 46) | (wood > 0)
     twig = 0.75 + 0.5 * rng.random((size, size, 1))
     color = np.where(wood[..., None] > 0, (62, 54, 46), (112, 106, 98)) * twig
-    return Texture(np.dstack([np.clip(color, 0, 255).astype(np.uint8),
-                              np.where(alpha, 255, 0).astype(np.uint8)]))
+    return Texture(
+        np.dstack(
+            [np.clip(color, 0, 255).astype(np.uint8), np.where(alpha, 255, 0).astype(np.uint8)]
+        )
+    )
 
 
 @lru_cache(maxsize=None)
@@ -138,7 +163,7 @@ def fence(kind: int, repeat: int) -> Texture:
     if form == 0:
         for board in range(8):
             shade = rng.uniform(0.75, 1.1)
-            picture[2:, board * 16:board * 16 + 15, :3] = np.clip(wood * shade, 0, 255)
+            picture[2:, board * 16 : board * 16 + 15, :3] = np.clip(wood * shade, 0, 255)
         picture[:, 15::16, :3] = 40
         picture[[10, 11, 50, 51], :, :3] = wood * 0.6
         picture[2:, :, 3] = 255
@@ -147,14 +172,17 @@ def fence(kind: int, repeat: int) -> Texture:
         picture[4:, :, 3] = 255
         for paling in range(8):
             left = paling * 16
-            picture[2:, left + 2:left + 12] = (*np.clip(wood * rng.uniform(1.1, 1.5), 0, 255), 255)
+            picture[2:, left + 2 : left + 12] = (
+                *np.clip(wood * rng.uniform(1.1, 1.5), 0, 255),
+                255,
+            )
         picture[[14, 15, 16, 46, 47, 48], :, :3] = np.clip(wood * 1.1, 0, 255)
     else:
         iron = [(46, 50, 54), (60, 84, 68), (150, 154, 156)][kind % 3]
         behind = (96, 98, 96) if form == 2 else (112, 116, 112)
         picture[:] = (*behind, 255)
-        picture[:, ::8 if form == 2 else 6, :3] = iron
-        picture[:, 1::8 if form == 2 else 6, :3] = iron
+        picture[:, :: 8 if form == 2 else 6, :3] = iron
+        picture[:, 1 :: 8 if form == 2 else 6, :3] = iron
         picture[:5, :, :3] = iron
         picture[-9:-5, :, :3] = iron
         picture[:, :4, :3] = iron
@@ -173,7 +201,10 @@ def hedge(kind: int, repeat: int) -> Texture:
     light -= np.linspace(-0.15, 0.3, rows)[:, None]
     top = (noise(rng, (1, columns), 24, 3)[0] * 14).astype(int)
     alpha = np.arange(rows)[:, None] >= top[None]
-    picture = np.dstack([np.clip(hue * light[..., None], 0, 255).astype(np.uint8),
-                         np.where(alpha, 255, 0).astype(np.uint8)])
+    picture = np.dstack(
+        [
+            np.clip(hue * light[..., None], 0, 255).astype(np.uint8),
+            np.where(alpha, 255, 0).astype(np.uint8),
+        ]
+    )
     return Texture(np.tile(picture, (1, repeat, 1)))
-

@@ -50,8 +50,13 @@ class Weather:
         kind = str(rng.choice(KINDS, p=[0.4, 0.2, 0.16, 0.08, 0.06, 0.1]))
         azimuth = rng.uniform(0, 2 * np.pi)
         elevation = np.radians(rng.uniform(22, 55))
-        sun = np.array([np.sin(azimuth) * np.cos(elevation), np.sin(elevation),
-                        np.cos(azimuth) * np.cos(elevation)])
+        sun = np.array(
+            [
+                np.sin(azimuth) * np.cos(elevation),
+                np.sin(elevation),
+                np.cos(azimuth) * np.cos(elevation),
+            ]
+        )
         sunshine, ambient, tint, haze, visibility, wet = {
             'sunny': (1.0, 0.62, (1.05, 1.0, 0.93), (196, 210, 226), 420, 0.0),
             'cloudy': (0.45, 0.74, (1.0, 1.0, 0.98), (200, 206, 214), 380, 0.0),
@@ -60,9 +65,18 @@ class Weather:
             'fog': (0.0, 0.9, (0.99, 1.0, 1.0), (206, 208, 208), 95, 0.05),
             'rain': (0.0, 0.76, (0.95, 0.98, 1.03), (170, 176, 184), 190, 0.38),
         }[kind]
-        return cls(kind, sun, sunshine, ambient, tint, haze,
-                   visibility * rng.uniform(0.85, 1.3), wet, kind == 'dusk',
-                   rng.uniform(1.05, 1.4) * (0.72 if kind == 'dusk' else 1.0))
+        return cls(
+            kind,
+            sun,
+            sunshine,
+            ambient,
+            tint,
+            haze,
+            visibility * rng.uniform(0.85, 1.3),
+            wet,
+            kind == 'dusk',
+            rng.uniform(1.05, 1.4) * (0.72 if kind == 'dusk' else 1.0),
+        )
 
     def light(self, toward_sun):
         """Brightness of faces in the open.
@@ -87,9 +101,11 @@ class Weather:
         gain = brightness * (1.0 - share)
         red, green, blue = self.tint
         haze = self.haze
-        return (float(color[0]) * gain * red + haze[0] * share,
-                float(color[1]) * gain * green + haze[1] * share,
-                float(color[2]) * gain * blue + haze[2] * share)
+        return (
+            float(color[0]) * gain * red + haze[0] * share,
+            float(color[1]) * gain * green + haze[1] * share,
+            float(color[2]) * gain * blue + haze[2] * share,
+        )
 
 
 class Sky:
@@ -119,16 +135,25 @@ class Sky:
         down = np.linspace(0, 1, small[0], dtype=np.float32)[:, None, None] ** 1.2
         sky = (1 - down) * np.array(top, np.float32) + down * np.array(low, np.float32)
         sky = np.repeat(sky, small[1], 1)
-        cover = {'sunny': 0.56, 'cloudy': 0.44, 'overcast': 0.2, 'dusk': 0.5, 'fog': 0.9,
-                 'rain': 0.2}[weather.kind] + rng.uniform(-0.08, 0.08)
+        cover = {
+            'sunny': 0.56,
+            'cloudy': 0.44,
+            'overcast': 0.2,
+            'dusk': 0.5,
+            'fog': 0.9,
+            'rain': 0.2,
+        }[weather.kind] + rng.uniform(-0.08, 0.08)
         cloud = noise(rng, small, small[0] * 0.7, 5, wrap=True)
         share = np.clip((cloud - cover) * 4.5, 0, 0.95)[..., None]
-        white = {'dusk': (214, 150, 132), 'rain': (150, 154, 162),
-                 'overcast': (206, 209, 214)}.get(weather.kind, (244, 245, 248))
+        white = {
+            'dusk': (214, 150, 132),
+            'rain': (150, 154, 162),
+            'overcast': (206, 209, 214),
+        }.get(weather.kind, (244, 245, 248))
         shadow = 1 - 0.22 * np.clip((cloud - cover - 0.12) * 5, 0, 1)[..., None]
         sky = sky * (1 - share) + np.array(white, np.float32) * shadow * share
         # Dithered before it is made bytes and large, or the gradient would show steps.
-        sky += rng.random(small, np.float32)[..., None] - .5
+        sky += rng.random(small, np.float32)[..., None] - 0.5
         small_sky = np.dstack([np.clip(sky, 0, 255), np.full(small, SKY)]).astype(np.uint8)
         self._panorama = cv2.resize(small_sky, (columns, rows), interpolation=cv2.INTER_LINEAR)
         self._skyline(rng, weather, camera)
@@ -142,23 +167,46 @@ class Sky:
             width = int(rng.uniform(5, 16) * metre) + 2
             height = int(rng.uniform(4, 12) * metre)
             if rng.random() < 0.45:
-                color = weather.shade(rng.uniform(70, 170) * np.array([1, 0.93, 0.85]),
-                                      weather.ambient, 190)
-                cv2.rectangle(self._panorama, (x, horizon - height), (x + width, rows),
-                              (*color, BUILDING), -1)
-                roof = np.array([[x, horizon - height], [x + width, horizon - height],
-                                 [x + width // 2, horizon - height - width // 4]], np.int32)
-                cv2.fillConvexPoly(self._panorama, roof,
-                                   (*weather.shade((96, 80, 74), weather.ambient, 190), BUILDING))
+                color = weather.shade(
+                    rng.uniform(70, 170) * np.array([1, 0.93, 0.85]), weather.ambient, 190
+                )
+                cv2.rectangle(
+                    self._panorama,
+                    (x, horizon - height),
+                    (x + width, rows),
+                    (*color, BUILDING),
+                    -1,
+                )
+                roof = np.array(
+                    [
+                        [x, horizon - height],
+                        [x + width, horizon - height],
+                        [x + width // 2, horizon - height - width // 4],
+                    ],
+                    np.int32,
+                )
+                cv2.fillConvexPoly(
+                    self._panorama,
+                    roof,
+                    (*weather.shade((96, 80, 74), weather.ambient, 190), BUILDING),
+                )
             else:
                 color = weather.shade((72, 82, 52), weather.ambient * rng.uniform(0.8, 1.1), 190)
-                cv2.rectangle(self._panorama, (x, horizon - height // 2), (x + width, rows),
-                              (*color, TREE), -1)
+                cv2.rectangle(
+                    self._panorama,
+                    (x, horizon - height // 2),
+                    (x + width, rows),
+                    (*color, TREE),
+                    -1,
+                )
                 for _ in range(5):
-                    centre = (x + int(rng.uniform(0, width)),
-                              horizon - int(height * rng.uniform(0.3, 0.9)))
-                    cv2.circle(self._panorama, centre, max(2, int(width * 0.35)),
-                               (*color, TREE), -1)
+                    centre = (
+                        x + int(rng.uniform(0, width)),
+                        horizon - int(height * rng.uniform(0.3, 0.9)),
+                    )
+                    cv2.circle(
+                        self._panorama, centre, max(2, int(width * 0.35)), (*color, TREE), -1
+                    )
             x += int(width * rng.uniform(0.8, 1.0)) + 1
 
     def paint(self, samples: np.ndarray, yaw: float) -> None:
@@ -173,6 +221,6 @@ class Sky:
         width = samples.shape[1]
         left = int(round(yaw * self._scale)) % columns
         first = min(width, columns - left)
-        samples[:rows, :first] = self._panorama[:rows, left:left + first]
+        samples[:rows, :first] = self._panorama[:rows, left : left + first]
         if first < width:
-            samples[:rows, first:] = self._panorama[:rows, :width - first]
+            samples[:rows, first:] = self._panorama[:rows, : width - first]

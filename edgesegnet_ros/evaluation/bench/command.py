@@ -25,18 +25,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument('--num-threads', default=0, type=int, help='of every row; 0 for all cores')
     parser.add_argument(
-        '--input-size', action='append', type=size, metavar='HxW',
+        '--input-size',
+        action='append',
+        type=size,
+        metavar='HxW',
         help='network input, may be given again (default: 256x256 and 368x480)',
-    )  # fmt: skip
+    )
     parser.add_argument('--frames', default=20, type=int, help='timed frames of each row')
     parser.add_argument('--networks', help='of these alone, as a,b,… (default: all)')
     parser.add_argument('--engines', help='of these alone, as a,b,… (default: all)')
     parser.add_argument('--out', default='out/bench', help='folder that takes the pictures')
     parser.add_argument('--json', help='write the rows to this file')
     parser.add_argument(
-        '--roofline', action='store_true',
+        '--roofline',
+        action='store_true',
         help='measure nothing: predict a Jetson AGX Xavier from its published peaks',
-    )  # fmt: skip
+    )
 
 
 def chosen(text: str | None, known: Sequence[str], what: str) -> list[str]:
@@ -133,8 +137,12 @@ def measure(
     )
     if not measured:
         raise BenchError(f'nothing could be measured\n{rows.skipped_lines(skipped)}')
-    return {'rows': measured, 'peaks': peaks, 'skipped': [item._asdict() for item in skipped],
-            'notes': rows.skipped_lines(skipped)}  # fmt: skip
+    return {
+        'rows': measured,
+        'peaks': peaks,
+        'skipped': [item._asdict() for item in skipped],
+        'notes': rows.skipped_lines(skipped),
+    }
 
 
 def run(args: argparse.Namespace) -> int:
@@ -159,14 +167,18 @@ def run(args: argparse.Namespace) -> int:
     engines = chosen(args.engines, contestants.ENGINES, '--engines')
     threads = threads_of(args.num_threads)
     figures: dict[str, Any] = {
-        'machine': {'cpu': cpu.name(), 'threads': threads}, 'frames': args.frames,
-        'rows': [], 'peaks': [], 'skipped': [],
-    }  # fmt: skip
+        'machine': {'cpu': cpu.name(), 'threads': threads},
+        'frames': args.frames,
+        'rows': [],
+        'peaks': [],
+        'skipped': [],
+    }
     requests = [
         EngineRequest(
             args.model, args.classes, 'torch', 'auto', args.device, args.num_threads, size
-        ) for size in sizes
-    ]  # fmt: skip
+        )
+        for size in sizes
+    ]
     for request in requests:
         recipe_for(request)  # refuses what is wrong before anything is built
     for size, request in zip(sizes, requests):

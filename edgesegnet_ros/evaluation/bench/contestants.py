@@ -129,9 +129,12 @@ def own_contestants(
         def eager() -> Contestant:
             written = cost(copy.deepcopy(recipe.model), size)
             engine = EagerReference(
-                recipe.model, recipe.info, size, str(pick_device(request.device)),
+                recipe.model,
+                recipe.info,
+                size,
+                str(pick_device(request.device)),
                 recipe.classes.ignored,
-            )  # fmt: skip
+            )
             return Contestant(title, engine.describe(), params, written, engine.infer)
 
         yield attempt(title, 'eager', 'fp32', eager)

@@ -42,9 +42,7 @@ class _Recorder(TorchDispatchMode):
         super().__init__()
         self.layers: list[Layer] = []
 
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         kind = func.overloadpacket.__name__
         output = result[0] if isinstance(result, tuple) else result
@@ -54,10 +52,15 @@ class _Recorder(TorchDispatchMode):
             mac = output.numel() * weight[0].numel()
             side, stride = weight.shape[-1], args[3][0]
             name = f'conv {side}×{side}' + (f' /{stride}' if stride > 1 else '')
-            self.layers.append(Layer(
-                f'{name} {weight.shape[1]}→{channels} at {height}×{width}',
-                mac, args[0].numel(), weight.numel() + channels, output.numel(),
-            ))  # fmt: skip
+            self.layers.append(
+                Layer(
+                    f'{name} {weight.shape[1]}→{channels} at {height}×{width}',
+                    mac,
+                    args[0].numel(),
+                    weight.numel() + channels,
+                    output.numel(),
+                )
+            )
         elif kind in _MOVING:
             read = sum(value.numel() for value in args if isinstance(value, torch.Tensor))
             small = [v for v in args if isinstance(v, torch.Tensor) and v.numel() < 1000]

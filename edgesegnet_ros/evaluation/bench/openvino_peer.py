@@ -59,11 +59,15 @@ class OpenVinoPeer(Engine):
                 example_input=torch.from_numpy(self._picture),
                 input=[(openvino.PartialShape(shape), openvino.Type.u8)],
             )
-        compiled = openvino.Core().compile_model(model, 'CPU', {
-            'PERFORMANCE_HINT': 'LATENCY',
-            'INFERENCE_NUM_THREADS': self._threads,
-            'INFERENCE_PRECISION_HINT': 'f32',
-        })  # fmt: skip
+        compiled = openvino.Core().compile_model(
+            model,
+            'CPU',
+            {
+                'PERFORMANCE_HINT': 'LATENCY',
+                'INFERENCE_NUM_THREADS': self._threads,
+                'INFERENCE_PRECISION_HINT': 'f32',
+            },
+        )
         self._request = compiled.create_infer_request()
         self._request.set_input_tensor(openvino.Tensor(self._picture, shared_memory=True))
 

@@ -106,9 +106,7 @@ def _numpy(side: int) -> Callable[[], Any]:
     return lambda: np.matmul(first, second, out=product)
 
 
-def _openvino(
-    precision: str, side: int, threads: int
-) -> Iterator[tuple[str, Callable[[], Any]]]:
+def _openvino(precision: str, side: int, threads: int) -> Iterator[tuple[str, Callable[[], Any]]]:
     """A matrix product, and the same as a 1×1 convolution, which has kernels of its own."""
     try:
         import openvino

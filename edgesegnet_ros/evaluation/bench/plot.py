@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 _COLOURS = {
-    'torch eager': '#9aa5b1', 'torch': '#e4572e', 'openvino': '#2e86ab',
-    'onnxruntime': '#8e6c8a', 'tensorrt': '#76b900',
-}  # fmt: skip
+    'torch eager': '#9aa5b1',
+    'torch': '#e4572e',
+    'openvino': '#2e86ab',
+    'onnxruntime': '#8e6c8a',
+    'tensorrt': '#76b900',
+}
 NO_MATPLOTLIB = "no picture: matplotlib is not installed (pip install 'edgesegnet_ros[bench]')"
 
 
@@ -31,8 +34,7 @@ def draw(figures: dict[str, Any], folder: Path) -> str:
     from matplotlib.patches import Patch
 
     sizes = list(dict.fromkeys(tuple(row['input_size']) for row in figures['rows']))
-    count = max(sum(tuple(row['input_size']) == size for row in figures['rows'])
-                for size in sizes)  # fmt: skip
+    count = max(sum(tuple(row['input_size']) == size for row in figures['rows']) for size in sizes)
     figure, panels = pyplot.subplots(
         1, len(sizes), figsize=(9.0 * len(sizes), 1.6 + 0.36 * count), squeeze=False
     )
@@ -42,14 +44,19 @@ def draw(figures: dict[str, Any], folder: Path) -> str:
         panel.set_title(f'{size[0]} × {size[1]}', loc='left', fontweight='bold')
     shown = dict.fromkeys(row['engine'] for row in figures['rows'])
     figure.legend(
-        [Patch(color=_COLOURS.get(name, '#444444')) for name in shown], list(shown),
-        loc='lower center', ncol=len(shown), frameon=False,
-    )  # fmt: skip
+        [Patch(color=_COLOURS.get(name, '#444444')) for name in shown],
+        list(shown),
+        loc='lower center',
+        ncol=len(shown),
+        frameon=False,
+    )
     machine = figures['machine']
     figure.suptitle(
         f'From a uint8 picture to class ids: {machine["cpu"]}, {machine["threads"]} threads, '
-        f'{figures["frames"]} frames in turns', x=0.01, ha='left',
-    )  # fmt: skip
+        f'{figures["frames"]} frames in turns',
+        x=0.01,
+        ha='left',
+    )
     figure.tight_layout(rect=(0, 0.5 / figure.get_figheight(), 1, 1))
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / 'bench.png'
@@ -64,10 +71,13 @@ def _panel(panel: Any, rows: list[dict[str, Any]]) -> None:
     middle = [row['latency_ms']['p50'] for row in rows]
     whisker = [max(row['latency_ms']['p95'] - row['latency_ms']['p50'], 0.0) for row in rows]
     panel.barh(
-        places, middle, xerr=[[0.0] * len(rows), whisker], height=0.72,
+        places,
+        middle,
+        xerr=[[0.0] * len(rows), whisker],
+        height=0.72,
         color=[_COLOURS.get(row['engine'], '#444444') for row in rows],
         error_kw={'ecolor': '#444444', 'lw': 0.8},
-    )  # fmt: skip
+    )
     panel.set_yticks(places, [f'{row["network"]} {row["precision"]}' for row in rows])
     for label, row in zip(panel.get_yticklabels(), rows):
         label.set_fontweight('bold' if row['network'] == 'EdgeSegNet' else 'normal')
@@ -75,9 +85,12 @@ def _panel(panel: Any, rows: list[dict[str, Any]]) -> None:
         share = '' if row['peak_share'] is None else f' · {row["peak_share"]:.0%} of peak'
         panel.annotate(
             f'{row["fps"]:.1f} fps · {row["params"] / 1e6:.1f} M · {row["gmac"]:.1f} GMAC{share}',
-            (row['latency_ms']['p50'] + end, place), xytext=(5, 0),
-            textcoords='offset points', va='center', fontsize=7,
-        )  # fmt: skip
+            (row['latency_ms']['p50'] + end, place),
+            xytext=(5, 0),
+            textcoords='offset points',
+            va='center',
+            fontsize=7,
+        )
     panel.set_xscale('log')
     # Room for the words behind the longest bar.
     panel.set_xlim(min(middle) * 0.5, max(m + w for m, w in zip(middle, whisker)) * 60)

@@ -48,9 +48,14 @@ PEAKS = (
 
 def predicted_ms(layers: Sequence[Layer], peak: Peak, share: float = 1.0) -> float:
     """Milliseconds of one picture, if each peak is reached to `share`."""
-    return 1e3 * sum(
-        max(layer.mac / peak.mac_per_s, layer.moved(peak.width) / BANDWIDTH) for layer in layers
-    ) / share
+    return (
+        1e3
+        * sum(
+            max(layer.mac / peak.mac_per_s, layer.moved(peak.width) / BANDWIDTH)
+            for layer in layers
+        )
+        / share
+    )
 
 
 def paper_share() -> float:
@@ -64,15 +69,23 @@ def predict(layers: Sequence[Layer], size: tuple[int, int]) -> list[dict[str, An
     for peak in PEAKS:
         bound = predicted_ms(layers, peak)
         memory = sum(
-            layer.moved(peak.width) / BANDWIDTH for layer in layers
+            layer.moved(peak.width) / BANDWIDTH
+            for layer in layers
             if layer.moved(peak.width) / BANDWIDTH > layer.mac / peak.mac_per_s
-        )  # fmt: skip
-        rows.append({
-            'prediction': True, 'peak': peak.name, 'input_size': list(size),
-            'ms': round(bound, 3), 'fps': round(1e3 / bound, 1),
-            'fps_at_the_papers_share': round(1e3 / predicted_ms(layers, peak, paper_share()), 1),
-            'memory_bound_share': round(memory * 1e3 / bound, 3),
-        })  # fmt: skip
+        )
+        rows.append(
+            {
+                'prediction': True,
+                'peak': peak.name,
+                'input_size': list(size),
+                'ms': round(bound, 3),
+                'fps': round(1e3 / bound, 1),
+                'fps_at_the_papers_share': round(
+                    1e3 / predicted_ms(layers, peak, paper_share()), 1
+                ),
+                'memory_bound_share': round(memory * 1e3 / bound, 3),
+            }
+        )
     return rows
 
 
@@ -80,32 +93,47 @@ def page(rows: Sequence[dict[str, Any]], layers: Sequence[Layer], size: tuple[in
     """The page in Markdown."""
     share = paper_share()
     lines = [
-        '# EdgeSegNet on a Jetson AGX Xavier: a prediction', '',
+        '# EdgeSegNet on a Jetson AGX Xavier: a prediction',
+        '',
         '**Nothing on this page was measured on a board.** It is made by `edgesegnet bench '
-        '--roofline` from', 'the counts of the inference form and the peaks that NVIDIA publishes '
-        'for the AGX Xavier at 1.37 GHz:', '1.4 TFLOPS in fp32, 2.8 in fp16 on 512 CUDA cores, 11 '
-        'in fp16 and 22 TOPS in int8 on 64 tensor', 'cores, and 137 GB/s of LPDDR4x. Each '
-        'operator takes the longer of computing and moving its bytes', 'once. Left out are '
+        '--roofline` from',
+        'the counts of the inference form and the peaks that NVIDIA publishes '
+        'for the AGX Xavier at 1.37 GHz:',
+        '1.4 TFLOPS in fp32, 2.8 in fp16 on 512 CUDA cores, 11 '
+        'in fp16 and 22 TOPS in int8 on 64 tensor',
+        'cores, and 137 GB/s of LPDDR4x. Each '
+        'operator takes the longer of computing and moving its bytes',
+        'once. Left out are '
         'launches, caches, throttling, copies, the step from coarse logits to class ids',
-        'and imperfect kernels: the first figure is a bound that no engine reaches.', '',
-        f'The only measurement there is is the paper\'s: **{PAPER_FPS} FPS** at 256x256 '
-        f'(arXiv 1905.04222, Table 1),', f'which is {share:.0%} of the fp32 peak for the '
-        f'{PAPER_GMAC} GMAC of Fig. 1. The last column assumes that an', 'engine reaches the '
-        'same share of its own peak; for tensor cores and int8 that is a guess.', '',
+        'and imperfect kernels: the first figure is a bound that no engine reaches.',
+        '',
+        f"The only measurement there is is the paper's: **{PAPER_FPS} FPS** at 256x256 "
+        f'(arXiv 1905.04222, Table 1),',
+        f'which is {share:.0%} of the fp32 peak for the '
+        f'{PAPER_GMAC} GMAC of Fig. 1. The last column assumes that an',
+        'engine reaches the '
+        'same share of its own peak; for tensor cores and int8 that is a guess.',
+        '',
         '| input | peak | bound, ms | bound, FPS | time bound by memory '
         f'| FPS at {share:.0%} of the peak |',
         '|---|---|---|---|---|---|',
-    ]  # fmt: skip
+    ]
     for row in rows:
         height, width = row['input_size']
         lines.append(
             f'| {height}x{width} | {row["peak"]} | {row["ms"]:.2f} | {row["fps"]:.0f} '
             f'| {row["memory_bound_share"]:.0%} | {row["fps_at_the_papers_share"]:.0f} |'
         )
-    lines += ['', '![Operators under the roofs of the Xavier](roofline.png)', '',
-              f'## Operators at {size[0]}x{size[1]}', '',
-              '| operator | MMAC | values moved, 10³ | fp32, µs | fp16 tensor cores, µs '
-              '| bound by, in fp16 |', '|---|---|---|---|---|---|']  # fmt: skip
+    lines += [
+        '',
+        '![Operators under the roofs of the Xavier](roofline.png)',
+        '',
+        f'## Operators at {size[0]}x{size[1]}',
+        '',
+        '| operator | MMAC | values moved, 10³ | fp32, µs | fp16 tensor cores, µs '
+        '| bound by, in fp16 |',
+        '|---|---|---|---|---|---|',
+    ]
     fp32, tensor = PEAKS[0], PEAKS[2]
     for layer in layers:
         moving = layer.moved(tensor.width) / BANDWIDTH > layer.mac / tensor.mac_per_s
@@ -143,18 +171,22 @@ def draw(layers: Sequence[Layer], size: tuple[int, int], path: Path) -> str:
         panel.scatter(at, rate / 1e12, s=area, color=colour, alpha=0.45, edgecolors='none')
     panel.axhline(PAPER_GMAC * PAPER_FPS / 1e3, color='black', lw=0.9, ls='--')
     panel.annotate(
-        f'measured by the paper: {PAPER_FPS} FPS', (20.0, PAPER_GMAC * PAPER_FPS / 1e3),
-        xytext=(0, 4), textcoords='offset points', fontsize=9,
-    )  # fmt: skip
+        f'measured by the paper: {PAPER_FPS} FPS',
+        (20.0, PAPER_GMAC * PAPER_FPS / 1e3),
+        xytext=(0, 4),
+        textcoords='offset points',
+        fontsize=9,
+    )
     panel.set_xscale('log')
     panel.set_yscale('log')
     panel.set_xlabel('multiply-accumulates a byte moved')
     panel.set_ylabel('10¹² multiply-accumulates a second')
     panel.set_title(
         f'PREDICTION, not a measurement: EdgeSegNet at {size[0]}×{size[1]} on a Jetson AGX '
-        'Xavier\na dot a convolution, its area its cost; roofs from published peaks', loc='left',
+        'Xavier\na dot a convolution, its area its cost; roofs from published peaks',
+        loc='left',
         fontsize=11,
-    )  # fmt: skip
+    )
     panel.legend(frameon=False, loc='lower right')
     for side in ('top', 'right'):
         panel.spines[side].set_visible(False)
@@ -193,8 +225,16 @@ def write_page(model: str, sizes: Sequence[tuple[int, int]], folder: Path, to: s
     print(f'page: {folder / "roofline.md"}')
     if to:
         Path(to).parent.mkdir(parents=True, exist_ok=True)
-        Path(to).write_text(json.dumps({
-            'prediction': True, 'measured': False,
-            'paper': {'fps': PAPER_FPS, 'input_size': [256, 256]}, 'rows': rows,
-        }, indent=2) + '\n')  # fmt: skip
+        Path(to).write_text(
+            json.dumps(
+                {
+                    'prediction': True,
+                    'measured': False,
+                    'paper': {'fps': PAPER_FPS, 'input_size': [256, 256]},
+                    'rows': rows,
+                },
+                indent=2,
+            )
+            + '\n'
+        )
     return 0

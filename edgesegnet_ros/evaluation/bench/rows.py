@@ -35,18 +35,21 @@ def make_rows(
     """
     middle = np.median(times, axis=1)
     peaks: dict[tuple[str, str], dict[str, Any]] = {}
-    for probe, p50 in zip(probes, middle[len(contestants):], strict=True):
+    for probe, p50 in zip(probes, middle[len(contestants) :], strict=True):
         rate = probe.gmac / p50 * 1e3
         key = (probe.place, probe.precision)
         if key not in peaks or rate > peaks[key]['gmac_per_s']:
             peaks[key] = {
-                'place': probe.place, 'precision': probe.precision, 'by': probe.by,
+                'place': probe.place,
+                'precision': probe.precision,
+                'by': probe.by,
                 'gmac_per_s': round(float(rate), 3),
-            }  # fmt: skip
+            }
     eager = {
-        contestant.network: p50 for contestant, p50 in zip(contestants, middle)
+        contestant.network: p50
+        for contestant, p50 in zip(contestants, middle)
         if contestant.described.engine == EAGER
-    }  # fmt: skip
+    }
     rows = []
     for contestant, milliseconds in zip(contestants, times):
         is_ = contestant.described
@@ -54,16 +57,22 @@ def make_rows(
         rate = contestant.gmac / p50 * 1e3
         peak = peaks.get((place_of(contestant), is_.precision))
         reference = eager.get(contestant.network)
-        rows.append({
-            'network': contestant.network, 'engine': is_.engine, 'precision': is_.precision,
-            'device': is_.device, 'input_size': list(size), 'params': contestant.params,
-            'gmac': round(contestant.gmac, 3),
-            'latency_ms': {'p50': round(p50, 2), 'p95': round(p95, 2)},
-            'fps': round(1e3 / p50, 2),
-            'relative': None if reference is None else round(float(reference) / p50, 3),
-            'gmac_per_s': round(rate, 3),
-            'peak_share': None if peak is None else round(rate / peak['gmac_per_s'], 3),
-        })  # fmt: skip
+        rows.append(
+            {
+                'network': contestant.network,
+                'engine': is_.engine,
+                'precision': is_.precision,
+                'device': is_.device,
+                'input_size': list(size),
+                'params': contestant.params,
+                'gmac': round(contestant.gmac, 3),
+                'latency_ms': {'p50': round(p50, 2), 'p95': round(p95, 2)},
+                'fps': round(1e3 / p50, 2),
+                'relative': None if reference is None else round(float(reference) / p50, 3),
+                'gmac_per_s': round(rate, 3),
+                'peak_share': None if peak is None else round(rate / peak['gmac_per_s'], 3),
+            }
+        )
     return rows, list(peaks.values())
 
 
@@ -103,6 +112,7 @@ def skipped_lines(skipped: Sequence[Skipped]) -> str:
     """What is not in the table, and why."""
     return '\n'.join(
         ('FAILED: ' if item.failed else 'not measured: ')
-        + ' '.join(filter(None, item[:3])) + f': {item.reason}'
+        + ' '.join(filter(None, item[:3]))
+        + f': {item.reason}'
         for item in dict.fromkeys(skipped)
     )

@@ -73,9 +73,7 @@ class _GuidedAggregation(nn.Module):
         self.detail_keep = nn.Sequential(
             ConvNorm(c, c, 3, groups=c, relu=False), nn.Conv2d(c, c, 1, bias=False)
         )
-        self.detail_down = nn.Sequential(
-            ConvNorm(c, c, 3, 2, relu=False), nn.AvgPool2d(3, 2, 1)
-        )
+        self.detail_down = nn.Sequential(ConvNorm(c, c, 3, 2, relu=False), nn.AvgPool2d(3, 2, 1))
         self.semantic_up = ConvNorm(c, c, relu=False)
         self.semantic_keep = nn.Sequential(
             ConvNorm(c, c, 3, groups=c, relu=False), nn.Conv2d(c, c, 1, bias=False)
@@ -101,17 +99,25 @@ class BiSeNetV2(nn.Module):
     def __init__(self, num_classes: int) -> None:
         super().__init__()
         self.detail = nn.Sequential(
-            ConvNorm(3, 64, 3, 2), ConvNorm(64, 64),
-            ConvNorm(64, 64, 3, 2), ConvNorm(64, 64), ConvNorm(64, 64),
-            ConvNorm(64, 128, 3, 2), ConvNorm(128, 128), ConvNorm(128, 128),
-        )  # fmt: skip
+            ConvNorm(3, 64, 3, 2),
+            ConvNorm(64, 64),
+            ConvNorm(64, 64, 3, 2),
+            ConvNorm(64, 64),
+            ConvNorm(64, 64),
+            ConvNorm(64, 128, 3, 2),
+            ConvNorm(128, 128),
+            ConvNorm(128, 128),
+        )
         self.semantic = nn.Sequential(
             _Stem(),
-            _GatherExpand(16, 32, 2), _GatherExpand(32, 32),
-            _GatherExpand(32, 64, 2), _GatherExpand(64, 64),
-            _GatherExpand(64, 128, 2), *(_GatherExpand(128, 128) for _ in range(3)),
+            _GatherExpand(16, 32, 2),
+            _GatherExpand(32, 32),
+            _GatherExpand(32, 64, 2),
+            _GatherExpand(64, 64),
+            _GatherExpand(64, 128, 2),
+            *(_GatherExpand(128, 128) for _ in range(3)),
             _ContextEmbedding(128),
-        )  # fmt: skip
+        )
         self.aggregate = _GuidedAggregation(128)
         self.head = nn.Sequential(ConvNorm(128, 1024), nn.Conv2d(1024, num_classes, 1))
 

@@ -28,9 +28,7 @@ class ConvNorm(nn.Sequential):
         groups: int = 1,
         relu: bool = True,
     ) -> None:
-        conv = nn.Conv2d(
-            inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False
-        )
+        conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
         layers: list[nn.Module] = [conv, nn.BatchNorm2d(outputs)]
         super().__init__(*layers, *([nn.ReLU(inplace=True)] if relu else []))
 
@@ -61,9 +59,7 @@ class BasicBlock(nn.Module):
         self.conv1 = ConvNorm(inputs, outputs, 3, stride)
         self.conv2 = ConvNorm(outputs, outputs, relu=False)
         same = stride == 1 and inputs == outputs
-        self.shortcut = (
-            nn.Identity() if same else ConvNorm(inputs, outputs, 1, stride, relu=False)
-        )
+        self.shortcut = nn.Identity() if same else ConvNorm(inputs, outputs, 1, stride, relu=False)
         self.relu = relu
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -84,9 +80,7 @@ class BottleneckBlock(nn.Module):
             ConvNorm(middle, outputs, 1, relu=False),
         )
         same = stride == 1 and inputs == outputs
-        self.shortcut = (
-            nn.Identity() if same else ConvNorm(inputs, outputs, 1, stride, relu=False)
-        )
+        self.shortcut = nn.Identity() if same else ConvNorm(inputs, outputs, 1, stride, relu=False)
         self.relu = relu
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -97,15 +91,17 @@ class BottleneckBlock(nn.Module):
 
 def basic_stage(inputs: int, outputs: int, blocks: int, stride: int = 1) -> nn.Sequential:
     """Basic blocks in a row, the last without its ReLU, as DDRNet and PIDNet have them."""
-    return nn.Sequential(*(
-        BasicBlock(
-            inputs if i == 0 else outputs,
-            outputs,
-            stride if i == 0 else 1,
-            relu=i < blocks - 1,
+    return nn.Sequential(
+        *(
+            BasicBlock(
+                inputs if i == 0 else outputs,
+                outputs,
+                stride if i == 0 else 1,
+                relu=i < blocks - 1,
+            )
+            for i in range(blocks)
         )
-        for i in range(blocks)
-    ))
+    )
 
 
 def head(inputs: int, middle: int, num_classes: int) -> nn.Sequential:

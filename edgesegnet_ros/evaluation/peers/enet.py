@@ -38,14 +38,15 @@ class _Bottleneck(nn.Module):
                 nn.Conv2d(inner, inner, (1, 5), padding=(0, 2), bias=False),
             ]
         else:
-            middle = [
-                nn.Conv2d(inner, inner, 3, padding=dilation, dilation=dilation, bias=False)
-            ]
+            middle = [nn.Conv2d(inner, inner, 3, padding=dilation, dilation=dilation, bias=False)]
         self.inner = nn.Sequential(
-            nn.Conv2d(channels, inner, 1, bias=False), *_norm_act(inner, prelu),
-            *middle, *_norm_act(inner, prelu),
-            nn.Conv2d(inner, channels, 1, bias=False), nn.BatchNorm2d(channels),
-        )  # fmt: skip
+            nn.Conv2d(channels, inner, 1, bias=False),
+            *_norm_act(inner, prelu),
+            *middle,
+            *_norm_act(inner, prelu),
+            nn.Conv2d(inner, channels, 1, bias=False),
+            nn.BatchNorm2d(channels),
+        )
         self.act = _norm_act(channels, prelu)[1]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -60,10 +61,13 @@ class _Down(nn.Module):
         inner = outputs // 4
         self.more = outputs - inputs
         self.inner = nn.Sequential(
-            nn.Conv2d(inputs, inner, 2, stride=2, bias=False), *_norm_act(inner, True),
-            nn.Conv2d(inner, inner, 3, padding=1, bias=False), *_norm_act(inner, True),
-            nn.Conv2d(inner, outputs, 1, bias=False), nn.BatchNorm2d(outputs),
-        )  # fmt: skip
+            nn.Conv2d(inputs, inner, 2, stride=2, bias=False),
+            *_norm_act(inner, True),
+            nn.Conv2d(inner, inner, 3, padding=1, bias=False),
+            *_norm_act(inner, True),
+            nn.Conv2d(inner, outputs, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+        )
         self.act = nn.PReLU(outputs)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -82,13 +86,13 @@ class _Up(nn.Module):
             nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs)
         )
         self.inner = nn.Sequential(
-            nn.Conv2d(inputs, inner, 1, bias=False), *_norm_act(inner, False),
-            nn.ConvTranspose2d(
-                inner, inner, 3, stride=2, padding=1, output_padding=1, bias=False
-            ),
+            nn.Conv2d(inputs, inner, 1, bias=False),
             *_norm_act(inner, False),
-            nn.Conv2d(inner, outputs, 1, bias=False), nn.BatchNorm2d(outputs),
-        )  # fmt: skip
+            nn.ConvTranspose2d(inner, inner, 3, stride=2, padding=1, output_padding=1, bias=False),
+            *_norm_act(inner, False),
+            nn.Conv2d(inner, outputs, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+        )
 
     def forward(self, x: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
         return F.relu(_unpooled(self.main(x), indices) + self.inner(x))
@@ -105,10 +109,15 @@ def _unpooled(x: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
 def _deep_stage() -> nn.Sequential:
     """Bottlenecks x.1 to x.8 of stages 2 and 3."""
     return nn.Sequential(
-        _Bottleneck(128), _Bottleneck(128, 2), _Bottleneck(128, asymmetric=True),
-        _Bottleneck(128, 4), _Bottleneck(128), _Bottleneck(128, 8),
-        _Bottleneck(128, asymmetric=True), _Bottleneck(128, 16),
-    )  # fmt: skip
+        _Bottleneck(128),
+        _Bottleneck(128, 2),
+        _Bottleneck(128, asymmetric=True),
+        _Bottleneck(128, 4),
+        _Bottleneck(128),
+        _Bottleneck(128, 8),
+        _Bottleneck(128, asymmetric=True),
+        _Bottleneck(128, 16),
+    )
 
 
 class ENet(nn.Module):

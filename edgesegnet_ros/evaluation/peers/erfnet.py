@@ -71,10 +71,14 @@ class ERFNet(nn.Module):
             *(_NonBottleneck1D(128, d) for _ in range(2) for d in (2, 4, 8, 16)),
         )
         self.decoder = nn.Sequential(
-            _up(128, 64), _NonBottleneck1D(64), _NonBottleneck1D(64),
-            _up(64, 16), _NonBottleneck1D(16), _NonBottleneck1D(16),
+            _up(128, 64),
+            _NonBottleneck1D(64),
+            _NonBottleneck1D(64),
+            _up(64, 16),
+            _NonBottleneck1D(16),
+            _NonBottleneck1D(16),
             nn.ConvTranspose2d(16, num_classes, 2, stride=2),
-        )  # fmt: skip
+        )
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Logits: (N, 3, H, W) -> (N, num_classes, H, W), H and W divisible by 8."""

@@ -31,17 +31,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     add = parser.add_argument
     flag = argparse.BooleanOptionalAction
-    add('bags', nargs='*', metavar='BAG', help='ROS 2 bag (folder, .mcap, .db3), ROS 1 bag '
-        '(.bag), a folder of bags, or @FILE: a list of them, one a line')  # fmt: skip
+    add(
+        'bags',
+        nargs='*',
+        metavar='BAG',
+        help='ROS 2 bag (folder, .mcap, .db3), ROS 1 bag '
+        '(.bag), a folder of bags, or @FILE: a list of them, one a line',
+    )
     modes = parser.add_mutually_exclusive_group()
-    modes.add_argument('--offline', dest='live', action='store_false', default=False,
-                       help='every frame, as fast as the engine goes')  # fmt: skip
-    modes.add_argument('--live', action='store_true', default=False,
-                       help='bag time, against the node as a process over DDS')  # fmt: skip
-    add('--topic', action='append', default=[], help='image topic; may be repeated; all cameras '
-        'where not given')  # fmt: skip
-    add('--labels', metavar='TOPIC|DIR', help='ground truth: a topic of label images, or a '
-        'folder of them named by stamp or frame number; not given: by name; "": none')  # fmt: skip
+    modes.add_argument(
+        '--offline',
+        dest='live',
+        action='store_false',
+        default=False,
+        help='every frame, as fast as the engine goes',
+    )
+    modes.add_argument(
+        '--live',
+        action='store_true',
+        default=False,
+        help='bag time, against the node as a process over DDS',
+    )
+    add(
+        '--topic',
+        action='append',
+        default=[],
+        help='image topic; may be repeated; all cameras where not given',
+    )
+    add(
+        '--labels',
+        metavar='TOPIC|DIR',
+        help='ground truth: a topic of label images, or a '
+        'folder of them named by stamp or frame number; not given: by name; "": none',
+    )
     add('--rate', type=float, default=1.0, help="live: times the recording's own pace")
     add('--model', default='edgesegnet-camvid11', help='shipped name or file')
     add('--classes', default='camvid11', help='shipped name or file')
@@ -50,31 +72,64 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     add('--num-threads', type=int, default=0, help='CPU threads of a process; 0: its share')
     add('--input-size', default='256x256', type=size, help='network input, HxW')
-    add('--resize-mode', default='stretch', choices=RESIZE_MODES, help='how an image is brought '
-        'to the input size')  # fmt: skip
-    add('--unlabeled-below', type=float, default=0.0, help='pixels of a smaller confidence (0-1) '
-        'become unlabelled')  # fmt: skip
-    add('--against', metavar='MODEL[,ENGINE[,PRECISION]]', help='also measure the disagreement '
-        'with this one')  # fmt: skip
-    add('--confidence', default=True, action=flag, help='compute it, for its histogram and the '
-        'calibration error')  # fmt: skip
+    add(
+        '--resize-mode',
+        default='stretch',
+        choices=RESIZE_MODES,
+        help='how an image is brought to the input size',
+    )
+    add(
+        '--unlabeled-below',
+        type=float,
+        default=0.0,
+        help='pixels of a smaller confidence (0-1) become unlabelled',
+    )
+    add(
+        '--against',
+        metavar='MODEL[,ENGINE[,PRECISION]]',
+        help='also measure the disagreement with this one',
+    )
+    add(
+        '--confidence',
+        default=True,
+        action=flag,
+        help='compute it, for its histogram and the calibration error',
+    )
     add('--flow', default=True, action=flag, help='compare labels along optical flow')
     add('--label-maps', default=True, action=flag, help='keep every label map, for --compare')
     add('--pictures', default=True, action=flag, help='keep the worst and a sample of the frames')
-    add('--video', default=None, action=flag, help='make the overlay video (default: for a '
-        'single bag)')  # fmt: skip
+    add(
+        '--video',
+        default=None,
+        action=flag,
+        help='make the overlay video (default: for a single bag)',
+    )
     add('--page', default=True, action=flag, help='write the HTML page')
-    add('--write-bag', metavar='FILE', help='write masks, confidence, label_info and class_masks '
+    add(
+        '--write-bag',
+        metavar='FILE',
+        help='write masks, confidence, label_info and class_masks '
         'beside the images into an MCAP bag: a folder, or a file where it ends in .mcap; with '
-        'several bags or cameras a folder of such bags')  # fmt: skip
+        'several bags or cameras a folder of such bags',
+    )
     add('--force', action='store_true', help='replace what --write-bag finds there')
     add('--jobs', type=int, default=0, help='processes for several bags; 0: share the cores')
     add('--ray', metavar='ADDRESS', help='replay on a Ray cluster; `local` starts one here')
-    add('--out', type=Path, default=Path('out/replay'), metavar='DIR', help='folder of the '
-        'results; bags finished there are not done again')  # fmt: skip
+    add(
+        '--out',
+        type=Path,
+        default=Path('out/replay'),
+        metavar='DIR',
+        help='folder of the results; bags finished there are not done again',
+    )
     add('--json', type=Path, metavar='FILE', help='write the figures to this file, too')
-    add('--compare', nargs=2, type=Path, metavar=('A', 'B'), help='compare two results, pixel for '
-        'pixel and class for class, instead of replaying')  # fmt: skip
+    add(
+        '--compare',
+        nargs=2,
+        type=Path,
+        metavar=('A', 'B'),
+        help='compare two results, pixel for pixel and class for class, instead of replaying',
+    )
     add_gate_argument(parser)
 
 
@@ -176,34 +231,54 @@ def _options(args: argparse.Namespace, bags: int) -> ReplayOptions:
             f'--labels {labels}: neither a folder nor a topic, which begins with a slash'
         )
     request = EngineRequest(
-        args.model, args.classes, args.engine, args.precision, args.device, args.num_threads,
+        args.model,
+        args.classes,
+        args.engine,
+        args.precision,
+        args.device,
+        args.num_threads,
         args.input_size,
     )
     return ReplayOptions(
-        request=request, topics=tuple(args.topic), labels=labels, resize_mode=args.resize_mode,
-        unlabeled_below=args.unlabeled_below, confidence=args.confidence and not args.live,
-        flow=args.flow, against=_against(args, request), label_maps=args.label_maps,
-        pictures=args.pictures, video=not several if args.video is None else args.video,
-        write_bag=args.write_bag, write_bag_each=several, force=args.force,
-        bare_frames=0 if several or args.live else BARE_FRAMES, live=args.live, rate=args.rate,
-    )  # fmt: skip
+        request=request,
+        topics=tuple(args.topic),
+        labels=labels,
+        resize_mode=args.resize_mode,
+        unlabeled_below=args.unlabeled_below,
+        confidence=args.confidence and not args.live,
+        flow=args.flow,
+        against=_against(args, request),
+        label_maps=args.label_maps,
+        pictures=args.pictures,
+        video=not several if args.video is None else args.video,
+        write_bag=args.write_bag,
+        write_bag_each=several,
+        force=args.force,
+        bare_frames=0 if several or args.live else BARE_FRAMES,
+        live=args.live,
+        rate=args.rate,
+    )
 
 
 def _against(args: argparse.Namespace, request: EngineRequest) -> EngineRequest | None:
     if not args.against:
         return None
     model, engine, precision, *more = [*args.against.split(','), '', ''][:4]
-    if more and more[0] or (engine or 'auto') not in ENGINES or (
-        precision or 'auto'
-    ) not in PRECISIONS:
+    if (
+        more
+        and more[0]
+        or (engine or 'auto') not in ENGINES
+        or (precision or 'auto') not in PRECISIONS
+    ):
         raise ReplayError(
             f'--against {args.against}: MODEL, or MODEL,ENGINE, or MODEL,ENGINE,PRECISION with an '
             f'engine of {", ".join(ENGINES)} and a precision of {", ".join(PRECISIONS)}'
         )
     return request._replace(
-        model=model or request.model, engine=engine or request.engine,
+        model=model or request.model,
+        engine=engine or request.engine,
         precision=precision or ('auto' if engine else request.precision),
-    )  # fmt: skip
+    )
 
 
 def _outcomes(
@@ -223,8 +298,9 @@ def _outcomes(
     if args.live or (bags == 1 and not args.ray):
         yield from _here(options, out, jobs)
         return
-    with tqdm(total=bags, initial=bags - len(jobs), desc='replaying', unit='bag',
-              disable=None) as bar:  # fmt: skip
+    with tqdm(
+        total=bags, initial=bags - len(jobs), desc='replaying', unit='bag', disable=None
+    ) as bar:
         for outcome in _by_crew(args, options, out, [Job(str(b), key) for b, key in jobs]):
             bar.update()
             yield outcome
@@ -254,9 +330,7 @@ def _by_crew(
     yield from schedule(jobs, crew, size)
 
 
-def _here(
-    options: ReplayOptions, out: Path, jobs: list[tuple[Path, str]]
-) -> Iterator[BagOutcome]:
+def _here(options: ReplayOptions, out: Path, jobs: list[tuple[Path, str]]) -> Iterator[BagOutcome]:
     import cv2
     from tqdm import tqdm
 

@@ -45,23 +45,34 @@ def tell(result: ReplayResult, out: Path) -> None:
         shown = ', '.join(f'{key} {result.latency_ms[key]:.1f}' for key in ('p50', 'p95', 'p99'))
         parts.append(f'latency {shown} ms')
     if result.rate_hz:
-        share = f' ({100 * result.engine_share:.0f} % of the engine alone)' if (
-            result.engine_share) else ''
+        share = (
+            f' ({100 * result.engine_share:.0f} % of the engine alone)'
+            if (result.engine_share)
+            else ''
+        )
         parts.append(f'{result.rate_hz:.1f} frames/s{share}')
     print('; '.join(parts))
     if result.age_ms:
         jitter = '' if result.jitter_ms is None else f'; jitter {result.jitter_ms:.1f} ms'
-        print(f'age p50 {result.age_ms["p50"]:.1f}, p95 {result.age_ms["p95"]:.1f} ms{jitter}; '
-              f'dropped: {result.drops or "none"}')  # fmt: skip
+        print(
+            f'age p50 {result.age_ms["p50"]:.1f}, p95 {result.age_ms["p95"]:.1f} ms{jitter}; '
+            f'dropped: {result.drops or "none"}'
+        )
     if result.pixel_accuracy is not None and result.miou is not None:
-        print(f'pixel accuracy {result.pixel_accuracy:.4f}, mIoU {result.miou:.4f} on '
-              f'{result.frames_scored} of {result.frames_in} frames')  # fmt: skip
+        print(
+            f'pixel accuracy {result.pixel_accuracy:.4f}, mIoU {result.miou:.4f} on '
+            f'{result.frames_scored} of {result.frames_in} frames'
+        )
     if result.temporal_consistency is not None:
-        print(f'temporal consistency {result.temporal_consistency:.4f} on '
-              f'{result.consistency_pairs} pairs of frames')  # fmt: skip
+        print(
+            f'temporal consistency {result.temporal_consistency:.4f} on '
+            f'{result.consistency_pairs} pairs of frames'
+        )
     if result.disagreement and result.disagreement.get('pixels') is not None:
-        print(f'disagreement with {result.disagreement["with"]}: '
-              f'{result.disagreement["pixels"]:.4f} of all pixels')  # fmt: skip
+        print(
+            f'disagreement with {result.disagreement["with"]}: '
+            f'{result.disagreement["pixels"]:.4f} of all pixels'
+        )
     if result.labels_sha256:
         print(f'label maps sha256 {result.labels_sha256}')
     for note in result.notes[:20]:
@@ -69,8 +80,7 @@ def tell(result: ReplayResult, out: Path) -> None:
     for problem in result.problems[:20]:
         print(f'PROBLEM ({problem.kind}): {sentence(problem)}', file=sys.stderr)
     if len(result.problems) > 20:
-        print(f'… and {len(result.problems) - 20} more problems in {RESULT_NAME}',
-              file=sys.stderr)  # fmt: skip
+        print(f'… and {len(result.problems) - 20} more problems in {RESULT_NAME}', file=sys.stderr)
     places = [f'figures: {out / RESULT_NAME}'] if result.folder else []
     places += [f'page: {result.report}'] if result.report else []
     if places:

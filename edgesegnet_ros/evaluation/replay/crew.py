@@ -91,10 +91,17 @@ def schedule(jobs: list[Job], crew: Crew, size: int) -> Iterator[BagOutcome]:
 
 
 def _given_up(job: Job) -> BagOutcome:
-    return BagOutcome(job.bag, problems=[Problem(
-        'worker_died', job.bag, f'the process that replayed it died {ATTEMPTS} times (it may need '
-        'more memory than there is): left out',
-    )])  # fmt: skip
+    return BagOutcome(
+        job.bag,
+        problems=[
+            Problem(
+                'worker_died',
+                job.bag,
+                f'the process that replayed it died {ATTEMPTS} times (it may need '
+                'more memory than there is): left out',
+            )
+        ],
+    )
 
 
 def shares(options: ReplayOptions, bags: int, jobs: int, cores: int) -> tuple[int, int]:
@@ -118,9 +125,10 @@ def with_threads(options: ReplayOptions, threads: int) -> ReplayOptions:
     """The same with both engines limited to so many threads."""
     against = options.against
     return replace(
-        options, request=options.request._replace(num_threads=threads),
+        options,
+        request=options.request._replace(num_threads=threads),
         against=against and against._replace(num_threads=threads),
-    )  # fmt: skip
+    )
 
 
 class BagWorker:
@@ -149,8 +157,6 @@ class BagWorker:
         except EdgeSegNetError as error:
             return BagOutcome(job.bag, fatal=str(error))
         try:
-            return replay_bag(
-                Path(job.bag), self._options, self._engines, self._out, job.key
-            )
+            return replay_bag(Path(job.bag), self._options, self._engines, self._out, job.key)
         except EdgeSegNetError as error:
             return BagOutcome(job.bag, problems=[Problem('unreadable', job.bag, str(error))])

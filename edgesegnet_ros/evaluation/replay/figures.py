@@ -33,9 +33,10 @@ def fill_in(
     result.frames_out = tallies.frames
     result.latency_ms = times['latency'].summary() if 'latency' in times else result.latency_ms
     result.stages_ms = {
-        stage: summary for stage, spent in times.items()
+        stage: summary
+        for stage, spent in times.items()
         if stage != 'latency' and (summary := spent.summary()) is not None
-    }  # fmt: skip
+    }
     _accuracy(result, tallies, names)
     _without_labels(result, tallies, names)
     result.tallies = tallies.to_json()
@@ -70,9 +71,7 @@ def _without_labels(result: ReplayResult, tallies: Tallies, names: list[str]) ->
     result.fractions = None
     total = tallies.pixels.sum()
     if total:
-        result.fractions = {
-            name: float(tallies.pixels[i] / total) for i, name in enumerate(names)
-        }
+        result.fractions = {name: float(tallies.pixels[i] / total) for i, name in enumerate(names)}
         if tallies.pixels[-1]:
             result.fractions[UNLABELLED] = float(tallies.pixels[-1] / total)
     counts = tallies.confidence

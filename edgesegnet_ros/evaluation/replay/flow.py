@@ -94,9 +94,13 @@ class FlowConsistency:
         there_x, there_y = columns + forward[..., 0], rows + forward[..., 1]
         back = cv2.remap(backward, there_x, there_y, cv2.INTER_LINEAR)
         arrived = cv2.remap(
-            labels1, there_x, there_y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT,
+            labels1,
+            there_x,
+            there_y,
+            cv2.INTER_NEAREST,
+            borderMode=cv2.BORDER_CONSTANT,
             borderValue=255,
-        )  # fmt: skip
+        )
         missed = np.square(forward + back).sum(-1)
         length = np.square(forward).sum(-1) + np.square(back).sum(-1)
         valid = (missed < _RELATIVE * length + _ABSOLUTE) & (arrived != 255)

@@ -85,9 +85,7 @@ class Leaf:
         self.folder, self.key = folder, key
         self.log = ProblemLog()
         self.where = f'{bag}: {camera.image_topic}'
-        self.frames = BagFrames(
-            bag, camera.image_topic, camera.label_topic, self.log.on_problem
-        )
+        self.frames = BagFrames(bag, camera.image_topic, camera.label_topic, self.log.on_problem)
         labels = options.labels
         is_folder = bool(labels) and Path(str(labels)).is_dir()
         self.truth = LabelFolder(Path(str(labels)), len(classes.classes)) if is_folder else None
@@ -104,17 +102,29 @@ class Leaf:
             openings.append(('label_maps', lambda: [LabelMapWriter(path)]))
         if self.result_bag is not None:
             bag = self.result_bag
-            openings.append(('write_bag', lambda: [ResultBag(
-                bag, self.camera.image_topic, self.classes, namespace, options.unlabeled_below,
-                options.force,
-            )]))  # fmt: skip
+            openings.append(
+                (
+                    'write_bag',
+                    lambda: [
+                        ResultBag(
+                            bag,
+                            self.camera.image_topic,
+                            self.classes,
+                            namespace,
+                            options.unlabeled_below,
+                            options.force,
+                        )
+                    ],
+                )
+            )
         openings.append(('pictures', self._report_sinks))
         for name, opening in openings:
             try:
                 made += opening()
             except (OSError, BagError) as error:
-                self.log.add('not_written', f'{self.where}: {name}',
-                             f'not written: {reason(error)}')  # fmt: skip
+                self.log.add(
+                    'not_written', f'{self.where}: {name}', f'not written: {reason(error)}'
+                )
         return made
 
     def _report_sinks(self) -> list[FrameSink]:
@@ -122,8 +132,9 @@ class Leaf:
         if not (self.options.pictures or self.options.video):
             return []
         folder.mkdir()
-        return report_sinks(folder, self.classes, self.options.pictures, self.options.video,
-                            self.frames.total)  # fmt: skip
+        return report_sinks(
+            folder, self.classes, self.options.pictures, self.options.video, self.frames.total
+        )
 
     def run(
         self,
@@ -154,16 +165,26 @@ class Leaf:
         missing = seen - scoring.tallies.frames
         unread = self.frames.total - self.pipeline.seen
         if unread > 0:
-            self.log.add('truncated', self.where, f'{unread} of the {self.frames.total} images '
-                         'that the bag announces could not be read', unread)  # fmt: skip
+            self.log.add(
+                'truncated',
+                self.where,
+                f'{unread} of the {self.frames.total} images '
+                'that the bag announces could not be read',
+                unread,
+            )
         self._note_labels(scoring.tallies.frames_scored)
         result = ReplayResult(
-            mode='live' if options.live else 'offline', bags=[str(self.bag)],
-            topic=self.camera.image_topic, labels_from=self._labels_from(),
-            frames_in=seen, dropped=missing, labels_sha256=scoring.labels_sha256,
-            duration_s=scoring.duration_s, wall_s=self.pipeline.wall_s,
+            mode='live' if options.live else 'offline',
+            bags=[str(self.bag)],
+            topic=self.camera.image_topic,
+            labels_from=self._labels_from(),
+            frames_in=seen,
+            dropped=missing,
+            labels_sha256=scoring.labels_sha256,
+            duration_s=scoring.duration_s,
+            wall_s=self.pipeline.wall_s,
             series=scoring.series.to_json(),
-        )  # fmt: skip
+        )
         if missing:
             result.drops['unreadable'] = missing
         spent = {'read': self.pipeline.read_times, **times, **scoring.times}
@@ -197,12 +218,21 @@ class Leaf:
         if source is None or not frames:
             return
         if not scored:
-            self.log.add('labels_unmatched', self.where, f'no label of {source} has the stamp or '
-                         f'the number of one of its {frames} frames (or all of them are void): '
-                         'there are no figures of accuracy', frames)  # fmt: skip
+            self.log.add(
+                'labels_unmatched',
+                self.where,
+                f'no label of {source} has the stamp or '
+                f'the number of one of its {frames} frames (or all of them are void): '
+                'there are no figures of accuracy',
+                frames,
+            )
         elif self.truth is not None and self.truth.used < self.truth.total:
-            self.log.add('labels_unused', source, f'{self.truth.total - self.truth.used} of '
-                         f'{self.truth.total} label images belong to no frame')  # fmt: skip
+            self.log.add(
+                'labels_unused',
+                source,
+                f'{self.truth.total - self.truth.used} of '
+                f'{self.truth.total} label images belong to no frame',
+            )
 
 
 def replay_offline(
@@ -227,16 +257,19 @@ def replay_offline(
     def label(decoded: Decoded) -> Labelled:
         frame = decoded.frame
         began = time.perf_counter()
-        done = engines.segmenter.segment(
-            frame.image, options.confidence, options.unlabeled_below
-        )
+        done = engines.segmenter.segment(frame.image, options.confidence, options.unlabeled_below)
         labelled = time.perf_counter()
         # The segmenter's buffers are written again with the next frame.
         kept = ReplayFrame(
-            frame.number, frame.stamp_ns, frame.image, done.labels.copy(), decoded.truth,
+            frame.number,
+            frame.stamp_ns,
+            frame.image,
+            done.labels.copy(),
+            decoded.truth,
             None if done.confidence is None else done.confidence.copy(),
-            source=frame.message, camera_info=leaf.frames.camera_info,
-        )  # fmt: skip
+            source=frame.message,
+            camera_info=leaf.frames.camera_info,
+        )
         latency_ms = (labelled - began) * 1e3
         times['latency'].add(latency_ms)
         for stage, spent in done.stages_ms.items():

@@ -71,11 +71,16 @@ def replay_live(leaf: Leaf, progress: Callable[[], None]) -> ReplayResult:
         stamp = frame.message.header.stamp
         return Labelled(
             ReplayFrame(
-                frame.number, frame.stamp_ns, frame.image, masks[place].labels, decoded.truth,
-                source=frame.message, camera_info=leaf.frames.camera_info,
+                frame.number,
+                frame.stamp_ns,
+                frame.image,
+                masks[place].labels,
+                decoded.truth,
+                source=frame.message,
+                camera_info=leaf.frames.camera_info,
             ),
             bool(stamp.sec or stamp.nanosec),
-        )  # fmt: skip
+        )
 
     leaf.run(label, lambda: None)
     masks.close()
@@ -84,19 +89,23 @@ def replay_live(leaf: Leaf, progress: Callable[[], None]) -> ReplayResult:
     return _result(leaf, played, arrived, (told['diagnostics'] or {}).get('values', {}))
 
 
-def _play(
-    leaf: Leaf, folder: Path, progress: Callable[[], None]
-) -> list[tuple[int, float]]:
+def _play(leaf: Leaf, folder: Path, progress: Callable[[], None]) -> list[tuple[int, float]]:
     """Stamp in ns of each played frame, and when it went out, in seconds of the steady clock."""
     from edgesegnet_ros.demo.domain import free_domain, ros_environment
     from edgesegnet_ros.demo.node_start import ROS_ARGUMENTS, bring_up, write_parameters
     from edgesegnet_ros.demo.processes import Processes
 
     options = leaf.options
-    parameters = write_parameters(folder / 'parameters.yaml', options.request, {
-        'use_sim_time': True, 'resize_mode': options.resize_mode,
-        'num_threads': options.request.num_threads, 'unlabeled_below': options.unlabeled_below,
-    })  # fmt: skip
+    parameters = write_parameters(
+        folder / 'parameters.yaml',
+        options.request,
+        {
+            'use_sim_time': True,
+            'resize_mode': options.resize_mode,
+            'num_threads': options.request.num_threads,
+            'unlabeled_below': options.unlabeled_below,
+        },
+    )
     played: list[tuple[int, float]] = []
 
     def on_line(line: str) -> None:
@@ -106,18 +115,44 @@ def _play(
             progress()
 
     with Processes(folder, ros_environment(free_domain())) as processes:
-        node = processes.start('segmentation_node', [
-            *ROS_ARGUMENTS, '--params-file', str(parameters),
-        ])  # fmt: skip
-        collector = processes.start('collector', [
-            '--out', str(folder), '--classes', options.request.classes, '--record', *ROS_ARGUMENTS,
-        ])  # fmt: skip
+        node = processes.start(
+            'segmentation_node',
+            [
+                *ROS_ARGUMENTS,
+                '--params-file',
+                str(parameters),
+            ],
+        )
+        collector = processes.start(
+            'collector',
+            [
+                '--out',
+                str(folder),
+                '--classes',
+                options.request.classes,
+                '--record',
+                *ROS_ARGUMENTS,
+            ],
+        )
         bring_up(processes, node, BRING_UP_S)
-        player = processes.start('bag_player', [
-            str(leaf.bag.resolve()), '--tolerant', '--progress', '--topic',
-            leaf.camera.image_topic, '--labels', '', '--rate', str(options.rate),
-            '--wait-for', 'image=1', *ROS_ARGUMENTS,
-        ], piped=True)  # fmt: skip
+        player = processes.start(
+            'bag_player',
+            [
+                str(leaf.bag.resolve()),
+                '--tolerant',
+                '--progress',
+                '--topic',
+                leaf.camera.image_topic,
+                '--labels',
+                '',
+                '--rate',
+                str(options.rate),
+                '--wait-for',
+                'image=1',
+                *ROS_ARGUMENTS,
+            ],
+            piped=True,
+        )
         processes.follow(player, on_line)
         processes.end(collector)
     return played
@@ -139,10 +174,13 @@ def _result(
         if stamp in arrived:
             ages.add((arrived[stamp] - published_s) * 1e3)
     engine = EngineDescription(
-        values.get('engine', 'unknown'), values.get('precision', 'unknown'),
-        leaf.options.request.device, values.get('engine_version', 'unknown'),
-        int(values.get('threads', 0)), values.get('engine_reason', ''),
-    )  # fmt: skip
+        values.get('engine', 'unknown'),
+        values.get('precision', 'unknown'),
+        leaf.options.request.device,
+        values.get('engine_version', 'unknown'),
+        int(values.get('threads', 0)),
+        values.get('engine_reason', ''),
+    )
     result = leaf.result({'age': ages}, engine)
     result.labels_sha256 = None
     result.age_ms = ages.summary()
@@ -172,8 +210,13 @@ def _account(leaf: Leaf, result: ReplayResult, played: int, values: dict[str, An
         result.drops['unaccounted'] = rest
     dropped = result.dropped - max(0, unread)
     if dropped:
-        leaf.log.add('dropped', leaf.where, f'{dropped} of {played} played frames gave no mask, '
-                     'as on a robot: the figures are over the others', dropped)  # fmt: skip
+        leaf.log.add(
+            'dropped',
+            leaf.where,
+            f'{dropped} of {played} played frames gave no mask, '
+            'as on a robot: the figures are over the others',
+            dropped,
+        )
 
 
 def _told(values: dict[str, Any], stage: str) -> dict[str, float] | None:

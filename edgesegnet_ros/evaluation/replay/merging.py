@@ -13,9 +13,17 @@ from edgesegnet_ros.evaluation.replay.result import RESULT_NAME, Problem, Replay
 from edgesegnet_ros.evaluation.replay.tallies import Tallies, Times
 
 _SUMMED_UP = (
-    'frames_in', 'frames_out', 'dropped', 'frames_scored', 'labels_sha256', 'latency_ms',
-    'rate_hz', 'temporal_consistency', 'pixel_accuracy', 'miou',
-)  # fmt: skip
+    'frames_in',
+    'frames_out',
+    'dropped',
+    'frames_scored',
+    'labels_sha256',
+    'latency_ms',
+    'rate_hz',
+    'temporal_consistency',
+    'pixel_accuracy',
+    'miou',
+)
 
 
 class Merger:
@@ -48,12 +56,15 @@ class Merger:
             folder = outcome.folders[number] if outcome.folders else None
             self._add(result)
             self._problems[place] += result.problems
-            parts.append({
-                'bag': outcome.bag, 'topic': result.topic,
-                'result': f'{folder}/{RESULT_NAME}' if folder else None,
-                **{name: getattr(result, name) for name in _SUMMED_UP},
-                'problems': [asdict(problem) for problem in result.problems],
-            })  # fmt: skip
+            parts.append(
+                {
+                    'bag': outcome.bag,
+                    'topic': result.topic,
+                    'result': f'{folder}/{RESULT_NAME}' if folder else None,
+                    **{name: getattr(result, name) for name in _SUMMED_UP},
+                    'problems': [asdict(problem) for problem in result.problems],
+                }
+            )
             self._only, self._only_folder = result, folder or ''
 
     def _add(self, result: ReplayResult) -> None:

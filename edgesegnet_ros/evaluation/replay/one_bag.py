@@ -111,9 +111,13 @@ def replay_bag(
     try:
         found = find_cameras(bag, options.topics, topic_of_labels, log.on_problem)
     except BagError as error:
-        return BagOutcome(str(bag), problems=[*log.problems, Problem(
-            'unreadable', str(bag), str(error).removeprefix(f'{bag}: ')
-        )])  # fmt: skip
+        return BagOutcome(
+            str(bag),
+            problems=[
+                *log.problems,
+                Problem('unreadable', str(bag), str(error).removeprefix(f'{bag}: ')),
+            ],
+        )
     if labels and topic_of_labels is None:
         found = found._replace(cameras=[c._replace(label_topic='') for c in found.cameras])
         if len(found.cameras) > 1:

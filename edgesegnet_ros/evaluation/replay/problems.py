@@ -7,10 +7,18 @@ from dataclasses import replace
 from edgesegnet_ros.data.bag import BagProblem
 from edgesegnet_ros.evaluation.replay.result import Problem
 
-FAILING = frozenset({
-    'truncated', 'no_images', 'bad_image', 'bad_labels', 'labels_unmatched', 'not_written',
-    'unreadable', 'worker_died',
-})  # fmt: skip
+FAILING = frozenset(
+    {
+        'truncated',
+        'no_images',
+        'bad_image',
+        'bad_labels',
+        'labels_unmatched',
+        'not_written',
+        'unreadable',
+        'worker_died',
+    }
+)
 """Kinds that something is missing for, so that the command ends with 1; the others only tell."""
 _ONCE = ('truncated', 'no_index', 'not_written', 'unreadable')
 

@@ -33,8 +33,12 @@ def connect(address: str) -> int:
 
     try:
         if address == LOCAL:
-            ray.init(num_cpus=cpu.cores(), include_dashboard=False, log_to_driver=False,
-                     configure_logging=False)  # fmt: skip
+            ray.init(
+                num_cpus=cpu.cores(),
+                include_dashboard=False,
+                log_to_driver=False,
+                configure_logging=False,
+            )
         else:
             ray.init(address=address, log_to_driver=False, configure_logging=False)
     except (ConnectionError, ValueError, RuntimeError) as error:

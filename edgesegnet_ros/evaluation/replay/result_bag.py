@@ -75,8 +75,13 @@ class ResultBag:
         source = frame.source
         header: Any = bag.header(stamp, source.header.frame_id if source is not None else '')
         if not self._named:
-            bag.send(self._prefix + 'label_info', LABEL_INFO, stamp, self._label_info(header),
-                     latched=True)  # fmt: skip
+            bag.send(
+                self._prefix + 'label_info',
+                LABEL_INFO,
+                stamp,
+                self._label_info(header),
+                latched=True,
+            )
             self._named = True
         self._send_image(frame, header)
         mask = bag.image(frame.labels, 'mono8', header)
@@ -84,8 +89,10 @@ class ResultBag:
         if frame.confidence is not None:
             confidence = bag.image(frame.confidence, 'mono8', header)
             bag.send(self._prefix + 'confidence', IMAGE, stamp, confidence)
-        masks = [self._class_mask(name, ids, frame.labels, header)
-                 for name, ids in self._classes.groups.items()]  # fmt: skip
+        masks = [
+            self._class_mask(name, ids, frame.labels, header)
+            for name, ids in self._classes.groups.items()
+        ]
         together = bag.types[CLASS_MASKS](header=header, masks=masks)
         bag.send(self._prefix + 'class_masks', CLASS_MASKS, stamp, together)
 
@@ -106,15 +113,16 @@ class ResultBag:
         if source is None:
             bag.send(topic, IMAGE, frame.stamp_ns, bag.image(frame.picture, 'rgb8', header))
         elif hasattr(source, 'format'):
-            message = bag.types[COMPRESSED](
-                header=header, format=source.format, data=source.data
-            )
+            message = bag.types[COMPRESSED](header=header, format=source.format, data=source.data)
             bag.send(topic, COMPRESSED, frame.stamp_ns, message)
         else:  # rebuilt, since the header of ROS 1 has one field more
-            message = bag.types[IMAGE](header=header, **{
-                name: getattr(source, name)
-                for name in ('height', 'width', 'encoding', 'is_bigendian', 'step', 'data')
-            })  # fmt: skip
+            message = bag.types[IMAGE](
+                header=header,
+                **{
+                    name: getattr(source, name)
+                    for name in ('height', 'width', 'encoding', 'is_bigendian', 'step', 'data')
+                },
+            )
             bag.send(topic, IMAGE, frame.stamp_ns, message)
         info = frame.camera_info
         if info is not None:
@@ -124,39 +132,46 @@ class ResultBag:
         bag = self._bag
         base = self._image_topic
         base = base[: -len('/compressed')] if base.endswith('/compressed') else base
-        roi = bag.types['sensor_msgs/msg/RegionOfInterest'](**{
-            name: getattr(info.roi, name)
-            for name in ('x_offset', 'y_offset', 'height', 'width', 'do_rectify')
-        })  # fmt: skip
+        roi = bag.types['sensor_msgs/msg/RegionOfInterest'](
+            **{
+                name: getattr(info.roi, name)
+                for name in ('x_offset', 'y_offset', 'height', 'width', 'do_rectify')
+            }
+        )
         # ROS 1 has the matrices in capitals.
         matrices = {n: getattr(info, n, None) for n in 'dkrp'}
         matrices = {n: getattr(info, n.upper()) if v is None else v for n, v in matrices.items()}
         message = bag.types[CAMERA_INFO](
-            header=header, height=info.height, width=info.width,
-            distortion_model=info.distortion_model, **matrices,
-            binning_x=info.binning_x, binning_y=info.binning_y, roi=roi,
-        )  # fmt: skip
+            header=header,
+            height=info.height,
+            width=info.width,
+            distortion_model=info.distortion_model,
+            **matrices,
+            binning_x=info.binning_x,
+            binning_y=info.binning_y,
+            roi=roi,
+        )
         bag.send(base.rsplit('/', 1)[0] + '/camera_info', CAMERA_INFO, stamp_ns, message)
 
     def _label_info(self, header: Any) -> Any:
         types = self._bag.types
         names = [
             types['vision_msgs/msg/VisionClass'](class_id=entry.id, class_name=entry.name)
-            for entry in self._classes.classes if entry.id not in self._classes.ignored
-        ]  # fmt: skip
+            for entry in self._classes.classes
+            if entry.id not in self._classes.ignored
+        ]
         return types[LABEL_INFO](header=header, class_map=names, threshold=self._threshold)
 
-    def _class_mask(
-        self, name: str, ids: tuple[int, ...], labels: np.ndarray, header: Any
-    ) -> Any:
+    def _class_mask(self, name: str, ids: tuple[int, ...], labels: np.ndarray, header: Any) -> Any:
         mask = group_mask(labels, ids)
         x, y, width, height = cv2.boundingRect(mask)
         types = self._bag.types
         return types['edgesegnet_ros/msg/ClassMask'](
-            name=name, class_ids=np.array(ids, np.uint8),
+            name=name,
+            class_ids=np.array(ids, np.uint8),
             coverage=float(cv2.countNonZero(mask)) / mask.size,
             bounding_box=types['sensor_msgs/msg/RegionOfInterest'](
                 x_offset=x, y_offset=y, height=height, width=width, do_rectify=False
             ),
             mask=self._bag.image(mask, 'mono8', header),
-        )  # fmt: skip
+        )

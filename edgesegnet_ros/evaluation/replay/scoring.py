@@ -70,8 +70,10 @@ class Scoring:
         self._sinks = list(sinks)
         self.tallies = Tallies(self._count)
         self.series = Series([entry.name for entry in classes.classes])
-        self.times = {name: Times() for name in ('score', *(['flow'] if flow else []),
-                                                 *(sink.name for sink in sinks))}  # fmt: skip
+        self.times = {
+            name: Times()
+            for name in ('score', *(['flow'] if flow else []), *(sink.name for sink in sinks))
+        }
         self._digest = hashlib.sha256()
         self._first_ns: int | None = None
         self._last_ns = 0
@@ -110,11 +112,16 @@ class Scoring:
         consistency = self._compare(frame, follows)
         assert self._first_ns is not None
         self.series.add(
-            {'t_s': (frame.stamp_ns - self._first_ns) * 1e-9, 'latency_ms': labelled.latency_ms,
-             'confidence': confidence, 'consistency': consistency, 'pixel_accuracy': accuracy,
-             'disagreement': disagreement},
+            {
+                't_s': (frame.stamp_ns - self._first_ns) * 1e-9,
+                'latency_ms': labelled.latency_ms,
+                'confidence': confidence,
+                'consistency': consistency,
+                'pixel_accuracy': accuracy,
+                'disagreement': disagreement,
+            },
             pixels[:-1] / labels.size,
-        )  # fmt: skip
+        )
         self._hand_on(replace(frame, pixel_accuracy=accuracy, consistency=consistency))
 
     def close(self, complete: bool) -> None:
@@ -132,26 +139,32 @@ class Scoring:
         """Note what is odd; whether the frame follows the one before it."""
         place_ = f'{self._where}, image {frame.index}'
         if not has_stamp:
-            self._log.add('no_stamp', place_, 'the stamp is zero; the time of recording stands '
-                          'in for it', 1)  # fmt: skip
+            self._log.add(
+                'no_stamp', place_, 'the stamp is zero; the time of recording stands in for it', 1
+            )
         first = self._first_ns is None
         follows = first or frame.stamp_ns > self._last_ns
         if not follows:
             self._log.add(
-                'out_of_order', place_,
+                'out_of_order',
+                place_,
                 f'its stamp lies {(self._last_ns - frame.stamp_ns) * 1e-9:g} s before the '
                 'greatest so far (or equals it): evaluated in the order of the recording, and not '
-                'compared with its neighbours in time', 1,
-            )  # fmt: skip
+                'compared with its neighbours in time',
+                1,
+            )
         self._first_ns = frame.stamp_ns if first else self._first_ns
         self._last_ns = max(self._last_ns, frame.stamp_ns)
         size = frame.picture.shape[:2]
         if self._size not in (None, size):
             assert self._size is not None
             self._log.add(
-                'resolution_changes', place_, f'{self._size[1]}x{self._size[0]} becomes '
-                f'{size[1]}x{size[0]}: label maps follow, and the two are not compared in time', 1,
-            )  # fmt: skip
+                'resolution_changes',
+                place_,
+                f'{self._size[1]}x{self._size[0]} becomes '
+                f'{size[1]}x{size[0]}: label maps follow, and the two are not compared in time',
+                1,
+            )
             follows = False
         self._size = size
         return follows
@@ -164,8 +177,12 @@ class Scoring:
         unknown = (truth > self._count) & (truth != UNLABELED)
         if unknown.any():
             values = np.unique(truth[unknown]).tolist()
-            self._log.add('bad_labels', f'{self._where}, image {frame.index}', 'the labels hold '
-                          f'{values}, which no class has: counted as void', 1)  # fmt: skip
+            self._log.add(
+                'bad_labels',
+                f'{self._where}, image {frame.index}',
+                f'the labels hold {values}, which no class has: counted as void',
+                1,
+            )
         if (truth >= self._count).any():
             truth = np.where(truth >= self._count, np.uint8(UNLABELED), truth)
         return replace(frame, truth=truth)
@@ -230,8 +247,11 @@ class Scoring:
         try:
             do()  # type: ignore[operator]
         except (OSError, BagError, EdgeSegNetError) as error:
-            self._log.add('not_written', f'{self._where}: {sink.name}', 'not written, and nothing '
-                          f'is left of it: {reason(error)}')  # fmt: skip
+            self._log.add(
+                'not_written',
+                f'{self._where}: {sink.name}',
+                f'not written, and nothing is left of it: {reason(error)}',
+            )
             return False
         return True
 

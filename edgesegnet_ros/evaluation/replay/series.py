@@ -34,8 +34,11 @@ class Series:
             values: By column; None and missing ones are unknown.
             fractions: (classes,) shares of its pixels.
         """
-        row = np.array([np.nan if values.get(name) is None else values[name] for name in COLUMNS]
-                       + fractions.tolist(), np.float64)  # fmt: skip
+        row = np.array(
+            [np.nan if values.get(name) is None else values[name] for name in COLUMNS]
+            + fractions.tolist(),
+            np.float64,
+        )
         if self._frames[self._point] == self._per_point:
             self._point += 1
             if self._point == POINTS:
@@ -61,8 +64,10 @@ class Series:
         counts = self._counts[:used]
         unknown = np.full(counts.shape, np.nan)
         means = np.divide(self._sums[:used], counts, out=unknown, where=counts > 0)
-        columns = [[None if np.isnan(value) else round(float(value), 5) for value in column]
-                   for column in means.T]  # fmt: skip
+        columns = [
+            [None if np.isnan(value) else round(float(value), 5) for value in column]
+            for column in means.T
+        ]
         return {
             'frames': self._frames[:used].tolist(),
             'latency_max_ms': [round(float(value), 4) for value in self._slowest[:used]],

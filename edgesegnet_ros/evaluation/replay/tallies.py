@@ -58,15 +58,22 @@ class Times:
             return round(min(middle, self._max_ms), 4)
 
         return {
-            'p50': percentile(0.5), 'p95': percentile(0.95), 'p99': percentile(0.99),
-            'mean': round(self._total_ms / count, 4), 'max': round(self._max_ms, 4),
-        }  # fmt: skip
+            'p50': percentile(0.5),
+            'p95': percentile(0.95),
+            'p99': percentile(0.99),
+            'mean': round(self._total_ms / count, 4),
+            'max': round(self._max_ms, 4),
+        }
 
     def to_json(self) -> dict[str, Any]:
         """The bins that are not empty, and the sums."""
         filled = np.flatnonzero(self._counts)
-        return {'bins': filled.tolist(), 'counts': self._counts[filled].tolist(),
-                'total_ms': self._total_ms, 'max_ms': self._max_ms}  # fmt: skip
+        return {
+            'bins': filled.tolist(),
+            'counts': self._counts[filled].tolist(),
+            'total_ms': self._total_ms,
+            'max_ms': self._max_ms,
+        }
 
     @classmethod
     def from_json(cls, text: dict[str, Any]) -> Times:
@@ -118,8 +125,12 @@ class Tallies:
 
     def __post_init__(self) -> None:
         n = self.num_classes
-        shapes = {'confidence': (256,), 'bins_pixels': (256,), 'bins_right': (256,),
-                  'confusion': (n, n + 1)}  # fmt: skip
+        shapes = {
+            'confidence': (256,),
+            'bins_pixels': (256,),
+            'bins_right': (256,),
+            'confusion': (n, n + 1),
+        }
         for field in fields(self):
             if field.default is None and getattr(self, field.name) is None:
                 setattr(self, field.name, np.zeros(shapes.get(field.name, (n + 1,)), np.int64))
@@ -140,8 +151,10 @@ class Tallies:
     def to_json(self) -> dict[str, Any]:
         """Numbers and lists."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: value.tolist() if isinstance(value, np.ndarray) else value
-                for name, value in values.items()}  # fmt: skip
+        return {
+            name: value.tolist() if isinstance(value, np.ndarray) else value
+            for name, value in values.items()
+        }
 
     @classmethod
     def from_json(cls, text: dict[str, Any]) -> Tallies:

@@ -16,10 +16,19 @@ from edgesegnet_ros.evaluation.replay.result import RESULT_NAME, ReplayError, Re
 
 MOST_CHANGED = 6
 FIGURES = (
-    'frames_out', 'dropped', 'frames_scored', 'pixel_accuracy', 'miou', 'ece',
-    'temporal_consistency', 'mean_confidence', 'rate_hz', 'latency_ms.p50', 'latency_ms.p95',
+    'frames_out',
+    'dropped',
+    'frames_scored',
+    'pixel_accuracy',
+    'miou',
+    'ece',
+    'temporal_consistency',
+    'mean_confidence',
+    'rate_hz',
+    'latency_ms.p50',
+    'latency_ms.p95',
     'latency_ms.p99',
-)  # fmt: skip
+)
 _IDENTITY = ('weights', 'classes', 'engine', 'machine', 'software', 'options')
 
 
@@ -93,20 +102,31 @@ def _refuse_what_cannot_be_compared(
     a: ReplayResult, b: ReplayResult, leaves_a: Any, leaves_b: Any, names: tuple[str, str]
 ) -> None:
     if set(leaves_a) != set(leaves_b):
-        only_a, only_b = sorted(set(leaves_a) - set(leaves_b)), sorted(set(leaves_b)
-                                                                       - set(leaves_a))
-        told = [f'{name} alone has {", ".join(only[:4])}{" …" if len(only) > 4 else ""}'
-                for name, only in zip(names, (only_a, only_b), strict=True) if only]
-        raise ReplayError(f'--compare: the two are of different bags or topics: '
-                          f'{"; ".join(told)}; replay the same bags twice')  # fmt: skip
+        only_a, only_b = (
+            sorted(set(leaves_a) - set(leaves_b)),
+            sorted(set(leaves_b) - set(leaves_a)),
+        )
+        told = [
+            f'{name} alone has {", ".join(only[:4])}{" …" if len(only) > 4 else ""}'
+            for name, only in zip(names, (only_a, only_b), strict=True)
+            if only
+        ]
+        raise ReplayError(
+            f'--compare: the two are of different bags or topics: '
+            f'{"; ".join(told)}; replay the same bags twice'
+        )
     if a.classes != b.classes:
-        raise ReplayError(f'--compare: {names[0]} has {len(a.classes)} classes and {names[1]} '
-                          f'{len(b.classes)}, or other names for them: classes that differ '
-                          'cannot be compared; replay both with the same --classes')
+        raise ReplayError(
+            f'--compare: {names[0]} has {len(a.classes)} classes and {names[1]} '
+            f'{len(b.classes)}, or other names for them: classes that differ '
+            'cannot be compared; replay both with the same --classes'
+        )
     if (a.labels_from is None) != (b.labels_from is None):
-        raise ReplayError('--compare: only one of the two was held against labels, so their '
-                          'figures are of different things; replay both with --labels, or both '
-                          'without')  # fmt: skip
+        raise ReplayError(
+            '--compare: only one of the two was held against labels, so their '
+            'figures are of different things; replay both with --labels, or both '
+            'without'
+        )
 
 
 def compare(path_a: Path, path_b: Path) -> Comparison:
@@ -190,24 +210,32 @@ def figures(found: Comparison) -> dict[str, Any]:
     for index, name in enumerate(found.before.classes):
         row = found.transitions[index] if found.transitions is not None else None
         per_class[name] = {
-            **{kind: _change(_at(a, f'{kind}.{name}'), _at(b, f'{kind}.{name}'))
-               for kind in ('iou', 'fractions', 'flicker')},
-            'changed': None if row is None or not row.sum()
+            **{
+                kind: _change(_at(a, f'{kind}.{name}'), _at(b, f'{kind}.{name}'))
+                for kind in ('iou', 'fractions', 'flicker')
+            },
+            'changed': None
+            if row is None or not row.sum()
             else float(1.0 - row[index] / row.sum()),
-        }  # fmt: skip
+        }
     return {
-        'a': a['folder'], 'b': b['folder'],
-        'labels_equal': None if a['labels_sha256'] is None or b['labels_sha256'] is None
+        'a': a['folder'],
+        'b': b['folder'],
+        'labels_equal': None
+        if a['labels_sha256'] is None or b['labels_sha256'] is None
         else a['labels_sha256'] == b['labels_sha256'],
-        'pixels_changed': found.changed, 'frames_compared': found.frames,
-        'frames_equal': found.frames_equal, 'frames_left_out': found.frames_left_out,
+        'pixels_changed': found.changed,
+        'frames_compared': found.frames,
+        'frames_equal': found.frames_equal,
+        'frames_left_out': found.frames_left_out,
         'figures': {name: _change(_at(a, name), _at(b, name)) for name in FIGURES},
         'classes': per_class,
         'transitions': None if found.transitions is None else found.transitions.tolist(),
-        'most_changed': [{'bag': f.bag, 'index': f.index, 'changed': f.changed}
-                         for f in found.most_changed],
+        'most_changed': [
+            {'bag': f.bag, 'index': f.index, 'changed': f.changed} for f in found.most_changed
+        ],
         'made_differently': differences(a['provenance'], b['provenance']),
-    }  # fmt: skip
+    }
 
 
 def differences(a: Any, b: Any) -> dict[str, list[Any]]:

@@ -15,9 +15,12 @@ JSON_NAME, PAGE_NAME = 'compare.json', 'compare.html'
 
 
 def run_compare(
-    path_a: Path, path_b: Path, out: Path, json_file: Path | None = None,
+    path_a: Path,
+    path_b: Path,
+    out: Path,
+    json_file: Path | None = None,
     gates: Sequence[Gate] = (),
-) -> int:  # fmt: skip
+) -> int:
     """Print the comparison, write compare.json and compare.html, and judge the gates.
 
     Args:

@@ -17,10 +17,16 @@ from edgesegnet_ros.evaluation.report.page import drawing, percent, render, scal
 from edgesegnet_ros.evaluation.report.pictures import View
 
 HIGHER_IS_BETTER = {
-    'pixel_accuracy': True, 'miou': True, 'temporal_consistency': True, 'rate_hz': True,
-    'ece': False, 'dropped': False, 'latency_ms.p50': False, 'latency_ms.p95': False,
+    'pixel_accuracy': True,
+    'miou': True,
+    'temporal_consistency': True,
+    'rate_hz': True,
+    'ece': False,
+    'dropped': False,
+    'latency_ms.p50': False,
+    'latency_ms.p95': False,
     'latency_ms.p99': False,
-}  # fmt: skip
+}
 _SHARES = ('pixel_accuracy', 'miou', 'ece', 'temporal_consistency', 'mean_confidence')
 _LONGEST = 120
 
@@ -36,48 +42,79 @@ def write_compare_report(found: Comparison, told: dict[str, Any], out: Path) -> 
     Raises:
         BagError: It cannot be written.
     """
-    colors = {name: '#{:02x}{:02x}{:02x}'.format(*color)
-              for name, color in found.after.colors.items()}  # fmt: skip
+    colors = {
+        name: '#{:02x}{:02x}{:02x}'.format(*color) for name, color in found.after.colors.items()
+    }
     transitions = found.transitions
     html = render(
         'compare.html.j2',
         title='What changed',
-        before=told['a'] or 'A', after=told['b'] or 'B',
+        before=told['a'] or 'A',
+        after=told['b'] or 'B',
         sentences=sentences(told),
         cards=[
-            {'label': 'pixels changed', 'value': percent(told['pixels_changed'], 2),
-             'aside': f'in {told["frames_compared"]:,} frames'},
-            *(_card(title, told['figures'][name]) for name, title in
-              (('miou', 'mIoU'), ('pixel_accuracy', 'pixel accuracy'),
-               ('temporal_consistency', 'consistency'))
-              if told['figures'][name]['change'] is not None),
+            {
+                'label': 'pixels changed',
+                'value': percent(told['pixels_changed'], 2),
+                'aside': f'in {told["frames_compared"]:,} frames',
+            },
+            *(
+                _card(title, told['figures'][name])
+                for name, title in (
+                    ('miou', 'mIoU'),
+                    ('pixel_accuracy', 'pixel accuracy'),
+                    ('temporal_consistency', 'consistency'),
+                )
+                if told['figures'][name]['change'] is not None
+            ),
         ],
-        figures=[_figure(name, each) for name, each in told['figures'].items()
-                 if each['a'] is not None or each['b'] is not None],
-        rows=[{'name': name, 'color': colors.get(name, '#808080'), 'changed': each['changed'],
-               'a': each['iou']['a'], 'b': each['iou']['b'],
-               **_signed(each['iou']['change'], True)} for name, each in told['classes'].items()],
-        transitions=None if transitions is None else Markup(plots.transitions(
-            _off_diagonal(transitions), found.after.classes)),
+        figures=[
+            _figure(name, each)
+            for name, each in told['figures'].items()
+            if each['a'] is not None or each['b'] is not None
+        ],
+        rows=[
+            {
+                'name': name,
+                'color': colors.get(name, '#808080'),
+                'changed': each['changed'],
+                'a': each['iou']['a'],
+                'b': each['iou']['b'],
+                **_signed(each['iou']['change'], True),
+            }
+            for name, each in told['classes'].items()
+        ],
+        transitions=None
+        if transitions is None
+        else Markup(plots.transitions(_off_diagonal(transitions), found.after.classes)),
         frames=[_frame(frame, found) for frame in found.most_changed],
         colors=colors,
-        differences=[(name, _short(a), _short(b))
-                     for name, (a, b) in told['made_differently'].items()],
-    )  # fmt: skip
+        differences=[
+            (name, _short(a), _short(b)) for name, (a, b) in told['made_differently'].items()
+        ],
+    )
     write_text(out, html)
     return out
 
 
 def _card(title: str, figure: dict[str, float]) -> dict[str, str]:
-    return {'label': title, 'value': f'{100 * figure["change"]:+.2f}',
-            'aside': f'points: {percent(figure["a"])} → {percent(figure["b"])}'}  # fmt: skip
+    return {
+        'label': title,
+        'value': f'{100 * figure["change"]:+.2f}',
+        'aside': f'points: {percent(figure["a"])} → {percent(figure["b"])}',
+    }
 
 
 def _signed(change: float | None, higher_is_better: bool | None) -> dict[str, str]:
     if change is None:
         return {'change': '–', 'way': ''}
-    way = '' if not change or higher_is_better is None else \
-        'up' if (change > 0) == higher_is_better else 'down'  # fmt: skip
+    way = (
+        ''
+        if not change or higher_is_better is None
+        else 'up'
+        if (change > 0) == higher_is_better
+        else 'down'
+    )
     return {'change': f'{100 * change:+.2f}', 'way': way}
 
 
@@ -92,8 +129,13 @@ def _figure(name: str, each: dict[str, Any]) -> dict[str, Any]:
             return f'{100 * value:{sign}.2f}\u202f%'
         return f'{value:{sign},.0f}' if isinstance(value, int) else f'{value:{sign},.2f}'
 
-    return {'name': name, 'a': shown(each['a']), 'b': shown(each['b']),
-            'change': shown(each['change'], '+'), 'way': way}  # fmt: skip
+    return {
+        'name': name,
+        'a': shown(each['a']),
+        'b': shown(each['b']),
+        'change': shown(each['change'], '+'),
+        'way': way,
+    }
 
 
 def _off_diagonal(transitions: np.ndarray) -> np.ndarray:
@@ -116,7 +158,7 @@ def _frame(frame: ChangedFrame, found: Comparison) -> dict[str, Any]:
         'views': [
             View('A', 'a.png', drawing(colorize(before, palette)), width, height),
             View('B', 'b.png', drawing(colorize(after, palette)), width, height),
-            View('what changed, in B\'s colours', 'c.png', drawing(moved), width, height),
+            View("what changed, in B's colours", 'c.png', drawing(moved), width, height),
         ],
     }
 

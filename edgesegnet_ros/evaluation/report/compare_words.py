@@ -14,26 +14,40 @@ def sentences(told: dict[str, Any]) -> list[str]:
     if told['labels_equal'] or changed == 0.0 and not told['frames_left_out']:
         said.append('Not one pixel changed.')
     elif changed is not None:
-        said.append(f'{percent(changed, 2)} of the pixels have another class, in '
-                    f'{told["frames_compared"] - told["frames_equal"]:,} of '
-                    f'{told["frames_compared"]:,} frames.')  # fmt: skip
+        said.append(
+            f'{percent(changed, 2)} of the pixels have another class, in '
+            f'{told["frames_compared"] - told["frames_equal"]:,} of '
+            f'{told["frames_compared"]:,} frames.'
+        )
     else:
-        said.append('The label maps of one or both were not kept, so nothing is compared pixel '
-                    'for pixel; replay with --label-maps.')  # fmt: skip
+        said.append(
+            'The label maps of one or both were not kept, so nothing is compared pixel '
+            'for pixel; replay with --label-maps.'
+        )
     if told['frames_left_out']:
-        said.append(f'{told["frames_left_out"]:,} frames are in one alone, or differ in size, '
-                    'and are left out.')  # fmt: skip
-    for name, title in (('miou', 'mIoU'), ('pixel_accuracy', 'pixel accuracy'),
-                        ('temporal_consistency', 'temporal consistency')):
+        said.append(
+            f'{told["frames_left_out"]:,} frames are in one alone, or differ in size, '
+            'and are left out.'
+        )
+    for name, title in (
+        ('miou', 'mIoU'),
+        ('pixel_accuracy', 'pixel accuracy'),
+        ('temporal_consistency', 'temporal consistency'),
+    ):
         change = told['figures'][name]['change']
         if change is not None:
-            way = 'is the same' if abs(change) < 5e-5 else \
-                f'{"rose" if change > 0 else "fell"} by {abs(100 * change):.2f} points'
+            way = (
+                'is the same'
+                if abs(change) < 5e-5
+                else f'{"rose" if change > 0 else "fell"} by {abs(100 * change):.2f} points'
+            )
             said.append(f'The {title} {way}, to {percent(told["figures"][name]["b"])}.')
     latency = told['figures']['latency_ms.p95']
     if latency['change'] is not None and latency['a']:
-        said.append(f'95 of 100 frames take at most {latency["b"]:.1f} ms, it was '
-                    f'{latency["a"]:.1f} ms ({100 * latency["change"] / latency["a"]:+.0f} %).')
+        said.append(
+            f'95 of 100 frames take at most {latency["b"]:.1f} ms, it was '
+            f'{latency["a"]:.1f} ms ({100 * latency["change"] / latency["a"]:+.0f} %).'
+        )
     return said
 
 
@@ -48,8 +62,12 @@ def as_text(told: dict[str, Any]) -> str:
     lines.append(f'{"class":<28}{"changed":>12}{"IoU A":>12}{"IoU B":>12}{"change":>12}')
     for name, each in told['classes'].items():
         iou = each['iou']
-        lines.append(f'{name:<28}' + ''.join(
-            _cell(value) for value in (each['changed'], iou['a'], iou['b'], iou['change'])))
+        lines.append(
+            f'{name:<28}'
+            + ''.join(
+                _cell(value) for value in (each['changed'], iou['a'], iou['b'], iou['change'])
+            )
+        )
     if told['made_differently']:
         lines += ['', 'made differently:']
         lines += [f'  {name}: {a} -> {b}' for name, (a, b) in told['made_differently'].items()]

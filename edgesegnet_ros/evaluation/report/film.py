@@ -25,10 +25,18 @@ MOST_FRAMES = 600
 BIT_RATE = 800_000
 """At most, in bit/s: a minute is 6 MB."""
 _ENCODERS: tuple[tuple[str, dict[str, str]], ...] = (
-    ('libx264', {'preset': 'veryfast', 'crf': '27', 'maxrate': str(BIT_RATE),
-                 'bufsize': str(2 * BIT_RATE), 'threads': '1'}),
+    (
+        'libx264',
+        {
+            'preset': 'veryfast',
+            'crf': '27',
+            'maxrate': str(BIT_RATE),
+            'bufsize': str(2 * BIT_RATE),
+            'threads': '1',
+        },
+    ),
     ('libopenh264', {}),
-)  # fmt: skip
+)
 
 
 class FilmError(EdgeSegNetError):
@@ -56,11 +64,14 @@ class Film:
         self._frames = 0
         known = [entry for entry in _ENCODERS if entry[0] in av.codecs_available]
         if not known:
-            raise FilmError('this PyAV has no H.264 encoder, so there is no video: install the '
-                            'wheel of PyPI (pip install --force-reinstall av)')  # fmt: skip
+            raise FilmError(
+                'this PyAV has no H.264 encoder, so there is no video: install the '
+                'wheel of PyPI (pip install --force-reinstall av)'
+            )
         name, options = known[0]
-        self._file = av.open(str(self._partial), 'w', format='mp4',
-                             options={'movflags': '+faststart'})  # fmt: skip
+        self._file = av.open(
+            str(self._partial), 'w', format='mp4', options={'movflags': '+faststart'}
+        )
         stream: Any = self._file.add_stream(name, rate=RATE_HZ, options=options)
         stream.pix_fmt = 'yuv420p'
         if not options:

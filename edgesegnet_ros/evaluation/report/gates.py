@@ -91,10 +91,14 @@ def gate_argument(text: str) -> Gate:
 def add_gate_argument(parser: argparse.ArgumentParser) -> None:
     """Give a command `--fail-if`, which may be repeated; the values are Gates."""
     parser.add_argument(
-        '--fail-if', action='append', default=[], type=gate_argument, metavar='CONDITION',
+        '--fail-if',
+        action='append',
+        default=[],
+        type=gate_argument,
+        metavar='CONDITION',
         help='exit with status 1 where this holds: a path of the JSON, an operator and a number, '
         "such as 'miou<0.6'; may be repeated",
-    )  # fmt: skip
+    )
 
 
 def look_up(figures: Mapping[str, Any], path: str) -> float:
@@ -151,8 +155,9 @@ def check(gates: Iterable[Gate], figures: Mapping[str, Any]) -> list[Fired]:
         if gate.fires(value):
             fired.append(Fired(gate, value))
     if wrong:
-        raise GateError('--fail-if cannot be judged, which is never a pass:\n  '
-                        + '\n  '.join(wrong))  # fmt: skip
+        raise GateError(
+            '--fail-if cannot be judged, which is never a pass:\n  ' + '\n  '.join(wrong)
+        )
     return fired
 
 

@@ -25,9 +25,12 @@ def render(template: str, **context: Any) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters['percent'] = percent
     environment.filters['number'] = number
     environment.filters['of_100'] = of_100
@@ -89,8 +92,9 @@ def data_uri(content: bytes, media_type: str) -> str:
 
 def media_type(name: str) -> str:
     """Of a picture or video, by its suffix."""
-    return {'.jpg': 'image/jpeg', '.png': 'image/png', '.mp4': 'video/mp4',
-            '.webm': 'video/webm'}[Path(name).suffix]  # fmt: skip
+    return {'.jpg': 'image/jpeg', '.png': 'image/png', '.mp4': 'video/mp4', '.webm': 'video/webm'}[
+        Path(name).suffix
+    ]
 
 
 def file_uri(path: Path) -> str:

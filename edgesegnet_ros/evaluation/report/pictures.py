@@ -80,19 +80,34 @@ def views(
     if labels is not None and (labels != VOID).any():
         truth = _as_large_as(small, scaled_labels(labels))
         shown += [
-            View('ground truth', 'truth.png', drawing(colorize(truth, classes.palette)),
-                 width, height),
-            View('prediction', 'prediction.png', drawing(colorize(found, classes.palette)),
-                 width, height),
+            View(
+                'ground truth',
+                'truth.png',
+                drawing(colorize(truth, classes.palette)),
+                width,
+                height,
+            ),
+            View(
+                'prediction',
+                'prediction.png',
+                drawing(colorize(found, classes.palette)),
+                width,
+                height,
+            ),
             View('errors', 'errors.jpg', photo(errors(small, truth, found)), width, height),
-        ]  # fmt: skip
+        ]
     else:
         blended = overlay(small, found, classes.palette, OVERLAY_ALPHA)
         shown += [
-            View('prediction', 'prediction.png', drawing(colorize(found, classes.palette)),
-                 width, height),
+            View(
+                'prediction',
+                'prediction.png',
+                drawing(colorize(found, classes.palette)),
+                width,
+                height,
+            ),
             View('overlay', 'overlay.jpg', photo(blended), width, height),
-        ]  # fmt: skip
+        ]
     return shown
 
 

@@ -20,18 +20,35 @@ from matplotlib.patches import Rectangle  # noqa: E402
 # Colours that stand for the page's own: CSS decides what they are.
 INK, GRID, ACCENT, SECOND, THIRD = '#010203', '#040506', '#070809', '#0a0b0c', '#0d0e0f'
 _PAGE_COLORS = {
-    INK: 'currentColor', GRID: 'var(--line)', ACCENT: 'var(--accent)', SECOND: 'var(--second)',
+    INK: 'currentColor',
+    GRID: 'var(--line)',
+    ACCENT: 'var(--accent)',
+    SECOND: 'var(--second)',
     THIRD: 'var(--third)',
-}  # fmt: skip
+}
 _WIDTH = 5.2
 """Inches; with 9-point letters it can be read on a phone."""
 _STYLE: dict[Any, Any] = {
-    'svg.fonttype': 'none', 'font.family': 'sans-serif', 'font.size': 9, 'axes.edgecolor': GRID,
-    'axes.labelcolor': INK, 'text.color': INK, 'xtick.color': INK, 'ytick.color': INK,
-    'axes.spines.top': False, 'axes.spines.right': False, 'axes.grid': True, 'grid.color': GRID,
-    'grid.linewidth': 0.6, 'axes.axisbelow': True, 'legend.frameon': False, 'xtick.major.size': 0,
-    'ytick.major.size': 0, 'figure.constrained_layout.use': True, 'svg.hashsalt': 'edgesegnet',
-}  # fmt: skip
+    'svg.fonttype': 'none',
+    'font.family': 'sans-serif',
+    'font.size': 9,
+    'axes.edgecolor': GRID,
+    'axes.labelcolor': INK,
+    'text.color': INK,
+    'xtick.color': INK,
+    'ytick.color': INK,
+    'axes.spines.top': False,
+    'axes.spines.right': False,
+    'axes.grid': True,
+    'grid.color': GRID,
+    'grid.linewidth': 0.6,
+    'axes.axisbelow': True,
+    'legend.frameon': False,
+    'xtick.major.size': 0,
+    'ytick.major.size': 0,
+    'figure.constrained_layout.use': True,
+    'svg.hashsalt': 'edgesegnet',
+}
 
 
 @contextmanager
@@ -53,8 +70,8 @@ def _inline(svg: str, title: str) -> str:
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r'\1', svg, count=1)
     svg = re.sub(r'<style.*?</style>', '', svg, flags=re.DOTALL)
     # The page's own letters; only their size is the plot's.
-    svg = re.sub(r"font: (?:\w+ )*([\d.]+)px [^;\"]*", r'font-size: \1px', svg)
-    svg = re.sub(r"font-family: [^;\"]*;?", '', svg)
+    svg = re.sub(r'font: (?:\w+ )*([\d.]+)px [^;\"]*', r'font-size: \1px', svg)
+    svg = re.sub(r'font-family: [^;\"]*;?', '', svg)
     for stand_in, color in _PAGE_COLORS.items():
         svg = svg.replace(stand_in, color)
     # Ids are the page's, and every plot has its own.
@@ -110,11 +127,26 @@ def _heat_map(
         for row, column in np.argwhere(shares >= 0.005):
             share = shares[row, column]
             color = ACCENT if row == column else SECOND
-            axes.add_patch(Rectangle((column, row), 1, 1, facecolor=color, linewidth=0,
-                                     alpha=float(0.06 + 0.94 * share)))  # fmt: skip
+            axes.add_patch(
+                Rectangle(
+                    (column, row),
+                    1,
+                    1,
+                    facecolor=color,
+                    linewidth=0,
+                    alpha=float(0.06 + 0.94 * share),
+                )
+            )
             if not small:
-                axes.text(column + 0.5, row + 0.52, f'{100 * share:.0f}', ha='center',
-                          va='center', fontsize=7.5, color='#ffffff' if share > 0.6 else INK)
+                axes.text(
+                    column + 0.5,
+                    row + 0.52,
+                    f'{100 * share:.0f}',
+                    ha='center',
+                    va='center',
+                    fontsize=7.5,
+                    color='#ffffff' if share > 0.6 else INK,
+                )
         axes.set(xlim=(0, columns), ylim=(rows, 0), aspect='equal')
         letters = 5.5 if small else 8
         axes.set_xticks(np.arange(columns) + 0.5, labels[:columns], rotation=90, fontsize=letters)
@@ -137,23 +169,40 @@ def reliability(
     svg: list[str] = []
     with _drawn(3.6, 'Reliability diagram', svg) as axes:
         axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=(0, (3, 3)))
-        axes.bar([each['low'] + 1 / len(after) / 2 for each in after],
-                 [each['share'] for each in after], 0.9 / len(after), color=THIRD, alpha=0.35,
-                 label='share of the pixels')  # fmt: skip
-        for bins, color, label in ((before, SECOND, 'at temperature 1'),
-                                   (after, ACCENT, 'as the node says it')):  # fmt: skip
+        axes.bar(
+            [each['low'] + 1 / len(after) / 2 for each in after],
+            [each['share'] for each in after],
+            0.9 / len(after),
+            color=THIRD,
+            alpha=0.35,
+            label='share of the pixels',
+        )
+        for bins, color, label in (
+            (before, SECOND, 'at temperature 1'),
+            (after, ACCENT, 'as the node says it'),
+        ):
             filled = [each for each in bins or () if each['share']]
             if filled:
-                axes.plot([each['confidence'] for each in filled],
-                          [each['accuracy'] for each in filled], marker='o', markersize=3.5,
-                          linewidth=1.6, color=color, label=label)  # fmt: skip
+                axes.plot(
+                    [each['confidence'] for each in filled],
+                    [each['accuracy'] for each in filled],
+                    marker='o',
+                    markersize=3.5,
+                    linewidth=1.6,
+                    color=color,
+                    label=label,
+                )
         axes.set(xlim=(0, 1), ylim=(0, 1), xlabel='confidence', ylabel='share that is right')
         axes.legend(loc='upper left', fontsize=8)
     return svg[0]
 
 
-def latency(times: Sequence[float], mean: Sequence[float | None], worst: Sequence[float | None],
-            percentiles: Mapping[str, float]) -> str:  # fmt: skip
+def latency(
+    times: Sequence[float],
+    mean: Sequence[float | None],
+    worst: Sequence[float | None],
+    percentiles: Mapping[str, float],
+) -> str:
     """Latency over the recording, with its percentiles as lines.
 
     Args:
@@ -172,17 +221,24 @@ def latency(times: Sequence[float], mean: Sequence[float | None], worst: Sequenc
         for name in ('p50', 'p95', 'p99'):
             if percentiles.get(name) is not None:
                 axes.axhline(percentiles[name], color=SECOND, linewidth=0.9, linestyle=(0, (4, 3)))
-                axes.annotate(name, (1.0, percentiles[name]), xytext=(3, -2),
-                              xycoords=('axes fraction', 'data'), textcoords='offset points',
-                              fontsize=7.5, color=SECOND)  # fmt: skip
+                axes.annotate(
+                    name,
+                    (1.0, percentiles[name]),
+                    xytext=(3, -2),
+                    xycoords=('axes fraction', 'data'),
+                    textcoords='offset points',
+                    fontsize=7.5,
+                    color=SECOND,
+                )
                 top = max(top, percentiles[name])
         axes.set(ylim=(0, 1.08 * top), xlabel='seconds into the recording', ylabel='ms')
         axes.margins(x=0)
     return svg[0]
 
 
-def fractions(times: Sequence[float], shares: Mapping[str, Sequence[float | None]],
-              colors: Mapping[str, str]) -> str:  # fmt: skip
+def fractions(
+    times: Sequence[float], shares: Mapping[str, Sequence[float | None]], colors: Mapping[str, str]
+) -> str:
     """How much of the picture each class has, stacked over the recording.
 
     Args:
@@ -193,16 +249,21 @@ def fractions(times: Sequence[float], shares: Mapping[str, Sequence[float | None
     svg: list[str] = []
     with _drawn(2.9, 'Class fractions over time', svg) as axes:
         if shares:
-            axes.stackplot(times, [np.nan_to_num(_numbers(v)) for v in shares.values()],
-                           colors=[colors.get(name, INK) for name in shares], linewidth=0)
+            axes.stackplot(
+                times,
+                [np.nan_to_num(_numbers(v)) for v in shares.values()],
+                colors=[colors.get(name, INK) for name in shares],
+                linewidth=0,
+            )
         axes.set(ylim=(0, 1), xlabel='seconds into the recording')
         axes.set_yticks([0, 0.5, 1], ['0', '50 %', '100 %'])
         axes.margins(x=0)
     return svg[0]
 
 
-def over_time(title: str, times: Sequence[float], lines: Mapping[str, Sequence[float | None]]
-              ) -> str:  # fmt: skip
+def over_time(
+    title: str, times: Sequence[float], lines: Mapping[str, Sequence[float | None]]
+) -> str:
     """Shares over the recording, such as accuracy and temporal consistency."""
     svg: list[str] = []
     with _drawn(2.4, title, svg) as axes:
@@ -225,8 +286,12 @@ def confidence_histogram(counts: Sequence[int]) -> str:
     pooled = np.asarray(counts, float).reshape(32, 8).sum(1)
     svg: list[str] = []
     with _drawn(2.4, 'Confidence histogram', svg) as axes:
-        axes.bar((np.arange(32) + 0.5) / 32, 100 * pooled / max(1.0, pooled.sum()), 0.85 / 32,
-                 color=ACCENT)  # fmt: skip
+        axes.bar(
+            (np.arange(32) + 0.5) / 32,
+            100 * pooled / max(1.0, pooled.sum()),
+            0.85 / 32,
+            color=ACCENT,
+        )
         axes.set(xlim=(0, 1), xlabel='confidence', ylabel='% of the pixels')
         axes.grid(axis='x', visible=False)
     return svg[0]

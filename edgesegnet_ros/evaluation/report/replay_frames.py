@@ -60,8 +60,9 @@ class _Shown:
             name = f'{kept.index:08d}-{view.name}'
             written.append(folder / name)
             written[-1].write_bytes(view.content)
-            kept.views.append({'label': view.label, 'file': name, 'width': view.width,
-                               'height': view.height})  # fmt: skip
+            kept.views.append(
+                {'label': view.label, 'file': name, 'width': view.width, 'height': view.height}
+            )
         return kept
 
 
@@ -88,9 +89,7 @@ class PictureSink:
         """See FrameSink."""
         shown = None
         goodness = frame.pixel_accuracy if frame.pixel_accuracy is not None else frame.consistency
-        if goodness is not None and (
-            len(self._worst) < WORST or -goodness > self._worst[0][0]
-        ):
+        if goodness is not None and (len(self._worst) < WORST or -goodness > self._worst[0][0]):
             shown = _Shown(frame, self._classes)
             heapq.heappush(self._worst, (-goodness, -self._seen, shown))
             if len(self._worst) > WORST:
@@ -120,11 +119,16 @@ class PictureSink:
         worst = [shown for _, _, shown in sorted(self._worst, key=lambda entry: -entry[0])]
         kept = [shown.write('worst', self._folder, written) for shown in worst]
         sample = list(self._sample.values())
-        places = sorted({round(i * (len(sample) - 1) / (SAMPLE - 1)) for i in range(SAMPLE)}
-                        if len(sample) > SAMPLE else range(len(sample)))  # fmt: skip
+        places = sorted(
+            {round(i * (len(sample) - 1) / (SAMPLE - 1)) for i in range(SAMPLE)}
+            if len(sample) > SAMPLE
+            else range(len(sample))
+        )
         kept += [sample[place].write('sample', self._folder, written) for place in places]
-        write_text(self._folder / INDEX_NAME,
-                   json.dumps([asdict(frame) for frame in kept], indent=1) + '\n')  # fmt: skip
+        write_text(
+            self._folder / INDEX_NAME,
+            json.dumps([asdict(frame) for frame in kept], indent=1) + '\n',
+        )
 
 
 def open_sinks(

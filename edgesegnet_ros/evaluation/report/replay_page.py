@@ -65,25 +65,30 @@ def _context(result: ReplayResult, frames_dir: Path | None) -> dict[str, Any]:
         'frames_scored': f'{result.frames_scored:,}',
         'rows': _class_rows(result, colors),
         'confusion': Markup(plots.confusion(result.confusion, result.classes))
-        if result.confusion else None,
-        'fractions': Markup(plots.fractions(times, series['fractions'],
-                                            {**colors, 'unlabelled': NO_COLOR}))
-        if times and series.get('fractions') else None,
+        if result.confusion
+        else None,
+        'fractions': Markup(
+            plots.fractions(times, series['fractions'], {**colors, 'unlabelled': NO_COLOR})
+        )
+        if times and series.get('fractions')
+        else None,
         **_quality(series, times),
         'histogram': Markup(plots.confidence_histogram(result.confidence_histogram))
-        if result.confidence_histogram else None,
+        if result.confidence_histogram
+        else None,
         'flicker': _by_class(result.flicker, colors),
         'disagreement': _disagreement(result, colors),
         **_parts(result),
         'worst': [_frame(f, frames_dir) for f in frames if f.kind == 'worst'],
         'worst_note': 'By their pixel accuracy; in the last picture wrong pixels are red.'
-        if result.frames_scored else 'There are no labels: those that agree least with the frame '
+        if result.frames_scored
+        else 'There are no labels: those that agree least with the frame '
         'before, along optical flow.',
         'sample': [_frame(f, frames_dir) for f in frames if f.kind == 'sample'],
         'notes': result.notes,
         'sha256': result.labels_sha256,
         **verdicts.origin(result.provenance),
-    }  # fmt: skip
+    }
 
 
 def sentences(result: ReplayResult) -> list[str]:
@@ -92,40 +97,59 @@ def sentences(result: ReplayResult) -> list[str]:
     if not result.frames_out:
         return [f'No frame of {result.frames_in} was segmented, so there is nothing to judge.']
     if result.dropped:
-        why = ', '.join(f'{count} {reason.replace("_", " ")}'
-                        for reason, count in result.drops.items() if count)  # fmt: skip
-        said.append(f'{result.dropped:,} of {result.frames_in:,} frames gave no labels'
-                    f'{f" ({why})" if why else ""}: every figure below is over the other '
-                    f'{result.frames_out:,}.')  # fmt: skip
+        why = ', '.join(
+            f'{count} {reason.replace("_", " ")}'
+            for reason, count in result.drops.items()
+            if count
+        )
+        said.append(
+            f'{result.dropped:,} of {result.frames_in:,} frames gave no labels'
+            f'{f" ({why})" if why else ""}: every figure below is over the other '
+            f'{result.frames_out:,}.'
+        )
     else:
         said.append(f'All {result.frames_out:,} frames were segmented.')
     if result.latency_ms:
         times = result.latency_ms
-        said.append(f'Half of the frames take at most {times["p50"]:.0f} ms, 95 of 100 at most '
-                    f'{times["p95"]:.0f} ms, 99 of 100 at most {times["p99"]:.0f} ms.')
+        said.append(
+            f'Half of the frames take at most {times["p50"]:.0f} ms, 95 of 100 at most '
+            f'{times["p95"]:.0f} ms, 99 of 100 at most {times["p99"]:.0f} ms.'
+        )
     if result.pixel_accuracy is not None:
         if result.frames_scored < result.frames_out:
-            said.append(f'Only {result.frames_scored:,} of them have labels; what is said of '
-                        'accuracy is over these.')  # fmt: skip
+            said.append(
+                f'Only {result.frames_scored:,} of them have labels; what is said of '
+                'accuracy is over these.'
+            )
         said += verdicts.accuracy(result.pixel_accuracy, result.miou, result.iou or {})
     else:
         said.append('There are no labels, so nothing here says whether the classes are right.')
     if result.ece is not None:
         said.append(verdicts.calibration(result.ece))
     if result.temporal_consistency is not None:
-        said.append(f'{of_100(result.temporal_consistency)} of 100 pixels keep their class from '
-                    'one frame to the next, followed along optical flow.')  # fmt: skip
+        said.append(
+            f'{of_100(result.temporal_consistency)} of 100 pixels keep their class from '
+            'one frame to the next, followed along optical flow.'
+        )
     if result.disagreement and result.disagreement.get('pixels') is not None:
-        said.append(f'{of_100(result.disagreement["pixels"])} of 100 pixels have another class '
-                    f'in {result.disagreement["with"]}.')  # fmt: skip
+        said.append(
+            f'{of_100(result.disagreement["pixels"])} of 100 pixels have another class '
+            f'in {result.disagreement["with"]}.'
+        )
     return said
 
 
 def _subtitle(result: ReplayResult, engine: dict[str, Any]) -> str:
-    how = 'offline, every frame as fast as the engine goes' if result.mode == 'offline' else \
-        'live, in bag time through the node over DDS'  # fmt: skip
-    parts = [result.topic, how, ' '.join(filter(None, (engine.get('engine'),
-                                                       engine.get('precision'))))]
+    how = (
+        'offline, every frame as fast as the engine goes'
+        if result.mode == 'offline'
+        else 'live, in bag time through the node over DDS'
+    )
+    parts = [
+        result.topic,
+        how,
+        ' '.join(filter(None, (engine.get('engine'), engine.get('precision')))),
+    ]
     if result.duration_s:
         parts.insert(1, f'{result.duration_s:,.1f} s of recording')
     if result.labels_from:
@@ -136,31 +160,57 @@ def _subtitle(result: ReplayResult, engine: dict[str, Any]) -> str:
 def _cards(result: ReplayResult) -> list[dict[str, str]]:
     latency = result.latency_ms or {}
     cards = [
-        {'label': 'frames', 'value': f'{result.frames_out:,}',
-         'aside': f'of {result.frames_in:,}, {result.dropped:,} dropped'},
-        {'label': 'latency, 95 of 100', 'value': number(latency.get('p95'), 0, 'ms'),
-         'aside': f'half: {number(latency.get("p50"), 0, "ms")}'},
-        {'label': 'rate', 'value': number(result.rate_hz, 1, 'Hz'),
-         'aside': f'{percent(result.engine_share, 0)} of the bare engine'
-         if result.engine_share is not None else 'label maps a second'},
-    ]  # fmt: skip
+        {
+            'label': 'frames',
+            'value': f'{result.frames_out:,}',
+            'aside': f'of {result.frames_in:,}, {result.dropped:,} dropped',
+        },
+        {
+            'label': 'latency, 95 of 100',
+            'value': number(latency.get('p95'), 0, 'ms'),
+            'aside': f'half: {number(latency.get("p50"), 0, "ms")}',
+        },
+        {
+            'label': 'rate',
+            'value': number(result.rate_hz, 1, 'Hz'),
+            'aside': f'{percent(result.engine_share, 0)} of the bare engine'
+            if result.engine_share is not None
+            else 'label maps a second',
+        },
+    ]
     if result.pixel_accuracy is not None:
         cards += [
-            {'label': 'pixel accuracy', 'value': percent(result.pixel_accuracy),
-             'aside': f'over {result.frames_scored:,} frames'},
+            {
+                'label': 'pixel accuracy',
+                'value': percent(result.pixel_accuracy),
+                'aside': f'over {result.frames_scored:,} frames',
+            },
             {'label': 'mIoU', 'value': percent(result.miou), 'aside': 'mean of the classes'},
-        ]  # fmt: skip
+        ]
     if result.ece is not None:
-        cards.append({'label': 'calibration error', 'value': number(100 * result.ece, 1, 'pt'),
-                      'aside': 'of the confidence'})  # fmt: skip
+        cards.append(
+            {
+                'label': 'calibration error',
+                'value': number(100 * result.ece, 1, 'pt'),
+                'aside': 'of the confidence',
+            }
+        )
     if result.temporal_consistency is not None:
-        cards.append({'label': 'temporal consistency',
-                      'value': percent(result.temporal_consistency),
-                      'aside': f'{result.consistency_pairs:,} pairs of frames'})  # fmt: skip
+        cards.append(
+            {
+                'label': 'temporal consistency',
+                'value': percent(result.temporal_consistency),
+                'aside': f'{result.consistency_pairs:,} pairs of frames',
+            }
+        )
     if result.age_ms:
-        cards.append({'label': 'age, 95 of 100',
-                      'value': number(result.age_ms.get('p95'), 0, 'ms'),
-                      'aside': f'jitter {number(result.jitter_ms, 1, "ms")}'})  # fmt: skip
+        cards.append(
+            {
+                'label': 'age, 95 of 100',
+                'value': number(result.age_ms.get('p95'), 0, 'ms'),
+                'aside': f'jitter {number(result.jitter_ms, 1, "ms")}',
+            }
+        )
     return cards
 
 
@@ -175,10 +225,12 @@ def _speed_note(result: ReplayResult) -> str:
     if result.mode == 'offline':
         said.append('Latency is from a picture in memory to the label map at its own size.')
     else:
-        said.append('Latency is the node\'s own, from the image\'s arrival to the publication.')
+        said.append("Latency is the node's own, from the image's arrival to the publication.")
     if result.bare_rate_hz and result.rate_hz:
-        said.append(f'The bare engine did {result.bare_rate_hz:.1f} pictures a second in the same '
-                    f'run, the replay {result.rate_hz:.1f}.')  # fmt: skip
+        said.append(
+            f'The bare engine did {result.bare_rate_hz:.1f} pictures a second in the same '
+            f'run, the replay {result.rate_hz:.1f}.'
+        )
     if result.wall_s:
         said.append(f'The replay took {result.wall_s:,.1f} s.')
     return ' '.join(said)
@@ -203,28 +255,42 @@ def _class_rows(result: ReplayResult, colors: dict[str, str]) -> list[dict[str, 
         return []
     total = max(1, sum(map(sum, result.confusion)))
     return [
-        {'name': name, 'color': colors.get(name, NO_COLOR), 'iou': result.iou.get(name),
-         'share': sum(row) / total}
+        {
+            'name': name,
+            'color': colors.get(name, NO_COLOR),
+            'iou': result.iou.get(name),
+            'share': sum(row) / total,
+        }
         for name, row in zip(result.classes, result.confusion, strict=True)
-    ]  # fmt: skip
+    ]
 
 
 def _quality(series: dict[str, Any], times: list[float]) -> dict[str, Any]:
-    lines = {label: series[key] for key, label in (
-        ('pixel_accuracy', 'pixel accuracy'), ('consistency', 'consistency'),
-        ('confidence', 'confidence')) if any(v is not None for v in series.get(key) or [])
-    }  # fmt: skip
+    lines = {
+        label: series[key]
+        for key, label in (
+            ('pixel_accuracy', 'pixel accuracy'),
+            ('consistency', 'consistency'),
+            ('confidence', 'confidence'),
+        )
+        if any(v is not None for v in series.get(key) or [])
+    }
     if not times or not lines:
         return {'quality': None, 'quality_note': ''}
-    return {'quality': Markup(plots.over_time('Quality over time', times, lines)),
-            'quality_note': f'{verdicts.listed(list(lines)).capitalize()} over the recording.'}
+    return {
+        'quality': Markup(plots.over_time('Quality over time', times, lines)),
+        'quality_note': f'{verdicts.listed(list(lines)).capitalize()} over the recording.',
+    }
 
 
-def _by_class(values: dict[str, float | None] | None, colors: dict[str, str]
-              ) -> list[dict[str, Any]]:  # fmt: skip
+def _by_class(
+    values: dict[str, float | None] | None, colors: dict[str, str]
+) -> list[dict[str, Any]]:
     known = [(name, value) for name, value in (values or {}).items() if value is not None]
-    return [{'name': name, 'value': value, 'color': colors.get(name, NO_COLOR)}
-            for name, value in sorted(known, key=lambda item: -item[1])]  # fmt: skip
+    return [
+        {'name': name, 'value': value, 'color': colors.get(name, NO_COLOR)}
+        for name, value in sorted(known, key=lambda item: -item[1])
+    ]
 
 
 def _disagreement(result: ReplayResult, colors: dict[str, str]) -> dict[str, Any] | None:
@@ -248,18 +314,22 @@ def _parts(result: ReplayResult) -> dict[str, Any]:
     rows = [
         {
             'bag': f'{Path(part["bag"]).name} {part.get("topic") or ""}'.strip(),
-            'frames': f'{part["frames_out"]:,}', 'dropped': part.get('dropped', 0),
+            'frames': f'{part["frames_out"]:,}',
+            'dropped': part.get('dropped', 0),
             'p95': (part.get('latency_ms') or {}).get('p95'),
-            'pixel_accuracy': part.get('pixel_accuracy'), 'miou': part.get('miou'),
-            'consistency': part.get('temporal_consistency'), 'problems': _count(part['problems'])
-            if 'problems' in part else 0,
+            'pixel_accuracy': part.get('pixel_accuracy'),
+            'miou': part.get('miou'),
+            'consistency': part.get('temporal_consistency'),
+            'problems': _count(part['problems']) if 'problems' in part else 0,
         }
         for part in sorted(result.parts, key=badness)[:SHOWN_PARTS]
-    ]  # fmt: skip
+    ]
     left = len(result.parts) - len(rows)
     note = 'Bags with problems first, then the worst.'
-    return {'part_rows': rows, 'parts_note': note + (f' {left:,} more are in the JSON.'
-                                                     if left else '')}  # fmt: skip
+    return {
+        'part_rows': rows,
+        'parts_note': note + (f' {left:,} more are in the JSON.' if left else ''),
+    }
 
 
 def _count(problems: Any) -> int:

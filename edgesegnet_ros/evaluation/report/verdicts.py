@@ -29,8 +29,10 @@ def accuracy(
     if good:
         said.append(f'Dependable (IoU from {percent(DEPENDABLE, 0)}): {listed(good)}.')
     if weak:
-        said.append(f'Weak (IoU below {percent(WEAK, 0)}), the weakest first: {listed(weak)}. '
-                    'A planner should not rest on these alone.')  # fmt: skip
+        said.append(
+            f'Weak (IoU below {percent(WEAK, 0)}), the weakest first: {listed(weak)}. '
+            'A planner should not rest on these alone.'
+        )
     absent = [name for name, value in iou.items() if value is None]
     if absent:
         said.append(f'Not in these images, so not in the mIoU: {listed(absent)}.')
@@ -39,13 +41,17 @@ def accuracy(
 
 def calibration(ece: float, diagram: list[Mapping[str, Any]] | None = None) -> str:
     """How far the confidence is from the truth, and to which side."""
-    text = (f'A confidence is off by {100 * ece:.1f} points on average (ECE): of pixels said to '
-            'be right with 80 %, ')  # fmt: skip
+    text = (
+        f'A confidence is off by {100 * ece:.1f} points on average (ECE): of pixels said to '
+        'be right with 80 %, '
+    )
     filled = [each for each in diagram or () if each['share']]
     gap = sum(each['share'] * (each['accuracy'] - each['confidence']) for each in filled)
     if ece < 0.02:
-        return f'The confidence can be taken at its word: it is off by {100 * ece:.1f} points ' \
-               'on average (ECE).'  # fmt: skip
+        return (
+            f'The confidence can be taken at its word: it is off by {100 * ece:.1f} points '
+            'on average (ECE).'
+        )
     if filled and gap < -0.005:
         return text + 'fewer are. It is too sure of itself.'
     if filled and gap > 0.005:
@@ -59,20 +65,50 @@ def origin(provenance: Mapping[str, Any]) -> dict[str, Any]:
     weights, classes = provenance.get('weights') or {}, provenance.get('classes') or {}
     facts = [
         ('started', provenance.get('started')),
-        ('weights', _joined(weights.get('name'), weights.get('file'),
-                            weights.get('sha256') and f'SHA-256 {weights["sha256"]}')),
-        ('classes', _joined(classes.get('name'), classes.get('sha256') and
-                            f'SHA-256 {classes["sha256"]}')),
-        ('engine', _joined(engine.get('engine'), engine.get('precision'), engine.get('version'),
-                           engine.get('reason'))),
-        ('runs on', _joined(engine.get('device'), engine.get('threads') and
-                            f'{engine["threads"]} threads')),
-        ('machine', _joined(*(f'{key} {value}' if key == 'cpus' else str(value)
-                              for key, value in machine.items()))),
-        ('software', ', '.join(f'{name} {version}' for name, version in
-                               (provenance.get('software') or {}).items())),
+        (
+            'weights',
+            _joined(
+                weights.get('name'),
+                weights.get('file'),
+                weights.get('sha256') and f'SHA-256 {weights["sha256"]}',
+            ),
+        ),
+        (
+            'classes',
+            _joined(classes.get('name'), classes.get('sha256') and f'SHA-256 {classes["sha256"]}'),
+        ),
+        (
+            'engine',
+            _joined(
+                engine.get('engine'),
+                engine.get('precision'),
+                engine.get('version'),
+                engine.get('reason'),
+            ),
+        ),
+        (
+            'runs on',
+            _joined(
+                engine.get('device'), engine.get('threads') and f'{engine["threads"]} threads'
+            ),
+        ),
+        (
+            'machine',
+            _joined(
+                *(
+                    f'{key} {value}' if key == 'cpus' else str(value)
+                    for key, value in machine.items()
+                )
+            ),
+        ),
+        (
+            'software',
+            ', '.join(
+                f'{name} {version}' for name, version in (provenance.get('software') or {}).items()
+            ),
+        ),
         ('fingerprint', provenance.get('fingerprint')),
-    ]  # fmt: skip
+    ]
     return {
         'facts': [(name, text) for name, text in facts if text],
         'command': as_shell(map(str, provenance.get('command') or ['unknown'])),
