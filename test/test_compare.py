@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from edgesegnet_ros import cli
+from edgesegnet_ros.evaluation.replay.compare import compare, figures
 from edgesegnet_ros.evaluation.replay.label_maps import LABEL_MAPS_NAME, LabelMapWriter
 from edgesegnet_ros.evaluation.replay.result import RESULT_NAME, ReplayError, ReplayResult
-from edgesegnet_ros.evaluation.report.compare import compare, figures
 
 NAMES = ['road', 'car', 'tree']
 BEFORE = ReplayResult(

@@ -11,20 +11,20 @@ import pytest
 from edgesegnet_ros.data.bag import BagError
 from edgesegnet_ros.data.classes import load_classes
 from edgesegnet_ros.data.street import Street
+from edgesegnet_ros.evaluation.evaluate_page import write_evaluate_report
 from edgesegnet_ros.evaluation.measure import WorstImage
 from edgesegnet_ros.evaluation.provenance import software
+from edgesegnet_ros.evaluation.replay.film import Film
 from edgesegnet_ros.evaluation.replay.frames import ReplayFrame
-from edgesegnet_ros.evaluation.replay.result import Problem, ReplayResult
-from edgesegnet_ros.evaluation.report.evaluate_page import write_evaluate_report
-from edgesegnet_ros.evaluation.report.film import Film
-from edgesegnet_ros.evaluation.report.replay_frames import (
+from edgesegnet_ros.evaluation.replay.kept_frames import (
     SAMPLE,
     WORST,
     open_sinks,
     read_frames,
     video_of,
 )
-from edgesegnet_ros.evaluation.report.replay_page import sentences, write_replay_report
+from edgesegnet_ros.evaluation.replay.replay_page import sentences, write_replay_report
+from edgesegnet_ros.evaluation.replay.result import Problem, ReplayResult
 
 FRAMES = 30
 CLASSES = load_classes('camvid11')

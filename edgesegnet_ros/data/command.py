@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import time
 from pathlib import Path
+from typing import Tuple
 
+from edgesegnet_ros.arguments import size
 from edgesegnet_ros.errors import EdgeSegNetError
 
 NUM_CLASSES = 11
@@ -19,16 +20,13 @@ class DataError(EdgeSegNetError):
     """Wrong use of `edgesegnet data`."""
 
 
-def size(text: str) -> tuple:
+def street_size(text: str) -> Tuple[int, int]:
     """`HxW` as (height, width).
 
     Raises:
         argparse.ArgumentTypeError: Anything else, or fewer than 16 or more than 8192 pixels.
     """
-    match = re.fullmatch(r'(\d+)x(\d+)', text.strip().lower())
-    if not match:
-        raise argparse.ArgumentTypeError(f'{text!r} is not HEIGHTxWIDTH, such as 360x480')
-    height, width = int(match[1]), int(match[2])
+    height, width = size(text)
     if not (16 <= height <= 8192 and 16 <= width <= 8192):
         raise argparse.ArgumentTypeError(f'{text}: height and width are 16 to 8192 pixels')
     return height, width
@@ -74,7 +72,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     render.add_argument('--seed', type=seed, default=0, help='which street')
     render.add_argument('--frames', type=count, default=60, help='how many frames')
     render.add_argument(
-        '--size', type=size, default='360x480', metavar='HxW', help='height and width in pixels'
+        '--size',
+        type=street_size,
+        default='360x480',
+        metavar='HxW',
+        help='height and width in pixels',
     )
     render.add_argument('--rate', type=rate, default=10.0, metavar='HZ', help='frames a second')
     render.add_argument(

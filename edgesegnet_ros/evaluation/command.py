@@ -30,10 +30,10 @@ class EvaluateError(EdgeSegNetError):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is measured, on what, with which engine, and where it goes."""
+    from edgesegnet_ros.arguments import size
     from edgesegnet_ros.data.camvid import SPLITS
     from edgesegnet_ros.data.geometry import RESIZE_MODES
     from edgesegnet_ros.evaluation.report.gates import add_gate_argument
-    from edgesegnet_ros.training.command import size
 
     parser.add_argument('--model', default='edgesegnet-camvid11', help='shipped name or file')
     parser.add_argument(
@@ -75,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score a split, print it, and write what was asked for."""
-    from edgesegnet_ros.evaluation.provenance import need
+    from edgesegnet_ros.extras import need
 
     page = Path(args.html) if args.html else Path(args.out, PAGE_NAME) if args.out else None
     if args.fit_temperature and args.split != 'val':
@@ -152,7 +152,7 @@ def _run(args: argparse.Namespace, page: Path | None) -> int:
     )
     figures = _figures(args, model, scored, found, fit, weights.temperature)
     if page:
-        from edgesegnet_ros.evaluation.report.evaluate_page import write_evaluate_report
+        from edgesegnet_ros.evaluation.evaluate_page import write_evaluate_report
 
         figures['report'] = str(write_evaluate_report(figures, scored, found.worst, page))
     text = json.dumps(figures, indent=2, allow_nan=False) + '\n'

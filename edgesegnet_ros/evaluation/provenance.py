@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import os
 import platform
 import shlex
@@ -18,39 +17,8 @@ from edgesegnet_ros import shipped
 from edgesegnet_ros.engines import cpu
 from edgesegnet_ros.engines.base import EngineDescription
 from edgesegnet_ros.engines.recipe import file_sha256
-from edgesegnet_ros.errors import EdgeSegNetError
 
 PACKAGES = ('numpy', 'opencv-python-headless', 'safetensors', 'torch')
-
-
-class MissingExtra(EdgeSegNetError):
-    """Something is asked for that needs packages which are not installed."""
-
-
-def need(extra: str, modules: Iterable[str], what: str) -> None:
-    """Check that optional packages are there, before any work is done.
-
-    Args:
-        extra: Of setup.py that brings them.
-        modules: Names to find.
-        what: What needs them.
-
-    Raises:
-        MissingExtra: Some are missing; names them and the extra.
-    """
-    missing = [module for module in modules if not _is_there(module)]
-    if missing:
-        raise MissingExtra(
-            f"{what} needs {', '.join(missing)}: pip install 'edgesegnet_ros[{extra}]'"
-        )
-
-
-def _is_there(module: str) -> bool:
-    """Whether a module can be found; some take seconds to import."""
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:
-        return False
 
 
 def software(packages: Iterable[str] = PACKAGES) -> dict[str, str]:

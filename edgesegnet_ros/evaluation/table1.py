@@ -316,7 +316,7 @@ def as_text(table: dict[str, Any]) -> str:
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print."""
-    from edgesegnet_ros.evaluation.provenance import need
+    from edgesegnet_ros.extras import need
 
     need('train', ('tqdm',), 'edgesegnet table1')
     if args.frames < 1:

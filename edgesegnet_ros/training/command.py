@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     from edgesegnet_ros import shipped
     from edgesegnet_ros.data.camvid import dataset_folder
     from edgesegnet_ros.data.classes import load_classes
-    from edgesegnet_ros.evaluation.provenance import need
+    from edgesegnet_ros.extras import need
     from edgesegnet_ros.training.train import BEST, WEIGHTS, Sources, train
 
     need('train', ('tqdm', 'matplotlib'), 'edgesegnet train')

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgesegnet_ros.errors import EdgeSegNetError
-from edgesegnet_ros.evaluation.provenance import need
+from edgesegnet_ros.extras import need
 
 LOG = 'log.csv'
 CURVES = 'curves.png'

@@ -26,8 +26,8 @@ BARE_FRAMES = 10
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is replayed, through which engine, what is measured, and where it goes."""
+    from edgesegnet_ros.arguments import size
     from edgesegnet_ros.evaluation.report.gates import add_gate_argument
-    from edgesegnet_ros.training.command import size
 
     add = parser.add_argument
     flag = argparse.BooleanOptionalAction
@@ -135,10 +135,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Replay; 0, 1 where something is missing or a gate fired, 2 for wrong use."""
-    from edgesegnet_ros.evaluation.provenance import need
+    from edgesegnet_ros.extras import need
 
     if args.compare:
-        from edgesegnet_ros.evaluation.report.compare_command import run_compare
+        from edgesegnet_ros.evaluation.replay.compare_command import run_compare
 
         if args.bags:
             raise ReplayError('--compare takes two results and no bag')

@@ -31,7 +31,7 @@ def write(result: ReplayResult, out: Path, wants_page: bool) -> bool:
 
 
 def _page(result: ReplayResult, out: Path) -> Path:
-    from edgesegnet_ros.evaluation.report.replay_page import write_replay_report
+    from edgesegnet_ros.evaluation.replay.replay_page import write_replay_report
 
     frames_dir = out / result.frames_dir if result.frames_dir else out
     return write_replay_report(result, frames_dir, out / REPORT_NAME)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-
-from edgesegnet_ros.data.classes import ClassSet
 
 
 @dataclass(frozen=True)
@@ -61,22 +58,3 @@ class FrameSink(Protocol):
         Args:
             complete: False after an error: what was begun is removed.
         """
-
-
-def report_sinks(
-    frames_dir: Path, classes: ClassSet, pictures: bool, video: bool, total: int | None
-) -> list[FrameSink]:
-    """What the page's pictures and video are made by.
-
-    Args:
-        frames_dir: Folder for pictures and video; it exists and is empty.
-        classes: Gives colours and names.
-        pictures: Whether the worst and a sample of the frames are kept.
-        video: Whether the overlay video is made.
-        total: Frames to come, as far as that is known.
-    """
-    if not (pictures or video):
-        return []
-    from edgesegnet_ros.evaluation.report.replay_frames import open_sinks
-
-    return open_sinks(frames_dir, classes, pictures, video, total)

@@ -16,7 +16,8 @@ from edgesegnet_ros.engines import LoadedModel, open_engine
 from edgesegnet_ros.engines.segmenter import Segmenter
 from edgesegnet_ros.evaluation.provenance import provenance
 from edgesegnet_ros.evaluation.replay.figures import fill_in
-from edgesegnet_ros.evaluation.replay.frames import FrameSink, ReplayFrame, report_sinks
+from edgesegnet_ros.evaluation.replay.frames import FrameSink, ReplayFrame
+from edgesegnet_ros.evaluation.replay.kept_frames import open_sinks
 from edgesegnet_ros.evaluation.replay.label_folder import LabelFolder
 from edgesegnet_ros.evaluation.replay.label_maps import LABEL_MAPS_NAME, LabelMapWriter
 from edgesegnet_ros.evaluation.replay.options import ReplayOptions
@@ -132,7 +133,7 @@ class Leaf:
         if not (self.options.pictures or self.options.video):
             return []
         folder.mkdir()
-        return report_sinks(
+        return open_sinks(
             folder, self.classes, self.options.pictures, self.options.video, self.frames.total
         )
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from edgesegnet_ros.engines import cpu
-from edgesegnet_ros.evaluation.provenance import need
 from edgesegnet_ros.evaluation.replay.crew import BagWorker, Job
 from edgesegnet_ros.evaluation.replay.one_bag import BagOutcome
 from edgesegnet_ros.evaluation.replay.options import ReplayOptions
 from edgesegnet_ros.evaluation.replay.result import ReplayError
+from edgesegnet_ros.extras import need
 
 LOCAL = 'local'
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgesegnet_ros.data.bag.placing import write_text
-from edgesegnet_ros.evaluation.report.compare import compare, figures
-from edgesegnet_ros.evaluation.report.compare_words import as_text
+from edgesegnet_ros.evaluation.replay.compare import compare, figures
+from edgesegnet_ros.evaluation.replay.compare_words import as_text
 from edgesegnet_ros.evaluation.report.gates import Gate, check
 
 JSON_NAME, PAGE_NAME = 'compare.json', 'compare.html'
@@ -37,10 +37,10 @@ def run_compare(
         ReplayError: They cannot be compared.
         GateError: A gate has no figure to judge.
     """
-    from edgesegnet_ros.evaluation.provenance import need
+    from edgesegnet_ros.extras import need
 
     need('report', ('jinja2', 'matplotlib'), 'the page of a comparison')
-    from edgesegnet_ros.evaluation.report.compare_page import write_compare_report
+    from edgesegnet_ros.evaluation.replay.compare_page import write_compare_report
 
     found = compare(path_a.expanduser(), path_b.expanduser())
     told = figures(found)

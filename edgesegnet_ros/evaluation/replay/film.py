@@ -13,10 +13,10 @@ import numpy as np
 from edgesegnet_ros.data.classes import ClassSet
 from edgesegnet_ros.data.picture import overlay
 from edgesegnet_ros.errors import EdgeSegNetError
-from edgesegnet_ros.evaluation.provenance import need
 from edgesegnet_ros.evaluation.replay.frames import ReplayFrame
 from edgesegnet_ros.evaluation.report.page import PICTURE_WIDTH
 from edgesegnet_ros.evaluation.report.pictures import OVERLAY_ALPHA
+from edgesegnet_ros.extras import need
 
 VIDEO_NAME = 'overlay.mp4'
 RATE_HZ = 10

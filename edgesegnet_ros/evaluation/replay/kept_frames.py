@@ -13,8 +13,8 @@ from typing import Any
 
 from edgesegnet_ros.data.bag.placing import write_text
 from edgesegnet_ros.data.classes import ClassSet
+from edgesegnet_ros.evaluation.replay.film import VIDEO_NAME, FilmSink
 from edgesegnet_ros.evaluation.replay.frames import FrameSink, ReplayFrame
-from edgesegnet_ros.evaluation.report.film import VIDEO_NAME, FilmSink
 from edgesegnet_ros.evaluation.report.page import scaled, scaled_labels
 from edgesegnet_ros.evaluation.report.pictures import views
 
@@ -134,7 +134,15 @@ class PictureSink:
 def open_sinks(
     frames_dir: Path, classes: ClassSet, pictures: bool, video: bool, total: int | None
 ) -> list[FrameSink]:
-    """See `edgesegnet_ros.evaluation.replay.frames.report_sinks`."""
+    """What makes the page's pictures and video.
+
+    Args:
+        frames_dir: Folder for pictures and video; it exists and is empty.
+        classes: Gives colours and names.
+        pictures: Whether the worst and a sample of the frames are kept.
+        video: Whether the overlay video is made.
+        total: Frames to come, as far as that is known.
+    """
     sinks: list[FrameSink] = []
     if pictures:
         sinks.append(PictureSink(frames_dir, classes, total))
