@@ -15,7 +15,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode
 from launch_ros.parameter_descriptions import ParameterValue
 
-from edgesegnet_ros.node.parameter_table import PARAMETERS, NodeParameter
+from edgesegnet_ros.interface.parameter_table import PARAMETERS, NodeParameter
 from edgesegnet_ros.shipped import find
 
 NOT_GIVEN = ''

@@ -20,7 +20,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import SetParameter, SetRemap
 from launch_ros.utilities import make_namespace_absolute, prefix_namespace
 
-from edgesegnet_ros.node.parameter_table import BY_NAME
+from edgesegnet_ros.interface.parameter_table import BY_NAME
 
 BRING_UP = Path(__file__).resolve().parent / 'edgesegnet.launch.py'
 TOPICS = {

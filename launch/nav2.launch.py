@@ -15,7 +15,7 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import SetRemap
 
-from edgesegnet_ros.node.parameter_table import BY_NAME
+from edgesegnet_ros.interface.parameter_table import BY_NAME
 
 BRING_UP = Path(__file__).resolve().parent / 'edgesegnet.launch.py'
 TOPICS = {

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from edgesegnet_ros.data.classes import load_classes
-from edgesegnet_ros.node.parameter_table import BY_NAME, PARAMETERS
+from edgesegnet_ros.interface.parameter_table import BY_NAME, PARAMETERS
 
 ROOT = Path(__file__).resolve().parents[1]
 LAUNCH_FILES = sorted((ROOT / 'launch').glob('*.launch.py'))

@@ -127,7 +127,7 @@ def _check(args: argparse.Namespace) -> None:
     """Refuse what can be seen to be wrong before anything is started."""
     from edgesegnet_ros import shipped
     from edgesegnet_ros.demo.node_start import check_node_is_there
-    from edgesegnet_ros.node.parameter_table import BY_NAME
+    from edgesegnet_ros.interface.parameter_table import BY_NAME
 
     if args.input and args.named_input:
         raise DemoError('two inputs: give INPUT or --input INPUT, not both')

@@ -12,6 +12,7 @@ from typing import Dict, List, Optional
 from edgesegnet_ros.data.sources import Source
 from edgesegnet_ros.demo.domain import ros_distribution
 from edgesegnet_ros.engines import cpu
+from edgesegnet_ros.interface import diagnostic_keys as keys
 
 
 def figures(
@@ -40,19 +41,16 @@ def figures(
         'dropped': played['published'] - collected['frames_out'],
         'republished': played['republished'],
         'frames_scored': collected['frames_scored'],
-        'latency_ms': _percentiles(values, 'latency'),
-        'stages_ms': {
-            stage: _percentiles(values, stage)
-            for stage in ('wait', 'convert', 'resize', 'infer', 'publish')
-        },
+        'latency_ms': keys.stage_times_ms(values, keys.LATENCY),
+        'stages_ms': {stage: keys.stage_times_ms(values, stage) for stage in keys.STAGES},
         'round_trip_ms': _of(played['round_trip_ms']),
         'rate_hz': collected['rate_hz'],
         'pixel_accuracy': collected['pixel_accuracy'],
         'miou': collected['miou'],
         'iou': collected['iou'],
-        'engine': values.get('engine'),
-        'precision': values.get('precision'),
-        'engine_version': values.get('engine_version'),
+        'engine': values.get(keys.ENGINE),
+        'precision': values.get(keys.PRECISION),
+        'engine_version': values.get(keys.ENGINE_VERSION),
         'model': args.model,
         'classes': args.classes,
         'input_size': list(args.input_size),
@@ -108,16 +106,9 @@ def machine() -> Dict[str, object]:
     }
 
 
-def _percentiles(values: Dict[str, str], stage: str) -> Optional[Dict[str, float]]:
-    keys = ('p50', 'p95', 'p99')
-    if any(f'{stage}_ms_{key}' not in values for key in keys):
-        return None
-    return {key: float(values[f'{stage}_ms_{key}']) for key in keys}
-
-
 def _of(times_ms: List[float]) -> Optional[Dict[str, float]]:
     import numpy as np
 
     if not times_ms:
         return None
-    return dict(zip(('p50', 'p95', 'p99'), map(float, np.percentile(times_ms, (50, 95, 99)))))
+    return dict(zip(keys.PERCENTILES, map(float, np.percentile(times_ms, (50, 95, 99)))))

@@ -32,6 +32,7 @@ from vision_msgs.msg import LabelInfo
 from edgesegnet_ros.data.classes import ClassSet, load_classes
 from edgesegnet_ros.data.geometry import UNLABELED, place, to_source
 from edgesegnet_ros.errors import EdgeSegNetError
+from edgesegnet_ros.interface import diagnostic_keys as keys
 from edgesegnet_ros.msg import ClassMasks
 from edgesegnet_ros.node.ending import shut_down
 from edgesegnet_ros.node.images import to_rgb
@@ -47,8 +48,6 @@ NOTICEABLE = 0.001
 LAST_DIAGNOSTICS_S = 3.0
 SETTLING_S = 15.0
 """Recording, at the end: how long the node may take for what it still works on."""
-ENDS = ('out', 'replaced', 'too_old', 'over_rate', 'unseen', 'discarded', 'bad')
-"""What becomes of an image, as the node's diagnostics count it."""
 
 
 class MaskRecording:
@@ -143,8 +142,8 @@ class Collector(Node):
         """Whether the node has said what became of every image that it got."""
         values = (self.diagnostics or {}).get('values', {})
         assert isinstance(values, dict)
-        done = sum(int(values.get(f'frames_{what}', 0)) for what in ENDS)
-        return bool(values) and done >= int(values.get('frames_in', 0))
+        done = sum(keys.count(values, what) for what in ('out', *keys.DROPS))
+        return bool(values) and done >= keys.count(values, 'in')
 
     @property
     def frames_scored(self) -> int:
@@ -197,7 +196,7 @@ class Collector(Node):
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            if 'edgesegnet' in status.name:
+            if 'edgesegnet' in status.name and status.name.endswith(keys.STATUS_SUFFIX):
                 level = status.level
                 self.diagnostics = {
                     'level': level[0] if isinstance(level, bytes) else int(level),

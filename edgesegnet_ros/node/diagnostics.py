@@ -7,11 +7,11 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from edgesegnet_ros.engines.base import EngineDescription
-from edgesegnet_ros.node.frame_statistics import STAGES, FrameStatistics
+from edgesegnet_ros.interface import diagnostic_keys as keys
+from edgesegnet_ros.node.frame_statistics import FrameStatistics
 
 SILENT_AFTER_S = 2.0
 """A camera that sends nothing for so long is reported."""
-_COUNTS = ('in', 'out', 'replaced', 'too_old', 'over_rate', 'unseen', 'discarded', 'bad')
 
 
 class NodeHealth(NamedTuple):
@@ -87,38 +87,36 @@ def report(name: str, health: NodeHealth, statistics: FrameStatistics) -> Diagno
     """
     status = DiagnosticStatus()
     status.level, status.message = verdict(health, statistics)
-    status.name = f'{name.lstrip("/")}: segmentation'
+    status.name = name.lstrip('/') + keys.STATUS_SUFFIX
     values: Dict[str, str] = {
-        'state': health.state,
-        'model': health.model,
-        'image_topic': health.image_topic,
-        'image_publishers': str(health.image_publishers),
-        'outputs_subscribed': ', '.join(health.subscribed),
+        keys.STATE: health.state,
+        keys.MODEL: health.model,
+        keys.IMAGE_TOPIC: health.image_topic,
+        keys.IMAGE_PUBLISHERS: str(health.image_publishers),
+        keys.OUTPUTS_SUBSCRIBED: ', '.join(health.subscribed),
     }
     if health.matched_publishers is not None:
-        values['image_publishers_matched'] = str(health.matched_publishers)
+        values[keys.IMAGE_PUBLISHERS_MATCHED] = str(health.matched_publishers)
     if health.engine is not None:
         status.hardware_id = health.engine.device
-        values['engine'] = health.engine.engine
-        values['precision'] = health.engine.precision
-        values['engine_version'] = health.engine.version
-        values['threads'] = str(health.engine.threads)
-        values['engine_reason'] = health.engine.reason
+        values[keys.ENGINE] = health.engine.engine
+        values[keys.PRECISION] = health.engine.precision
+        values[keys.ENGINE_VERSION] = health.engine.version
+        values[keys.THREADS] = str(health.engine.threads)
+        values[keys.ENGINE_REASON] = health.engine.reason
     rates = statistics.rates_hz()
-    values['rate_in_hz'] = f'{rates["in"]:.2f}'
-    values['rate_out_hz'] = f'{rates["out"]:.2f}'
+    values[keys.RATE_IN_HZ] = f'{rates["in"]:.2f}'
+    values[keys.RATE_OUT_HZ] = f'{rates["out"]:.2f}'
     age = statistics.median_age_ms()
     if age is not None:
-        values['age_ms_p50'] = f'{age:.1f}'
+        values[keys.AGE_MS_P50] = f'{age:.1f}'
     counts = dict(statistics.counts)
-    for what in _COUNTS:
-        values[f'frames_{what}'] = str(counts.get(what, 0))
-    for what in sorted(key for key in counts if key.startswith('bad_')):
-        values[f'frames_{what}'] = str(counts[what])
-    for stage in STAGES:
+    for what in ('in', 'out', *keys.DROPS, *sorted(k for k in counts if k.startswith('bad_'))):
+        values[keys.frames(what)] = str(counts.get(what, 0))
+    for stage in keys.TIMES:
         percentiles = statistics.percentiles(stage)
         if percentiles is not None:
             for key, value in percentiles._asdict().items():
-                values[f'{stage}_ms_{key}'] = f'{value:.2f}'
+                values[keys.stage_ms(stage, key)] = f'{value:.2f}'
     status.values = [KeyValue(key=key, value=value) for key, value in values.items()]
     return DiagnosticArray(status=[status])

@@ -9,8 +9,8 @@ from typing import Deque, Dict, List, NamedTuple, Optional
 
 import numpy as np
 
-STAGES = ('wait', 'convert', 'resize', 'infer', 'publish', 'latency')
-"""wait: from the callback to the worker; latency: from the callback's entry to publication."""
+from edgesegnet_ros.interface.diagnostic_keys import TIMES
+
 _WINDOW = 300
 """Frames that percentiles are taken over."""
 
@@ -27,15 +27,13 @@ class FrameStatistics:
     """Counts frames; written by the node's two threads, read by its diagnostics.
 
     Attributes:
-        counts: `in`, `out`, `replaced` (a newer frame came first), `too_old`, `over_rate`,
-            `unseen` (nobody subscribes), `bad` and `bad_<kind>`, `discarded` (deactivated or
-            failed while it was computed).
+        counts: `in`, `out`, each reason of `diagnostic_keys.DROPS`, and `bad_<kind>`.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.counts: Counter = Counter()
-        self._stages: Dict[str, Deque[float]] = {s: deque(maxlen=_WINDOW) for s in STAGES}
+        self._stages: Dict[str, Deque[float]] = {s: deque(maxlen=_WINDOW) for s in TIMES}
         self._arrivals: Deque[float] = deque(maxlen=_WINDOW)
         self._publications: Deque[float] = deque(maxlen=_WINDOW)
         self._ages: Deque[float] = deque(maxlen=_WINDOW)

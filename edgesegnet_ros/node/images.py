@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import array
 from types import SimpleNamespace
-from typing import Callable, Dict, Tuple
+from typing import Callable, Dict
 
 import cv2
 import numpy as np
@@ -149,9 +149,3 @@ def to_bytes(image: np.ndarray) -> array.array:
     data = array.array('B')
     data.frombytes(np.ascontiguousarray(image).data.cast('B'))
     return data
-
-
-def bounding_box(mask: np.ndarray) -> Tuple[int, int, int, int]:
-    """x, y, width and height of what is not zero in (H, W) uint8; zeros when nothing is."""
-    x, y, width, height = cv2.boundingRect(mask)
-    return x, y, width, height

@@ -17,8 +17,9 @@ from vision_msgs.msg import LabelInfo, VisionClass
 from edgesegnet_ros.data.classes import ClassSet
 from edgesegnet_ros.data.masks import group_mask
 from edgesegnet_ros.data.picture import colorize, overlay
+from edgesegnet_ros.interface import messages
 from edgesegnet_ros.msg import ClassMask, ClassMasks
-from edgesegnet_ros.node.images import bounding_box, to_message
+from edgesegnet_ros.node.images import to_message
 
 OUTPUT_QOS = QoSProfile(
     depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE
@@ -35,6 +36,12 @@ _TYPES = {
     'camera_info': CameraInfo,
 }
 _GROUP = 'masks/'
+_CLASSES: messages.Types = {
+    messages.LABEL_INFO: LabelInfo,
+    messages.VISION_CLASS: VisionClass,
+    messages.CLASS_MASK: ClassMask,
+    messages.REGION: RegionOfInterest,
+}
 
 
 class SegmentedFrame(NamedTuple):
@@ -53,20 +60,6 @@ class SegmentedFrame(NamedTuple):
     confidence: Optional[np.ndarray]
     picture: Optional[np.ndarray]
     camera_info: Optional[CameraInfo]
-
-
-def label_info(classes: ClassSet, header: Header, threshold: float) -> LabelInfo:
-    """The class names as vision_msgs/LabelInfo, ids that are never shown left out."""
-    message = LabelInfo()
-    message.header = header
-    message.threshold = float(threshold)
-    for entry in classes.classes:
-        if entry.id not in classes.ignored:
-            vision_class = VisionClass()
-            vision_class.class_id = entry.id
-            vision_class.class_name = entry.name
-            message.class_map.append(vision_class)
-    return message
 
 
 class Outputs:
@@ -120,7 +113,7 @@ class Outputs:
     def publish_label_info(self, threshold: float) -> None:
         """Latch the class names for whoever subscribes now or later."""
         header = Header(stamp=self._node.get_clock().now().to_msg())
-        self._label_info.publish(label_info(self._classes, header, threshold))
+        self._label_info.publish(messages.label_info(_CLASSES, header, self._classes, threshold))
 
     def wanted(self) -> List[str]:
         """Outputs that somebody listens to."""
@@ -162,7 +155,7 @@ class Outputs:
             if _GROUP + name in wanted:
                 self._send(_GROUP + name, message)
             if together is not None:
-                together.masks.append(class_mask(name, ids, mask, message))
+                together.masks.append(messages.class_mask(_CLASSES, name, ids, mask, message))
         if together is not None:
             self._send('class_masks', together)
 
@@ -177,15 +170,3 @@ class Outputs:
             self._node.destroy_lifecycle_publisher(publisher)
         self._publishers = {}
         self._node.destroy_publisher(self._label_info)
-
-
-def class_mask(name: str, ids: Tuple[int, ...], mask: np.ndarray, message: Image) -> ClassMask:
-    """One group as edgesegnet_ros/ClassMask."""
-    x, y, width, height = bounding_box(mask)
-    return ClassMask(
-        name=name,
-        class_ids=list(ids),
-        coverage=float(cv2.countNonZero(mask)) / mask.size,
-        bounding_box=RegionOfInterest(x_offset=x, y_offset=y, width=width, height=height),
-        mask=message,
-    )

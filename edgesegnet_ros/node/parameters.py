@@ -12,10 +12,11 @@ from rclpy.parameter import Parameter
 from edgesegnet_ros.data.classes import ClassSet, valid_group_name
 from edgesegnet_ros.engines.base import EngineRequest
 from edgesegnet_ros.errors import EdgeSegNetError
-from edgesegnet_ros.node.parameter_table import (
+from edgesegnet_ros.interface.parameter_table import (
     ALL_GROUPS,
     BY_NAME,
     GROUP_CLASSES,
+    GROUP_CLASSES_DESCRIPTION,
     PARAMETERS,
     NodeParameter,
 )
@@ -76,10 +77,7 @@ def declare_groups(node: Node, names: List[str]) -> None:
             )
         full = f'group.{name}.classes'
         if not node.has_parameter(full):
-            about = ParameterDescriptor(
-                description=f"Classes of the group {name}, by name; [''] leaves them to the "
-                'class file.'
-            )
+            about = ParameterDescriptor(description=GROUP_CLASSES_DESCRIPTION)
             try:
                 node.declare_parameter(full, [''], about)
             except (InvalidParameterTypeException, InvalidParameterValueException) as error:

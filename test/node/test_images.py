@@ -12,7 +12,6 @@ from std_msgs.msg import Header
 from edgesegnet_ros.node.images import (
     BYTES_PER_PIXEL,
     ImageMessageError,
-    bounding_box,
     compressed_to_rgb,
     to_message,
     to_rgb,
@@ -133,10 +132,3 @@ def test_a_truncated_jpeg_is_refused():
     message.data.frombytes(data[: len(data) // 8])
     with pytest.raises(ImageMessageError, match='no whole picture'):
         compressed_to_rgb(message)
-
-
-def test_bounding_box():
-    mask = np.zeros((20, 30), np.uint8)
-    assert bounding_box(mask) == (0, 0, 0, 0)
-    mask[5:9, 7:18] = 255
-    assert bounding_box(mask) == (7, 5, 11, 4)

@@ -8,7 +8,7 @@ from harness import ACTIVATE, CLEANUP, CONFIGURE, DEACTIVATE, image_message, pix
 from rcl_interfaces.srv import DescribeParameters
 from sensor_msgs.msg import Image
 
-from edgesegnet_ros.node.parameter_table import PARAMETERS
+from edgesegnet_ros.interface.parameter_table import PARAMETERS
 
 SMALL = {'input_size': '[64, 64]'}
 NOISE = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
@@ -39,7 +39,7 @@ REFUSED = [
     ('on_engine_failure', 'ignore', 'error, torch'),
     ('input_size', [250, 256], 'multiples of 16'),
     ('input_size', [256], 'multiples of 16'),
-    ('model', '', 'a text'),
+    ('model', '', 'a non-empty string'),
     ('unlabeled_below', 1.5, '1'),
     ('overlay_alpha', -0.5, '0'),
     ('max_rate_hz', -1.0, '0'),

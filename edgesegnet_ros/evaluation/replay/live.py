@@ -25,9 +25,9 @@ from edgesegnet_ros.evaluation.replay.pipeline import Decoded
 from edgesegnet_ros.evaluation.replay.result import ReplayResult
 from edgesegnet_ros.evaluation.replay.scoring import Labelled
 from edgesegnet_ros.evaluation.replay.tallies import Times
+from edgesegnet_ros.interface import diagnostic_keys as keys
 
 BRING_UP_S = 180.0
-STAGES = ('wait', 'convert', 'resize', 'infer', 'publish')
 
 
 class LiveError(EdgeSegNetError):
@@ -174,18 +174,20 @@ def _result(
         if stamp in arrived:
             ages.add((arrived[stamp] - published_s) * 1e3)
     engine = EngineDescription(
-        values.get('engine', 'unknown'),
-        values.get('precision', 'unknown'),
+        values.get(keys.ENGINE, 'unknown'),
+        values.get(keys.PRECISION, 'unknown'),
         leaf.options.request.device,
-        values.get('engine_version', 'unknown'),
-        int(values.get('threads', 0)),
-        values.get('engine_reason', ''),
+        values.get(keys.ENGINE_VERSION, 'unknown'),
+        int(values.get(keys.THREADS, 0)),
+        values.get(keys.ENGINE_REASON, ''),
     )
     result = leaf.result({'age': ages}, engine)
     result.labels_sha256 = None
     result.age_ms = ages.summary()
-    result.stages_ms = {stage: told for stage in STAGES if (told := _told(values, stage))}
-    result.latency_ms = _told(values, 'latency')
+    result.stages_ms = {
+        stage: times for stage in keys.STAGES if (times := keys.stage_times_ms(values, stage))
+    }
+    result.latency_ms = keys.stage_times_ms(values, keys.LATENCY)
     times_s = np.array(sorted(arrived.values()))
     if len(times_s) > 1:
         result.wall_s = float(times_s[-1] - times_s[0])
@@ -201,8 +203,8 @@ def _account(leaf: Leaf, result: ReplayResult, played: int, values: dict[str, An
     """Say what became of the frames that did not come out."""
     unread = result.frames_in - played
     result.drops = {'unreadable': unread} if unread > 0 else {}
-    for reason in ('replaced', 'too_old', 'over_rate', 'unseen', 'discarded', 'bad'):
-        count = int(values.get(f'frames_{reason}', 0))
+    for reason in keys.DROPS:
+        count = keys.count(values, reason)
         if count:
             result.drops[reason] = count
     rest = result.dropped - sum(result.drops.values())
@@ -217,11 +219,3 @@ def _account(leaf: Leaf, result: ReplayResult, played: int, values: dict[str, An
             'as on a robot: the figures are over the others',
             dropped,
         )
-
-
-def _told(values: dict[str, Any], stage: str) -> dict[str, float] | None:
-    """Percentiles of a stage, as the node's diagnostics have them."""
-    keys = ('p50', 'p95', 'p99')
-    if any(f'{stage}_ms_{key}' not in values for key in keys):
-        return None
-    return {key: float(values[f'{stage}_ms_{key}']) for key in keys}

@@ -7,22 +7,20 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-
 from edgesegnet_ros.data.bag import BagError, MessageBag
 from edgesegnet_ros.data.classes import ClassSet
 from edgesegnet_ros.data.masks import group_mask
 from edgesegnet_ros.evaluation.replay.frames import ReplayFrame
+from edgesegnet_ros.interface import messages
+from edgesegnet_ros.interface.messages import CLASS_MASK, CLASS_MASKS, LABEL_INFO, VISION_CLASS
 
 IMAGE, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
-LABEL_INFO, CLASS_MASKS = 'vision_msgs/msg/LabelInfo', 'edgesegnet_ros/msg/ClassMasks'
 # As the .msg files of this package and of vision_msgs have them, comments left out.
 DEFINITIONS = {
-    'vision_msgs/msg/VisionClass': 'uint16 class_id\nstring class_name\n',
+    VISION_CLASS: 'uint16 class_id\nstring class_name\n',
     LABEL_INFO: 'std_msgs/Header header\nvision_msgs/VisionClass[] class_map\nfloat32 threshold\n',
-    'edgesegnet_ros/msg/ClassMask': 'string name\nuint8[] class_ids\nfloat32 coverage\n'
+    CLASS_MASK: 'string name\nuint8[] class_ids\nfloat32 coverage\n'
     'sensor_msgs/RegionOfInterest bounding_box\nsensor_msgs/Image mask\n',
     CLASS_MASKS: 'std_msgs/Header header\nedgesegnet_ros/ClassMask[] masks\n',
 }
@@ -79,7 +77,7 @@ class ResultBag:
                 self._prefix + 'label_info',
                 LABEL_INFO,
                 stamp,
-                self._label_info(header),
+                messages.label_info(bag.types, header, self._classes, self._threshold),
                 latched=True,
             )
             self._named = True
@@ -89,10 +87,11 @@ class ResultBag:
         if frame.confidence is not None:
             confidence = bag.image(frame.confidence, 'mono8', header)
             bag.send(self._prefix + 'confidence', IMAGE, stamp, confidence)
-        masks = [
-            self._class_mask(name, ids, frame.labels, header)
-            for name, ids in self._classes.groups.items()
-        ]
+        masks = []
+        for name, ids in self._classes.groups.items():
+            inside = group_mask(frame.labels, ids)
+            picture = bag.image(inside, 'mono8', header)
+            masks.append(messages.class_mask(bag.types, name, ids, inside, picture))
         together = bag.types[CLASS_MASKS](header=header, masks=masks)
         bag.send(self._prefix + 'class_masks', CLASS_MASKS, stamp, together)
 
@@ -152,26 +151,3 @@ class ResultBag:
             roi=roi,
         )
         bag.send(base.rsplit('/', 1)[0] + '/camera_info', CAMERA_INFO, stamp_ns, message)
-
-    def _label_info(self, header: Any) -> Any:
-        types = self._bag.types
-        names = [
-            types['vision_msgs/msg/VisionClass'](class_id=entry.id, class_name=entry.name)
-            for entry in self._classes.classes
-            if entry.id not in self._classes.ignored
-        ]
-        return types[LABEL_INFO](header=header, class_map=names, threshold=self._threshold)
-
-    def _class_mask(self, name: str, ids: tuple[int, ...], labels: np.ndarray, header: Any) -> Any:
-        mask = group_mask(labels, ids)
-        x, y, width, height = cv2.boundingRect(mask)
-        types = self._bag.types
-        return types['edgesegnet_ros/msg/ClassMask'](
-            name=name,
-            class_ids=np.array(ids, np.uint8),
-            coverage=float(cv2.countNonZero(mask)) / mask.size,
-            bounding_box=types['sensor_msgs/msg/RegionOfInterest'](
-                x_offset=x, y_offset=y, height=height, width=width, do_rectify=False
-            ),
-            mask=self._bag.image(mask, 'mono8', header),
-        )
