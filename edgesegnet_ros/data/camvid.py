@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from edgesegnet_ros.data import camvid_colors
+from edgesegnet_ros.data.label_image import LabelImageError, read_label_image
 from edgesegnet_ros.errors import EdgeSegNetError
 
 ENVIRONMENT_VARIABLE = 'EDGESEGNET_CAMVID'
@@ -115,24 +116,20 @@ def read_labels(path: Path, num_classes: int = _CLASSES) -> np.ndarray:
     """A label image as (H, W) uint8 class ids, void as 255.
 
     Args:
-        path: An 8-bit image: one channel of class ids, or CamVid's 32 colours, which are folded
-            to 11 classes where those are asked for.
+        path: One channel or a palette of class ids, or CamVid's 32 colours, which are folded to
+            11 classes where those are asked for. See `label_image`.
         num_classes: Of the class file. Ids store void as this number or as 255; with 32 classes
             CamVid's own void (30) is void too.
 
     Raises:
         CamVidError: The file cannot be decoded, or holds an unknown value or colour.
     """
-    labels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if labels is None:
-        raise CamVidError(f'{path}: not an image that OpenCV can read')
-    if labels.dtype != np.uint8 or labels.ndim == 3 and labels.shape[2] != 3:
-        raise CamVidError(
-            f'{path}: labels are 8-bit PNG, of one channel with class ids or of '
-            "three with CamVid's colours"
-        )
+    try:
+        labels = read_label_image(path, palette_is_color=path.stem.endswith(COLOR_SUFFIX))
+    except LabelImageError as error:
+        raise CamVidError(str(error)) from error
     if labels.ndim == 3:
-        ids = camvid_colors.to_ids(cv2.cvtColor(labels, cv2.COLOR_BGR2RGB))
+        ids = camvid_colors.to_ids(labels)
         if ids.unknown:
             raise CamVidError(f'{path}: {ids.unknown}')
         if num_classes == _CLASSES:
@@ -146,13 +143,13 @@ def read_labels(path: Path, num_classes: int = _CLASSES) -> np.ndarray:
     void = [num_classes]
     if num_classes == camvid_colors.CLASSES:
         void.append(camvid_colors.void())
-    labels = np.where(np.isin(labels, void), VOID, labels).astype(np.uint8)
+    labels = np.where(np.isin(labels, void), VOID, labels)
     unknown = np.unique(labels[(labels > num_classes) & (labels != VOID)])
     if unknown.size:
         raise CamVidError(
             f'{path}: unknown label values {unknown.tolist()}, 0 to {num_classes} are known'
         )
-    return labels
+    return labels.astype(np.uint8)
 
 
 def read_pair(pair: LabelledImage, num_classes: int = _CLASSES) -> LabelledPair:
