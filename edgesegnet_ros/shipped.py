@@ -9,6 +9,8 @@ from typing import Iterator, List
 from edgesegnet_ros.errors import EdgeSegNetError
 
 PACKAGE = 'edgesegnet_ros'
+DEFAULT_MODEL = 'edgesegnet-camvid11'
+DEFAULT_CLASSES = 'camvid11'
 FOLDERS = {
     'classes': ('config/classes', '.yaml'),
     'config': ('config', '.yaml'),

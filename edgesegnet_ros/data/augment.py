@@ -5,7 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from edgesegnet_ros.data.camvid import VOID
+from edgesegnet_ros.data.classes import VOID
+from edgesegnet_ros.data.geometry import PADDING_GREY
 
 
 def random_view(
@@ -53,7 +54,7 @@ def random_view(
     labels = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
     top = _corner(height, crop[0], random)
     left = _corner(width, crop[1], random)
-    image = _cut(image, top, left, crop, 114)
+    image = _cut(image, top, left, crop, PADDING_GREY)
     labels = _cut(labels, top, left, crop, VOID)
     if flip and random.random() < 0.5:
         image, labels = image[:, ::-1], labels[:, ::-1]

@@ -13,14 +13,14 @@ import cv2
 import numpy as np
 
 from edgesegnet_ros.data import camvid_colors
+from edgesegnet_ros.data.classes import VOID
 from edgesegnet_ros.data.label_image import LabelImageError, read_label_image
 from edgesegnet_ros.errors import EdgeSegNetError
 
 ENVIRONMENT_VARIABLE = 'EDGESEGNET_CAMVID'
 SPLITS = ('train', 'val', 'test')
-VOID = 255
-"""Label of pixels that are neither trained nor scored."""
-_CLASSES = 11
+CLASSES = 11
+"""Of the SegNet split, void not included."""
 COLOR_SUFFIX = '_L'
 """What CamVid's own colour labels have behind their image's name."""
 
@@ -112,7 +112,7 @@ def read_image(path: Path) -> np.ndarray:
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
-def read_labels(path: Path, num_classes: int = _CLASSES) -> np.ndarray:
+def read_labels(path: Path, num_classes: int = CLASSES) -> np.ndarray:
     """A label image as (H, W) uint8 class ids, void as 255.
 
     Args:
@@ -132,12 +132,12 @@ def read_labels(path: Path, num_classes: int = _CLASSES) -> np.ndarray:
         ids = camvid_colors.to_ids(labels)
         if ids.unknown:
             raise CamVidError(f'{path}: {ids.unknown}')
-        if num_classes == _CLASSES:
+        if num_classes == CLASSES:
             return camvid_colors.fold(ids.labels)
         if num_classes != camvid_colors.CLASSES:
             raise CamVidError(
                 f"{path}: CamVid's colours stand for {camvid_colors.CLASSES} "
-                f'classes or fold to {_CLASSES}; the class file has {num_classes}'
+                f'classes or fold to {CLASSES}; the class file has {num_classes}'
             )
         return ids.labels
     void = [num_classes]
@@ -152,7 +152,7 @@ def read_labels(path: Path, num_classes: int = _CLASSES) -> np.ndarray:
     return labels.astype(np.uint8)
 
 
-def read_pair(pair: LabelledImage, num_classes: int = _CLASSES) -> LabelledPair:
+def read_pair(pair: LabelledImage, num_classes: int = CLASSES) -> LabelledPair:
     """Decode one image and its labels.
 
     Raises:
@@ -169,7 +169,7 @@ def read_pair(pair: LabelledImage, num_classes: int = _CLASSES) -> LabelledPair:
     return image, labels
 
 
-def checked_files(folder: Path, split: str, num_classes: int = _CLASSES) -> list[LabelledImage]:
+def checked_files(folder: Path, split: str, num_classes: int = CLASSES) -> list[LabelledImage]:
     """The files of one split, each decoded once and let go: for what reads them one by one.
 
     Raises:
@@ -191,7 +191,7 @@ def _refuse(wrong: list[str]) -> None:
 
 
 def read_splits(
-    folder: Path, splits: tuple[str, ...], num_classes: int = _CLASSES
+    folder: Path, splits: tuple[str, ...], num_classes: int = CLASSES
 ) -> dict[str, list[LabelledPair]]:
     """Decode whole splits into memory (train: 250 MB), all of them checked before any is used.
 
@@ -215,7 +215,7 @@ def read_splits(
     return read
 
 
-def read_split(folder: Path, split: str, num_classes: int = _CLASSES) -> list[LabelledPair]:
+def read_split(folder: Path, split: str, num_classes: int = CLASSES) -> list[LabelledPair]:
     """One split of `read_splits`."""
     return read_splits(folder, (split,), num_classes)[split]
 

@@ -13,10 +13,10 @@ from typing import NamedTuple
 import numpy as np
 
 from edgesegnet_ros import shipped
+from edgesegnet_ros.data.classes import VOID
 
 CLASSES = 32
 """Void included, which keeps its output and is never trained, scored or published."""
-_VOID_LABEL = 255
 _NO_CLASS = 254
 _SHOWN_COLORS = 4
 
@@ -56,14 +56,14 @@ def _of_color() -> np.ndarray:
     """(2**24,) uint8: id by packed colour, 254 where no class has it, 255 for void."""
     table = np.full(1 << 24, _NO_CLASS, np.uint8)
     table[_packed(palette())] = np.arange(CLASSES)
-    table[_packed(palette()[void()])] = _VOID_LABEL
+    table[_packed(palette()[void()])] = VOID
     return table
 
 
 @lru_cache(maxsize=1)
 def _folding() -> np.ndarray:
     """(256,) uint8: class of the 11 by id of the 32; void stays 255."""
-    table = np.full(256, _VOID_LABEL, np.uint8)
+    table = np.full(256, VOID, np.uint8)
     for row in _rows():
         if row['name'] != 'Void':
             table[int(row['index'])] = int(row['segnet11_index'])

@@ -13,9 +13,11 @@ from typing import Dict, List, NamedTuple, NoReturn, Optional, Tuple, Union
 import numpy as np
 
 from edgesegnet_ros import shipped
-from edgesegnet_ros.data.geometry import UNLABELED
 from edgesegnet_ros.data.lined_yaml import Lines, read_lines
 from edgesegnet_ros.errors import EdgeSegNetError
+
+VOID = 255
+"""Class id of pixels without a class: void in ground truth, unlabelled in results."""
 
 
 class ClassFileError(EdgeSegNetError):
@@ -60,6 +62,11 @@ class ClassSet(NamedTuple):
         palette[list(self.ignored)] = 0
         return palette
 
+    @property
+    def names(self) -> List[str]:
+        """Names of the classes in the order of their ids."""
+        return [entry.name for entry in self.classes]
+
     def ids(self, class_names: List[str]) -> Tuple[int, ...]:
         """Ids of classes by name, ascending.
 
@@ -103,7 +110,7 @@ class _Reader:
             if key not in entry:
                 self.refuse(entry.line, f'this class has no {key}')
         number, name, color = entry['id'], entry['name'], entry['color']
-        if type(number) is not int or not 0 <= number < UNLABELED:
+        if type(number) is not int or not 0 <= number < VOID:
             self.refuse(entry.key_lines['id'], f'id {number!r}: a whole number from 0 to 254')
         if not isinstance(name, str) or not name:
             self.refuse(entry.key_lines['name'], f'name {name!r}: a non-empty text')

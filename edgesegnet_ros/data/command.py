@@ -11,7 +11,6 @@ from typing import Tuple
 from edgesegnet_ros.arguments import size
 from edgesegnet_ros.errors import EdgeSegNetError
 
-NUM_CLASSES = 11
 SECOND_NS = 10**9
 START_NS = 1_700_000_000 * SECOND_NS
 
@@ -199,6 +198,7 @@ def _to_bag(args: argparse.Namespace) -> dict:
     from edgesegnet_ros.data.bag import ImageFrame, write_image_bag
     from edgesegnet_ros.data.camvid import labels_folder, read_labels
     from edgesegnet_ros.data.sources import images_in
+    from edgesegnet_ros.data.street.labels import NUM_CLASSES
 
     files = images_in(args.images)
     if not files:

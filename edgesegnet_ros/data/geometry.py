@@ -16,10 +16,8 @@ from edgesegnet_ros.errors import EdgeSegNetError
 Size = Tuple[int, int]
 """Height and width in pixels."""
 RESIZE_MODES = ('stretch', 'letterbox')
-UNLABELED = 255
-"""Class id of pixels without a class."""
 PADDING_GREY = 114
-"""What a letterboxed picture is surrounded with, in all three channels."""
+"""Grey value of the padding around a picture, in all three channels."""
 
 
 class GeometryError(EdgeSegNetError):

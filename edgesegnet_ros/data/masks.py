@@ -7,12 +7,12 @@ from typing import Tuple
 import cv2
 import numpy as np
 
-from edgesegnet_ros.data.geometry import UNLABELED
+from edgesegnet_ros.data.classes import VOID
 
 
 def group_mask(labels: np.ndarray, ids: Tuple[int, ...]) -> np.ndarray:
     """(H, W) uint8: 255 where the class is one of `ids`, else 0."""
     table = np.zeros(256, np.uint8)
     table[list(ids)] = 255
-    table[UNLABELED] = 0
+    table[VOID] = 0
     return cv2.LUT(labels, table)

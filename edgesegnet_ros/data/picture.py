@@ -7,7 +7,7 @@ from typing import List, Optional, Sequence, Tuple
 import cv2
 import numpy as np
 
-from edgesegnet_ros.data.classes import ClassSet
+from edgesegnet_ros.data.classes import VOID, ClassSet
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
@@ -37,7 +37,7 @@ def overlay(
         alpha: Share of the colours, 0-1.
     """
     blended = cv2.addWeighted(colorize(labels, palette), alpha, image, 1.0 - alpha, 0.0)
-    bare = labels == 255
+    bare = labels == VOID
     if bare.any():
         blended[bare] = image[bare]
     return blended

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Dict, List, Tuple, Union
 
+from edgesegnet_ros import shipped
 from edgesegnet_ros.engines.base import ENGINES, PRECISIONS, EngineRequest
 from edgesegnet_ros.errors import EdgeSegNetError
 
@@ -58,8 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=0.0,
         help="at most so many times the recording's own pace; 0: as fast as the node is",
     )
-    add('--model', default='edgesegnet-camvid11', help='shipped name or file')
-    add('--classes', default='camvid11', help='shipped name or file')
+    add('--model', default=shipped.DEFAULT_MODEL, help='shipped name or file')
+    add('--classes', default=shipped.DEFAULT_CLASSES, help='shipped name or file')
     add('--engine', default='auto', choices=ENGINES, help='back end')
     add('--precision', default='auto', choices=PRECISIONS, help='number format')
     add('--device', default='auto', help='auto, cpu, cuda or cuda:N')
@@ -125,7 +126,6 @@ def _run(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> None:
     """Refuse what can be seen to be wrong before anything is started."""
-    from edgesegnet_ros import shipped
     from edgesegnet_ros.demo.node_start import check_node_is_there
     from edgesegnet_ros.interface.parameter_table import BY_NAME
 

@@ -7,7 +7,7 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 import cv2
 import numpy as np
 
-from edgesegnet_ros.data.classes import ClassSet
+from edgesegnet_ros.data.classes import VOID, ClassSet
 from edgesegnet_ros.data.picture import colorize, legend
 
 WIDTH = 1640
@@ -55,7 +55,7 @@ def compose(
     labels = pictures.get('labels')
     palette = classes.palette
     first = [Panel('camera image', 'image', image)]
-    if labels is not None and (labels != 255).any():
+    if labels is not None and (labels != VOID).any():
         first.append(Panel('ground truth', 'labels', colorize(labels, palette)))
     first.append(Panel('predicted classes', 'segmentation/mask', colorize(mask, palette)))
     first.append(Panel('overlay', 'segmentation/overlay', pictures['overlay']))

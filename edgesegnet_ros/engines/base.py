@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, Optional, Tuple
 
 import numpy as np
 
+from edgesegnet_ros import shipped
 from edgesegnet_ros.errors import EdgeSegNetError
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ class EngineRequest(NamedTuple):
         engine_cache: Folder of built engines; '' takes the user's cache folder.
     """
 
-    model: str = 'edgesegnet-camvid11'
-    classes: str = 'camvid11'
+    model: str = shipped.DEFAULT_MODEL
+    classes: str = shipped.DEFAULT_CLASSES
     engine: str = 'auto'
     precision: str = 'auto'
     device: str = 'auto'

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict
 
+from edgesegnet_ros import shipped
 from edgesegnet_ros.arguments import size
 from edgesegnet_ros.engines.base import ENGINES, PRECISIONS, EngineError, EngineRequest
 
@@ -35,8 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=PRECISIONS,
         help='number format; auto: the fastest that needs no calibration',
     )
-    add('--model', default='edgesegnet-camvid11', help='shipped name or file')
-    add('--classes', default='camvid11', help='shipped name or file')
+    add('--model', default=shipped.DEFAULT_MODEL, help='shipped name or file')
+    add('--classes', default=shipped.DEFAULT_CLASSES, help='shipped name or file')
     add('--device', default='auto', help='auto, cpu, cuda, cuda:N or (TensorRT) dla:N')
     add('--dla-core', type=int, help='the same as --device dla:N')
     add('--num-threads', default=0, type=int, help='CPU threads; 0 for all cores')

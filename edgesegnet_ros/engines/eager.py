@@ -9,6 +9,7 @@ import torch
 
 from edgesegnet_ros.engines.base import Engine, EngineDescription
 from edgesegnet_ros.engines.recipe import NEVER
+from edgesegnet_ros.network.normalisation import Normalisation
 from edgesegnet_ros.network.registry import Network
 from edgesegnet_ros.network.weights import WeightsInfo
 
@@ -38,8 +39,7 @@ class EagerReference(Engine):
         self._ignored = list(ignored)
         self._device = torch.device(device)
         self._model = model.eval().to(self._device)
-        self._mean = torch.tensor(info.mean, device=self._device).reshape(1, 3, 1, 1)
-        self._std = torch.tensor(info.std, device=self._device).reshape(1, 3, 1, 1)
+        self._normalise = Normalisation(info.mean, info.std).to(self._device)
 
     @torch.inference_mode()
     def infer(
@@ -47,7 +47,7 @@ class EagerReference(Engine):
     ) -> None:
         """See `Engine.infer`; it gives no confidence."""
         pixels = torch.from_numpy(image).to(self._device).permute(2, 0, 1)[None]
-        logits = self._model((pixels.float() / 255.0 - self._mean) / self._std)
+        logits = self._model(self._normalise(pixels))
         logits[:, self._ignored] = NEVER
         labels[:] = logits.argmax(1)[0].to(torch.uint8).cpu().numpy()
 

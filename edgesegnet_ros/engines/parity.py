@@ -12,6 +12,7 @@ from typing import Any, Dict, Iterator, NamedTuple, Optional
 import numpy as np
 import torch
 
+from edgesegnet_ros.data.classes import VOID
 from edgesegnet_ros.engines.base import Engine, EngineError
 from edgesegnet_ros.engines.eager import EagerReference
 from edgesegnet_ros.engines.pictures import PictureSet
@@ -102,7 +103,7 @@ def judge(engine: Engine, recipe: Recipe, frames: PictureSet) -> Verdict:
             pixels += found.size
             pictures += 1
             if labels is not None:
-                known = labels != 255
+                known = labels != VOID
                 labelled += int(np.count_nonzero(known))
                 right += int(np.count_nonzero((found == labels) & known))
                 right_before += int(np.count_nonzero((expected == labels) & known))

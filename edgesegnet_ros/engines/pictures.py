@@ -12,6 +12,7 @@ from edgesegnet_ros.data.camvid import CamVidError, labels_folder, read_image, r
 from edgesegnet_ros.data.classes import ClassSet, load_classes
 from edgesegnet_ros.data.sources import IMAGE_SUFFIXES, images_in
 from edgesegnet_ros.data.street import random_scenes
+from edgesegnet_ros.data.street.labels import CLASSES as STREET_CLASSES
 from edgesegnet_ros.engines.base import EngineError
 
 STREET_SIZE = (360, 480)
@@ -58,8 +59,7 @@ class PictureSet(NamedTuple):
             EngineError: A file is not a picture.
         """
         if not self.files:
-            names = [entry.name for entry in classes.classes]
-            fit = names == [entry.name for entry in load_classes('camvid11').classes]
+            fit = classes.names == load_classes(STREET_CLASSES).names
             for frame in random_scenes(self.seed, self.streets, STREET_SIZE):
                 yield frame.image, frame.labels if fit else None
             return

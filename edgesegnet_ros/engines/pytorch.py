@@ -18,6 +18,7 @@ from edgesegnet_ros.engines.base import (
 )
 from edgesegnet_ros.engines.recipe import NEVER, Recipe, threads_of
 from edgesegnet_ros.network.edgesegnet import HEAD_STRIDE, EdgeSegNet, upsample
+from edgesegnet_ros.network.normalisation import scale_and_shift
 from edgesegnet_ros.network.registry import inference_form
 from edgesegnet_ros.network.weights import WeightsInfo
 
@@ -121,10 +122,10 @@ class TorchEngine(Engine):
         dtype = _DTYPES[self.precision]
         self._network = network.to(self.device, dtype, memory_format=torch.channels_last)
         self._temperature = float(info.temperature)
-        mean = torch.tensor(info.mean, dtype=torch.float32) * 255.0
-        std = torch.tensor(info.std, dtype=torch.float32) * 255.0
-        self._scale = (1.0 / std).to(self.device)
-        self._shift = (-mean / std).to(self.device)
+        self._scale, self._shift = (
+            torch.from_numpy(values).to(self.device)
+            for values in scale_and_shift(info.mean, info.std)
+        )
         # Rows of pixels, as pictures come; seen as (1, 3, H, W) they are channels last.
         self._logits: Optional[torch.Tensor] = None
         self._pixels = torch.empty((1, height, width, 3), dtype=torch.float32, device=self.device)

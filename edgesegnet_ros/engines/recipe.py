@@ -18,6 +18,7 @@ from edgesegnet_ros.engines import cpu
 from edgesegnet_ros.engines.base import EngineError, EngineRequest
 from edgesegnet_ros.engines.pictures import PictureSet, calibration_set
 from edgesegnet_ros.network import STRIDE
+from edgesegnet_ros.network.normalisation import scale_and_shift
 from edgesegnet_ros.network.registry import InferenceForm, Network, inference_form
 from edgesegnet_ros.network.weights import WeightsInfo, load_weights
 
@@ -77,9 +78,7 @@ class Recipe(NamedTuple):
 
     def normalisation(self) -> Tuple[np.ndarray, np.ndarray]:
         """(3,) float32 scale and shift that turn bytes into the network's floats."""
-        mean = np.asarray(self.info.mean, np.float64) * 255.0
-        std = np.asarray(self.info.std, np.float64) * 255.0
-        return (1.0 / std).astype(np.float32), (-mean / std).astype(np.float32)
+        return scale_and_shift(self.info.mean, self.info.std)
 
 
 @lru_cache(maxsize=None)  # once a process: a bench opens the same weights many times

@@ -8,8 +8,8 @@ from typing import Dict, NamedTuple, Optional
 
 import numpy as np
 
+from edgesegnet_ros.data.classes import VOID
 from edgesegnet_ros.data.geometry import (
-    UNLABELED,
     Placement,
     Size,
     blank_padding,
@@ -94,14 +94,14 @@ class Segmenter:
             # As a byte: a comparison with a float would make floats of the frame.
             least = np.uint8(math.ceil(unlabeled_below * 255.0))
             np.less(certain, least, out=self._unsure)
-            np.copyto(labels, UNLABELED, where=self._unsure)
+            np.copyto(labels, VOID, where=self._unsure)
             np.copyto(certain, 0, where=self._unsure)
         if self._at_input:
             labels = to_source(labels, placement, self._labels)
             if certain is not None and confidence:
                 certain = to_source(certain, placement, self._confidence)
         elif not placement.fills:
-            blank_padding(labels, placement, UNLABELED)
+            blank_padding(labels, placement, VOID)
             if certain is not None:
                 blank_padding(certain, placement, 0)
         returned = time.perf_counter()

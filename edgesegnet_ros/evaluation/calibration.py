@@ -15,11 +15,12 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
-from edgesegnet_ros.data.camvid import VOID
+from edgesegnet_ros.data.classes import VOID
 from edgesegnet_ros.data.geometry import place, to_network, to_source
 from edgesegnet_ros.engines.recipe import NEVER
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.network.edgesegnet import HEAD_STRIDE, upsample
+from edgesegnet_ros.network.normalisation import Normalisation
 from edgesegnet_ros.network.registry import Network, inference_form
 from edgesegnet_ros.network.weights import WeightsInfo
 
@@ -134,8 +135,7 @@ class LogitsReference:
         ignored: tuple[int, ...] = (),
     ) -> None:
         self._network = inference_form(model).to(memory_format=torch.channels_last)
-        self._mean = torch.tensor(info.mean).reshape(1, 3, 1, 1)
-        self._std = torch.tensor(info.std).reshape(1, 3, 1, 1)
+        self._normalise = Normalisation(info.mean, info.std)
         self._size = input_size
         self._mode = resize_mode
         self._ignored = list(ignored)
@@ -152,7 +152,7 @@ class LogitsReference:
         """
         placement = place(image.shape[:2], self._size, self._mode)
         pixels = torch.from_numpy(to_network(image, placement)).permute(2, 0, 1)[None]
-        coarse = self._network((pixels.float() / 255.0 - self._mean) / self._std)
+        coarse = self._network(self._normalise(pixels))
         coarse[:, self._ignored] = NEVER
         return upsample(coarse, HEAD_STRIDE)
 

@@ -8,6 +8,9 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgesegnet_ros import shipped
+from edgesegnet_ros.data.camvid import CLASSES
+from edgesegnet_ros.data.camvid_colors import CLASSES as COLOR_CLASSES
 from edgesegnet_ros.engines.base import ENGINES, PRECISIONS
 from edgesegnet_ros.errors import EdgeSegNetError
 
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 
 JSON_NAME = 'evaluate.json'
 PAGE_NAME = 'report.html'
-_FOLDED, _ALL = 11, 32
+_FOLDED, _ALL = CLASSES, COLOR_CLASSES
 
 
 class EvaluateError(EdgeSegNetError):
@@ -35,10 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from edgesegnet_ros.data.geometry import RESIZE_MODES
     from edgesegnet_ros.evaluation.report.gates import add_gate_argument
 
-    parser.add_argument('--model', default='edgesegnet-camvid11', help='shipped name or file')
+    parser.add_argument('--model', default=shipped.DEFAULT_MODEL, help='shipped name or file')
     parser.add_argument(
         '--classes',
-        default='camvid11',
+        default=shipped.DEFAULT_CLASSES,
         help='shipped name or file: what is '
         "scored; CamVid's 32 colours are folded to 11 for a model of 11",
     )
@@ -93,7 +96,6 @@ def run(args: argparse.Namespace) -> int:
 def _run(args: argparse.Namespace, page: Path | None) -> int:
     from tqdm import tqdm
 
-    from edgesegnet_ros import shipped
     from edgesegnet_ros.data.bag.placing import write_text
     from edgesegnet_ros.data.camvid import checked_files, dataset_folder
     from edgesegnet_ros.engines import open_engine
@@ -196,7 +198,8 @@ def _file_of(outputs: ClassSet, asked: str) -> str:
 
 def _refuse_ids_of_another_set(files: list[LabelledImage], num_classes: int) -> None:
     """Class ids of the 11 would be scored as if they were ids of the 32, without a sign of it."""
-    from edgesegnet_ros.data.camvid import COLOR_SUFFIX, VOID, read_labels
+    from edgesegnet_ros.data.camvid import COLOR_SUFFIX, read_labels
+    from edgesegnet_ros.data.classes import VOID
 
     if num_classes != _ALL or any(f.labels.stem.endswith(COLOR_SUFFIX) for f in files):
         return

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from edgesegnet_ros import shipped
 from edgesegnet_ros.errors import EdgeSegNetError
 
 STREET_SEEDS = (7, 21, 35, 52)
@@ -40,8 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from edgesegnet_ros.arguments import size
     from edgesegnet_ros.data.camvid import SPLITS
 
-    parser.add_argument('--model', default='edgesegnet-camvid11', help='shipped name or file')
-    parser.add_argument('--classes', default='camvid11', help='shipped name or file')
+    parser.add_argument('--model', default=shipped.DEFAULT_MODEL, help='shipped name or file')
+    parser.add_argument('--classes', default=shipped.DEFAULT_CLASSES, help='shipped name or file')
     parser.add_argument('--engine', default='torch', help='back end')
     parser.add_argument('--input-size', default='256x256', type=size, help='network input, HxW')
     parser.add_argument(

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from edgesegnet_ros import shipped
 from edgesegnet_ros.errors import EdgeSegNetError
 
 
@@ -51,14 +52,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Where the accuracies come from, and how the speed is measured."""
     from edgesegnet_ros.arguments import size
 
-    parser.add_argument('--model', default='edgesegnet-camvid11', help="EdgeSegNet's weights")
+    parser.add_argument('--model', default=shipped.DEFAULT_MODEL, help="EdgeSegNet's weights")
     parser.add_argument(
         '--refinenet',
         default='refinenet101-camvid11',
         metavar='NAME|FILE',
         help="RefineNet-101's weights, or the name of its figures",
     )
-    parser.add_argument('--classes', default='camvid11', help='shipped name or file')
+    parser.add_argument('--classes', default=shipped.DEFAULT_CLASSES, help='shipped name or file')
     parser.add_argument(
         '--data',
         help='CamVid folder: measure the accuracies on its test split, '
@@ -83,8 +84,6 @@ def figures_file(model: str, weights: Path | None) -> Path | None:
         model: A shipped model's name, or a path.
         weights: Their file, which the figures lie beside; None for a name that none is shipped of.
     """
-    from edgesegnet_ros import shipped
-
     beside = (
         [weights.with_suffix('.json')]
         if weights
@@ -125,7 +124,6 @@ def measure_accuracy(model: str, args: argparse.Namespace) -> dict[str, Any]:
     """Accuracy on the test split, by the CamVid protocol in fp32."""
     from tqdm import tqdm
 
-    from edgesegnet_ros import shipped
     from edgesegnet_ros.data.camvid import dataset_folder, read_split
     from edgesegnet_ros.data.classes import load_classes
     from edgesegnet_ros.engines.base import EngineRequest
@@ -152,8 +150,6 @@ def measure_accuracy(model: str, args: argparse.Namespace) -> dict[str, Any]:
 
 def accuracy_of(model: str, args: argparse.Namespace) -> dict[str, Any]:
     """Measured with --data, else from the figures beside the weights, else nothing."""
-    from edgesegnet_ros import shipped
-
     weights: Path | None = None
     with suppress(shipped.ShippedFileError):
         weights = shipped.find('models', model)

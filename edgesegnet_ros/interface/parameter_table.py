@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import List, NamedTuple, Optional, Tuple, Union
 
+from edgesegnet_ros import shipped
 from edgesegnet_ros.data.geometry import RESIZE_MODES
 from edgesegnet_ros.engines.base import ENGINES, PRECISIONS
 from edgesegnet_ros.network import STRIDE
@@ -91,12 +92,12 @@ SECTIONS: Tuple[Section, ...] = (
         (
             NodeParameter(
                 'model',
-                'edgesegnet-camvid11',
+                shipped.DEFAULT_MODEL,
                 'Name of a shipped model, or path of a .safetensors weights file.',
             ),
             NodeParameter(
                 'classes',
-                'camvid11',
+                shipped.DEFAULT_CLASSES,
                 'Name of a shipped class file, or path of a class file (.yaml) for these weights.',
             ),
             NodeParameter(

@@ -15,12 +15,11 @@ from safetensors import SafetensorError, safe_open
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.network.edgesegnet import EdgeSegNet
 from edgesegnet_ros.network.fold import fold_norms
+from edgesegnet_ros.network.normalisation import IMAGENET_MEAN, IMAGENET_STD
 from edgesegnet_ros.network.registry import Network, NetworkError, build_network, name_of
 from edgesegnet_ros.network.storage import write_whole
 
 FORMAT = 'edgesegnet_ros/1'
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class WeightsError(EdgeSegNetError):

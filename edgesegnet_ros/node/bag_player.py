@@ -29,6 +29,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
+from edgesegnet_ros.data.classes import VOID
 from edgesegnet_ros.data.sources import (
     PERIOD_NS,
     CameraModel,
@@ -36,6 +37,7 @@ from edgesegnet_ros.data.sources import (
     SourceFrame,
     open_source,
 )
+from edgesegnet_ros.data.street.labels import NUM_CLASSES
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.node.ending import shut_down
 from edgesegnet_ros.node.images import to_message
@@ -198,7 +200,7 @@ class BagPlayer(Node):
             # Frames without ground truth are void all over, so that each image has its labels.
             labels = frame.labels
             if labels is None:
-                labels = np.full(frame.image.shape[:2], 255, np.uint8)
+                labels = np.full(frame.image.shape[:2], VOID, np.uint8)
             self._labels.publish(to_message(labels, 'mono8', header))
         self._camera_infos.publish(camera_info(frame, header))
         message = to_message(frame.image, 'rgb8', header)
@@ -291,8 +293,8 @@ def parse(arguments: List[str]) -> argparse.Namespace:
     parser.add_argument(
         '--num-classes',
         type=int,
-        default=11,
-        help="of a folder's labels, where that number is void (11)",
+        default=NUM_CLASSES,
+        help=f"of a folder's labels, where that number is void ({NUM_CLASSES})",
     )
     parser.add_argument(
         '--rate', type=float, default=1.0, help="times the recording's pace; 0: no pace (1.0)"

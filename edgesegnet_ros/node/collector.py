@@ -29,8 +29,9 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from vision_msgs.msg import LabelInfo
 
-from edgesegnet_ros.data.classes import ClassSet, load_classes
-from edgesegnet_ros.data.geometry import UNLABELED, place, to_source
+from edgesegnet_ros import shipped
+from edgesegnet_ros.data.classes import VOID, ClassSet, load_classes
+from edgesegnet_ros.data.geometry import place, to_source
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.interface import diagnostic_keys as keys
 from edgesegnet_ros.msg import ClassMasks
@@ -183,10 +184,10 @@ class Collector(Node):
             return
         if 'labels' in frame:
             labels = _plane(frame['labels'])
-            if self.scores is not None and (labels != UNLABELED).any():
+            if self.scores is not None and (labels != VOID).any():
                 placement = place(labels.shape, mask.shape, 'stretch')
                 self.scores.add(to_source(mask, placement), labels)
-        shares = np.bincount(labels.ravel(), minlength=256)[:UNLABELED] / labels.size
+        shares = np.bincount(labels.ravel(), minlength=256)[:VOID] / labels.size
         worth = int((shares > NOTICEABLE).sum())
         if worth > self._best_worth:
             self._best, self._best_worth = frame, worth
@@ -264,7 +265,9 @@ def parse(arguments: List[str]) -> argparse.Namespace:
         prog='collector', description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument('--out', type=Path, required=True, help='folder for what is written')
-    parser.add_argument('--classes', default='camvid11', help='class file: name or path')
+    parser.add_argument(
+        '--classes', default=shipped.DEFAULT_CLASSES, help='class file: name or path'
+    )
     parser.add_argument(
         '--record',
         action='store_true',

@@ -8,6 +8,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from edgesegnet_ros import shipped
 from edgesegnet_ros.arguments import size
 from edgesegnet_ros.training.config import TrainConfig, read_settings
 
@@ -20,7 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default='out/train',
         help='takes checkpoint, weights, logs and curves; a run found there is gone on with',
     )
-    parser.add_argument('--classes', default='camvid11', help='class file that the labels follow')
+    parser.add_argument(
+        '--classes', default=shipped.DEFAULT_CLASSES, help='class file that the labels follow'
+    )
     parser.add_argument(
         '--config',
         metavar='NAME|FILE',
@@ -82,7 +85,6 @@ def config_of(args: argparse.Namespace) -> TrainConfig:
 
 def run(args: argparse.Namespace) -> int:
     """Train until the last epoch, or until a signal asks for an end."""
-    from edgesegnet_ros import shipped
     from edgesegnet_ros.data.camvid import dataset_folder
     from edgesegnet_ros.data.classes import load_classes
     from edgesegnet_ros.extras import need

@@ -19,7 +19,8 @@ from edgesegnet_ros.data.augment import (
     take_tone,
     tone,
 )
-from edgesegnet_ros.data.camvid import VOID, LabelledPair, class_shares
+from edgesegnet_ros.data.camvid import LabelledPair, class_shares
+from edgesegnet_ros.data.classes import VOID
 from edgesegnet_ros.training.config import ConfigError, TrainConfig
 from edgesegnet_ros.training.run_log import bar_interval
 

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F  # noqa: N812
 
-from edgesegnet_ros.data.camvid import VOID, LabelledPair, class_shares
+from edgesegnet_ros.data.camvid import LabelledPair, class_shares
+from edgesegnet_ros.data.classes import VOID
 from edgesegnet_ros.network.edgesegnet import HEAD_STRIDE, upsample
 
 

@@ -2,4 +2,10 @@
 
 from __future__ import annotations
 
-(SKY, BUILDING, POLE, ROAD, PAVEMENT, TREE, SIGN, FENCE, CAR, PEDESTRIAN, BICYCLIST) = range(11)
+CLASSES = 'camvid11'
+"""Name of the class file."""
+NUM_CLASSES = 11
+
+(SKY, BUILDING, POLE, ROAD, PAVEMENT, TREE, SIGN, FENCE, CAR, PEDESTRIAN, BICYCLIST) = range(
+    NUM_CLASSES
+)

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgesegnet_ros import shipped
+
 if TYPE_CHECKING:
     from edgesegnet_ros.engines.base import EngineRequest
     from edgesegnet_ros.evaluation.bench.contestants import Contestant, Skipped
@@ -20,8 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is measured, and how often."""
     from edgesegnet_ros.arguments import size
 
-    parser.add_argument('--model', default='edgesegnet-camvid11', help='shipped name or file')
-    parser.add_argument('--classes', default='camvid11', help='shipped name or file')
+    parser.add_argument('--model', default=shipped.DEFAULT_MODEL, help='shipped name or file')
+    parser.add_argument('--classes', default=shipped.DEFAULT_CLASSES, help='shipped name or file')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument('--num-threads', default=0, type=int, help='of every row; 0 for all cores')
     parser.add_argument(

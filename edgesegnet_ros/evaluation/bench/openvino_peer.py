@@ -9,6 +9,7 @@ from torch import nn
 from edgesegnet_ros.engines import cpu
 from edgesegnet_ros.engines.base import Engine, EngineDescription, EngineError
 from edgesegnet_ros.engines.recipe import threads_of
+from edgesegnet_ros.network.normalisation import Normalisation
 from edgesegnet_ros.network.weights import WeightsInfo
 
 
@@ -18,12 +19,11 @@ class _BytesToLabels(nn.Module):
     def __init__(self, network: nn.Module, info: WeightsInfo) -> None:
         super().__init__()
         self.network = network
-        for name, values in (('mean', info.mean), ('std', info.std)):
-            self.register_buffer(name, torch.tensor(values).reshape(1, 3, 1, 1))
+        self.normalise = Normalisation(info.mean, info.std)
 
     def forward(self, picture: torch.Tensor) -> torch.Tensor:
-        pixels = picture.permute(0, 3, 1, 2).float() / 255.0
-        return self.network((pixels - self.mean) / self.std).argmax(1).to(torch.uint8)
+        pixels = self.normalise(picture.permute(0, 3, 1, 2))
+        return self.network(pixels).argmax(1).to(torch.uint8)
 
 
 class OpenVinoPeer(Engine):

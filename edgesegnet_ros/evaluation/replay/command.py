@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgesegnet_ros import shipped
 from edgesegnet_ros.data.geometry import RESIZE_MODES
 from edgesegnet_ros.engines import cpu
 from edgesegnet_ros.engines.base import ENGINES, PRECISIONS, EngineRequest
@@ -65,8 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'folder of them named by stamp or frame number; not given: by name; "": none',
     )
     add('--rate', type=float, default=1.0, help="live: times the recording's own pace")
-    add('--model', default='edgesegnet-camvid11', help='shipped name or file')
-    add('--classes', default='camvid11', help='shipped name or file')
+    add('--model', default=shipped.DEFAULT_MODEL, help='shipped name or file')
+    add('--classes', default=shipped.DEFAULT_CLASSES, help='shipped name or file')
     add('--engine', default='auto', choices=ENGINES, help='back end')
     add('--precision', default='auto', choices=PRECISIONS, help='number format')
     add('--device', default='auto', help='auto, cpu, cuda or cuda:N')

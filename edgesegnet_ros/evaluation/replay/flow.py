@@ -12,6 +12,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from edgesegnet_ros.data.classes import VOID
+
 LONGER_SIDE = 320
 """Pixels that flow is computed at: enough to follow a pole, at a tenth of VGA's cost."""
 _RELATIVE, _ABSOLUTE = 0.01, 0.5
@@ -99,11 +101,11 @@ class FlowConsistency:
             there_y,
             cv2.INTER_NEAREST,
             borderMode=cv2.BORDER_CONSTANT,
-            borderValue=255,
+            borderValue=VOID,
         )
         missed = np.square(forward + back).sum(-1)
         length = np.square(forward).sum(-1) + np.square(back).sum(-1)
-        valid = (missed < _RELATIVE * length + _ABSOLUTE) & (arrived != 255)
+        valid = (missed < _RELATIVE * length + _ABSOLUTE) & (arrived != VOID)
         before, after = labels0[valid], arrived[valid]
         compared = np.bincount(before, minlength=self._columns)
         agreed = np.bincount(before[before == after], minlength=self._columns)

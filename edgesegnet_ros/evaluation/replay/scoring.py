@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from edgesegnet_ros.data.bag import BagError
-from edgesegnet_ros.data.classes import ClassSet
-from edgesegnet_ros.data.geometry import UNLABELED, place, to_source
+from edgesegnet_ros.data.classes import VOID, ClassSet
+from edgesegnet_ros.data.geometry import place, to_source
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.evaluation.accuracy import count_bytes, count_pixels
 from edgesegnet_ros.evaluation.replay.flow import FlowConsistency
@@ -174,7 +174,7 @@ class Scoring:
         if truth is None:
             return frame
         # CamVid's convention: the number of classes is void, too.
-        unknown = (truth > self._count) & (truth != UNLABELED)
+        unknown = (truth > self._count) & (truth != VOID)
         if unknown.any():
             values = np.unique(truth[unknown]).tolist()
             self._log.add(
@@ -184,7 +184,7 @@ class Scoring:
                 1,
             )
         if (truth >= self._count).any():
-            truth = np.where(truth >= self._count, np.uint8(UNLABELED), truth)
+            truth = np.where(truth >= self._count, np.uint8(VOID), truth)
         return replace(frame, truth=truth)
 
     def _score(self, frame: ReplayFrame) -> float | None:
@@ -203,7 +203,7 @@ class Scoring:
         self.tallies.frames_scored += 1
         self.tallies.confusion += counts
         if confidence is not None:
-            known = truth != UNLABELED
+            known = truth != VOID
             self.tallies.bins_pixels += count_bytes(confidence, known)
             self.tallies.bins_right += count_bytes(confidence, known & (labels == truth))
         return float(np.trace(counts)) / total

@@ -7,8 +7,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from edgesegnet_ros.data.camvid import VOID
-from edgesegnet_ros.data.classes import ClassSet
+from edgesegnet_ros.data.classes import VOID, ClassSet
 from edgesegnet_ros.data.picture import colorize, overlay
 from edgesegnet_ros.demo.sheet import highlight
 from edgesegnet_ros.evaluation.report.page import (
