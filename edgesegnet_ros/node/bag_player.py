@@ -41,6 +41,7 @@ from edgesegnet_ros.data.street.labels import NUM_CLASSES
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.node.ending import shut_down
 from edgesegnet_ros.node.images import to_message
+from edgesegnet_ros.node.signals import interrupt_once
 
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 """A reliable offer serves best effort subscribers too."""
@@ -340,6 +341,7 @@ def main() -> int:
             print(json.dumps(event), flush=True)
 
     try:
+        interrupt_once()
         source = open_source(args.source, args.num_classes, args.topic, args.labels, args.tolerant)
         rclpy.init()
         player = BagPlayer(source, args.frame_id, args.lock_step, args.answer_timeout)

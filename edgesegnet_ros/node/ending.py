@@ -5,13 +5,16 @@ from __future__ import annotations
 import rclpy
 from rclpy.signals import uninstall_signal_handlers
 
+from edgesegnet_ros.node import signals
+
 
 def shut_down() -> None:
-    """Shut rclpy down, where a signal has not done so or is about to.
+    """Shut rclpy down, where a signal has not done so or is about to; ignore signals from then on.
 
     On a signal rclpy shuts down in a thread of its own. `rclpy.try_shutdown` asks first whether
     that has happened, and fails where it happens just after: it goes last, when that thread has
     ended.
     """
     uninstall_signal_handlers()
+    signals.ignore()
     rclpy.try_shutdown()

@@ -24,6 +24,7 @@ from rclpy.task import Future
 from rclpy.utilities import remove_ros_args
 
 from edgesegnet_ros.node.ending import shut_down
+from edgesegnet_ros.node.signals import interrupt_once
 
 STATES = ('unconfigured', 'inactive', 'active', 'finalized')
 ANSWER_S = 2.0
@@ -169,6 +170,7 @@ def main() -> int:
     args = parse(remove_ros_args(sys.argv)[1:])
     end = time.monotonic() + args.timeout
     try:
+        interrupt_once()
         rclpy.init()
         probe = GraphProbe()
         for name in args.bring_up:

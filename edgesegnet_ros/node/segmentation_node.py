@@ -31,6 +31,7 @@ from edgesegnet_ros.node.engine_opening import OpenedEngine, fall_back, open_or_
 from edgesegnet_ros.node.frame_statistics import FrameStatistics
 from edgesegnet_ros.node.images import ImageMessageError
 from edgesegnet_ros.node.outputs import Outputs
+from edgesegnet_ros.node.signals import interrupt_once
 from edgesegnet_ros.node.worker import Arrival, SegmentationWorker
 
 _REPORT_PERIOD_S = 1.0
@@ -341,6 +342,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
     logging.basicConfig(format='[%(levelname)s] [%(name)s]: %(message)s')
     logging.getLogger('edgesegnet_ros').setLevel(logging.INFO)
     try:
+        interrupt_once()
         rclpy.init(args=arguments)
         node = SegmentationNode()
         executor = SingleThreadedExecutor()

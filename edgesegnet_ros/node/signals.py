@@ -1,0 +1,47 @@
+"""Signals that end a process. Imports nothing that takes long, so that it can go first."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+ENDING = (signal.SIGINT, signal.SIGTERM)
+
+
+class InterruptOnce:
+    """A signal handler: the first signal raises KeyboardInterrupt, all later ones do nothing.
+
+    A second Ctrl-C, or one that a launch file passes on to a process that the terminal has
+    interrupted already, then does not cut the shutdown short.
+    """
+
+    def __init__(self) -> None:
+        self._interrupted = False
+
+    def __call__(self, number: int, frame: Any) -> None:
+        """Raise KeyboardInterrupt, the first time.
+
+        Raises:
+            KeyboardInterrupt: In the main thread.
+        """
+        if not self._interrupted:
+            self._interrupted = True
+            raise KeyboardInterrupt
+
+
+def interrupt_once() -> None:
+    """Let the first SIGINT or SIGTERM interrupt the main thread; call it before `rclpy.init`.
+
+    rclpy's own handlers go on top and call these. A handler that is there already stays.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    if not isinstance(handler, InterruptOnce):
+        handler = InterruptOnce()
+    for number in ENDING:
+        signal.signal(number, handler)
+
+
+def ignore() -> None:
+    """Ignore SIGINT and SIGTERM until the process has ended, Python's own shutdown included."""
+    for number in ENDING:
+        signal.signal(number, signal.SIG_IGN)
