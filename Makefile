@@ -26,7 +26,7 @@ PYTEST := $(TEST_SETTINGS) $(ENVIRONMENT)/bin/python -m pytest $(PYTEST_ARGS)
 
 ON_ROBOT := edgesegnet_ros/__init__.py edgesegnet_ros/arguments.py edgesegnet_ros/cli.py edgesegnet_ros/errors.py \
   edgesegnet_ros/extras.py edgesegnet_ros/shipped.py \
-  edgesegnet_ros/network edgesegnet_ros/engines edgesegnet_ros/interface edgesegnet_ros/node \
+  edgesegnet_ros/doctor edgesegnet_ros/network edgesegnet_ros/engines edgesegnet_ros/interface edgesegnet_ros/node \
   edgesegnet_ros/data/__init__.py edgesegnet_ros/data/classes.py \
   edgesegnet_ros/data/camvid.py edgesegnet_ros/data/camvid_colors.py \
   edgesegnet_ros/data/file_kind.py edgesegnet_ros/data/geometry.py \

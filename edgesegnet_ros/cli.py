@@ -19,6 +19,10 @@ COMMANDS = {
     'evaluate': ('edgesegnet_ros.evaluation.command', 'accuracy of a model on a split of CamVid'),
     'replay': ('edgesegnet_ros.evaluation.replay.command', 'recorded bags, and a report on them'),
     'export': ('edgesegnet_ros.engines.command', 'build an engine, prove it, keep it'),
+    'doctor': (
+        'edgesegnet_ros.doctor.command',
+        'what keeps the node from working, and the remedy',
+    ),
     'bench': ('edgesegnet_ros.evaluation.bench', 'speed of the engines on this machine'),
 }
 EXIT_USAGE = 2

@@ -1,0 +1,39 @@
+"""One thing that the doctor found, and what to do about it."""
+
+from __future__ import annotations
+
+from typing import Iterable, List, NamedTuple
+
+OK, WARNING, ERROR = 'ok', 'warning', 'error'
+"""ERROR: the node cannot work. WARNING: it works, but not as a user would want."""
+_MARKS = {OK: 'ok  ', WARNING: 'WARN', ERROR: 'FAIL'}
+
+
+class Finding(NamedTuple):
+    """What was found.
+
+    Attributes:
+        level: OK, WARNING or ERROR.
+        subject: What it is about, such as `engine` or `image topic`.
+        message: One sentence that says what was found.
+        remedy: What to do, a command where there is one; '' where nothing has to be done.
+    """
+
+    level: str
+    subject: str
+    message: str
+    remedy: str = ''
+
+    def text(self) -> str:
+        """The finding as it is printed."""
+        line = f'{_MARKS[self.level]} {self.subject}: {self.message}'
+        if not self.remedy:
+            return line
+        indented = self.remedy.replace('\n', '\n          ')
+        return f'{line}\n       -> {indented}'
+
+
+def worst(findings: Iterable[Finding]) -> str:
+    """The highest level among the findings."""
+    levels: List[str] = [OK, WARNING, ERROR]
+    return max((finding.level for finding in findings), key=levels.index, default=OK)

@@ -1,0 +1,122 @@
+"""The installation: weights, class file, engines that can run here, and engines in the cache."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Iterator, List
+
+from edgesegnet_ros.doctor.finding import ERROR, OK, WARNING, Finding
+from edgesegnet_ros.engines.base import ENGINES, EngineRequest
+from edgesegnet_ros.engines.cache import cache_folder
+from edgesegnet_ros.engines.registry import back_end
+from edgesegnet_ros.errors import EdgeSegNetError
+
+
+def findings(request: EngineRequest) -> Iterator[Finding]:
+    """Whether what a node is asked to load can be loaded here.
+
+    Args:
+        request: Model, classes, engine, precision and device, as the node's parameters have them.
+    """
+    yield _model(request)
+    yield from _engines(request)
+    yield from _cache(cache_folder(request.engine_cache))
+
+
+def _model(request: EngineRequest) -> Finding:
+    try:
+        from edgesegnet_ros.engines.recipe import recipe_for
+
+        recipe = recipe_for(request)
+    except EdgeSegNetError as error:
+        return Finding(ERROR, 'model', str(error))
+    except ImportError as error:
+        return Finding(
+            ERROR,
+            'model',
+            f'it cannot be read, because {error}',
+            f'Install the missing module: python3 -m pip install {error.name}',
+        )
+    return Finding(
+        OK,
+        'model',
+        f'{request.model} fits {request.classes} ({len(recipe.classes.classes)} classes)',
+    )
+
+
+def _engines(request: EngineRequest) -> Iterator[Finding]:
+    """One finding for each engine; only one that was asked for by name can be an error."""
+    usable: List[str] = []
+    for name in ENGINES:
+        if name == 'auto':
+            continue
+        why_not = back_end(name).why_not(request.device)
+        wanted = request.engine == name
+        if why_not is None:
+            usable.append(name)
+            precisions = ', '.join(back_end(name).precisions(request.device))
+            yield Finding(OK, f'engine {name}', f'can run here in {precisions}')
+        else:
+            yield Finding(
+                ERROR if wanted else OK,
+                f'engine {name}',
+                f'cannot run here: {why_not}',
+                'Install what is missing, or set engine: auto.' if wanted else '',
+            )
+    if not usable:
+        yield Finding(
+            ERROR, 'engine', 'no engine can run here', 'Install torch, and openvino on a CPU.'
+        )
+    elif usable == ['torch'] and request.engine == 'auto':
+        yield Finding(
+            WARNING,
+            'engine',
+            'only torch can run here; OpenVINO is several times faster on a CPU, TensorRT on an '
+            'NVIDIA GPU',
+            'On a CPU: python3 -m pip install openvino. On a Jetson: docs/jetson.md.',
+        )
+
+
+def _cache(folder: Path) -> Iterator[Finding]:
+    if not folder.is_dir():
+        yield Finding(OK, 'engine cache', f'{folder} does not exist yet; it is made when needed')
+        return
+    if not os.access(str(folder), os.W_OK):
+        yield Finding(
+            WARNING,
+            'engine cache',
+            f'{folder} cannot be written, so that only engines that are in it can be used',
+            'Set engine_cache to a folder that the node may write to.',
+        )
+    mode = folder.stat().st_mode
+    if mode & 0o022:
+        yield Finding(
+            WARNING,
+            'engine cache',
+            f'{folder} can be written by other users, who could replace an engine',
+            f'chmod go-w {folder}',
+        )
+    whole, stale = 0, []
+    for record_file in sorted(folder.glob('*.json')):
+        try:
+            known = json.loads(record_file.read_text())['fingerprint']
+            one = back_end(known['engine'])
+            name, version = known['engine'], known['version']
+            if one.why_not('auto') is None and one.version() != version:
+                stale.append(f'{record_file.stem} was built by {name} {version}')
+            else:
+                whole += 1
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            stale.append(f'{record_file.stem} has no usable record')
+    if stale:
+        yield Finding(
+            WARNING,
+            'engine cache',
+            f'{len(stale)} of {whole + len(stale)} engines in {folder} will be built again when '
+            f'they are asked for: {"; ".join(stale[:3])}',
+            'Nothing has to be done; `edgesegnet export` builds one ahead of the drive.',
+        )
+    else:
+        yield Finding(OK, 'engine cache', f'{folder} holds {whole} engines that fit')
