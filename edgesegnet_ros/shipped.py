@@ -16,6 +16,7 @@ FOLDERS = {
     'config': ('config', '.yaml'),
     'fastdds': ('config', '.xml'),
     'models': ('models', '.safetensors'),
+    'security': ('config/security', '.policy.xml'),
     'tables': ('config', '.csv'),
     'training': ('config/training', '.yaml'),
 }
