@@ -19,6 +19,7 @@ ROOMS = {
     'training': {'network', 'data', 'engines', 'evaluation'},
     'exploration': {'network', 'data', 'engines', 'evaluation', 'training'},
     'demo': {'network', 'data', 'engines', 'interface'},
+    'doctor': {'data', 'engines', 'interface', 'demo'},
     'node': {'network', 'data', 'engines', 'interface'},
     'cli': set(),
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Dict, Iterator, List, Optional
 
 from edgesegnet_ros.doctor.finding import ERROR, OK, WARNING, Finding
+from edgesegnet_ros.interface.diagnostic_keys import ENGINE, IMAGE_TOPIC, PRECISION, RATE_IN_HZ
 
 IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
 _LEVELS = {0: OK, 1: WARNING, 2: ERROR, 3: ERROR}
@@ -121,14 +122,14 @@ def _node(document: Document, name: str) -> Iterator[Finding]:
         status['message'],
         remedy,
     )
-    topic = status['values'].get('image_topic', '')
+    topic = status['values'].get(IMAGE_TOPIC, '')
     if topic:
         yield from _input(document, name, topic, answers.get('parameters', {}))
     if state == 'active':
         yield _last_mask(document, name)
-    engine = status['values'].get('engine')
+    engine = status['values'].get(ENGINE)
     if engine:
-        precision = status['values'].get('precision', '?')
+        precision = status['values'].get(PRECISION, '?')
         yield Finding(OK, f'{name} engine', f'{engine} {precision}')
 
 
@@ -175,7 +176,7 @@ def _input(
     size = ''
     if 'width' in sample:
         size = f', {sample["width"]}x{sample["height"]} {sample["encoding"]}'
-    rate = document['statuses'][name]['values'].get('rate_in_hz', '?')
+    rate = document['statuses'][name]['values'].get(RATE_IN_HZ, '?')
     yield Finding(OK, subject, f'{topic}{size}, {rate} Hz reach the node')
     if all(stamp == '0.000000000' for stamp in sample.get('stamps', [])):
         yield Finding(

@@ -32,9 +32,9 @@ from rclpy.utilities import remove_ros_args
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from vision_msgs.msg import LabelInfo
 
+from edgesegnet_ros.interface.diagnostic_keys import IMAGE_TOPIC, STATUS_SUFFIX
 from edgesegnet_ros.node.ending import shut_down
 
-STATUS_SUFFIX = ': segmentation'
 PARAMETERS = (
     'model',
     'classes',
@@ -199,7 +199,7 @@ class GraphSnapshot(Node):
         types = dict(self.get_topic_names_and_types())
         interesting = set(self.samples)
         for status in self.statuses.values():
-            interesting.add(status['values'].get('image_topic', ''))
+            interesting.add(status['values'].get(IMAGE_TOPIC, ''))
         image_types = {'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'}
         interesting |= {topic for topic, kinds in types.items() if image_types & set(kinds)}
         now = time.monotonic()
@@ -242,7 +242,7 @@ def take(watched: List[List[str]], node: Optional[str], seconds: float) -> Dict[
         for name, status in list(snapshot.statuses.items()):
             if node in (None, name):
                 snapshot.ask(name)
-                topic = status['values'].get('image_topic')
+                topic = status['values'].get(IMAGE_TOPIC)
                 if topic:
                     kind = 'compressed' if topic.endswith('/compressed') else 'image'
                     snapshot.watch(kind, topic)
