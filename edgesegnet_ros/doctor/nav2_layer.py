@@ -8,7 +8,7 @@ and treats a class that it does not know as cost 0. It checks none of this itsel
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
+from typing import Any, Dict, Generator, Iterator, List, NamedTuple, Tuple
 
 import yaml
 
@@ -117,7 +117,7 @@ def findings(document: Dict[str, Any], sources: List[Source]) -> Iterator[Findin
             yield from _confidence(document, source)
 
 
-def _named_topics(source: Source) -> Iterator[Finding]:
+def _named_topics(source: Source) -> Generator[Finding, None, bool]:
     """Whether each topic is named, and absolutely; returns whether the rest can be checked."""
     complete = True
     for name in TOPICS:
