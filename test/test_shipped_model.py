@@ -18,6 +18,8 @@ from edgesegnet_ros.evaluation.accuracy import score
 from edgesegnet_ros.training.dataset import FIRST_RENDERED_SEED
 
 SIZES = {'edgesegnet-camvid11': (256, 256), 'edgesegnet-camvid11-368x480': (368, 480)}
+LEAST = {'edgesegnet-camvid11': 0.897, 'edgesegnet-camvid11-368x480': 0.86}
+"""Pixel accuracy on test that each of them has in every precision; the paper states 0.897."""
 
 
 @pytest.fixture(scope='module')
@@ -39,8 +41,8 @@ def test_the_demos_street_was_never_trained_on_and_is_segmented_well(segmenter):
     frames = (street.frame(index) for index in range(0, STREET_FRAMES, 2))
     scores = score(segmenter, ((frame.image, frame.labels) for frame in frames))
     assert (scores.confusion.sum(1) > 0).all(), 'all 11 classes are in the clip'
-    assert scores.pixel_accuracy >= 0.90
-    assert scores.miou >= 0.60
+    assert scores.pixel_accuracy >= 0.93
+    assert scores.miou >= 0.69
 
 
 @pytest.mark.parametrize('name', SIZES)
@@ -52,6 +54,6 @@ def test_the_cards_figure_on_camvids_test_split(name, camvid):
     segmenter = Segmenter(engine, resize_mode='letterbox' if SIZES[name][1] == 480 else 'stretch')
     scores = score(segmenter, tqdm(read_split(camvid, 'test'), unit='image'))
     assert scores.images == 233
-    assert scores.pixel_accuracy >= 0.80
+    assert scores.pixel_accuracy >= LEAST[name]
     # Other CPUs and precisions move single pixels at the classes' borders.
     assert scores.pixel_accuracy == pytest.approx(stated, abs=0.003)
