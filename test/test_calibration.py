@@ -14,7 +14,7 @@ from torchmetrics.functional.classification import multiclass_calibration_error
 
 from edgesegnet_ros.data.street import Street
 from edgesegnet_ros.engines import open_engine
-from edgesegnet_ros.engines.base import EngineRequest
+from edgesegnet_ros.engines.request import EngineRequest
 from edgesegnet_ros.engines.segmenter import Segmenter
 from edgesegnet_ros.evaluation.calibration import (
     CalibrationError,

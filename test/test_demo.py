@@ -86,7 +86,7 @@ def demo_command(*arguments: object, out: Path, weights: Path) -> list[str]:
 def expected_accuracy(frames: list[ImageFrame], weights: Path) -> tuple[float, float]:
     """Pixel accuracy and mIoU by NumPy, without DDS and without the scores of the package."""
     from edgesegnet_ros.engines import open_engine
-    from edgesegnet_ros.engines.base import EngineRequest
+    from edgesegnet_ros.engines.request import EngineRequest
     from edgesegnet_ros.engines.segmenter import Segmenter
 
     request = EngineRequest(str(weights), engine='torch', precision='fp32', input_size=INPUT_SIZE)

@@ -11,7 +11,7 @@ import yaml
 from edgesegnet_ros import cli
 from edgesegnet_ros.doctor import graph, installation, machine, nav2_layer
 from edgesegnet_ros.doctor.finding import ERROR, OK, WARNING, worst
-from edgesegnet_ros.engines.base import EngineRequest
+from edgesegnet_ros.engines.request import EngineRequest
 
 NODE, CAMERA = '/edgesegnet', '/camera'
 STAMPS = ['5.000000000', '6.000000000']

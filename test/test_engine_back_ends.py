@@ -17,8 +17,8 @@ import torch
 from edgesegnet_ros.cli import main
 from edgesegnet_ros.data.street import random_scenes
 from edgesegnet_ros.engines import cpu, open_engine, openvino, parity
-from edgesegnet_ros.engines.base import EngineError, EngineRequest
 from edgesegnet_ros.engines.recipe import recipe_for
+from edgesegnet_ros.engines.request import EngineError, EngineRequest
 from edgesegnet_ros.engines.segmenter import Segmenter
 from edgesegnet_ros.engines.selection import candidates
 from edgesegnet_ros.network.edgesegnet import EdgeSegNet
@@ -328,7 +328,7 @@ def test_nobody_is_told_over_the_network(request_, tmp_path):
         'watched = ("socket.connect", "socket.getaddrinfo", "os.fork")\n'  # they fork to send
         'sys.addaudithook(lambda name, a: calls.append((name, a)) if name in watched else None)\n'
         'from pathlib import Path\n'
-        'from edgesegnet_ros.engines.base import EngineRequest\n'
+        'from edgesegnet_ros.engines.request import EngineRequest\n'
         'from edgesegnet_ros.engines.openvino import BACK_END\n'
         'from edgesegnet_ros.engines.pictures import PictureSet\n'
         'from edgesegnet_ros.engines.recipe import recipe_for\n'
@@ -385,7 +385,7 @@ def test_a_torch_engine_loads_no_other_library(request_):
     code = (
         'import sys\n'
         'from edgesegnet_ros.engines import open_engine\n'
-        'from edgesegnet_ros.engines.base import EngineRequest\n'
+        'from edgesegnet_ros.engines.request import EngineRequest\n'
         f'open_engine(EngineRequest({request_.model!r}, engine="torch", input_size=(32, 32)))\n'
         'heavy = {"openvino", "nncf", "onnx", "onnxruntime", "tensorrt", "torch2trt", "rclpy"}\n'
         'print(sorted(heavy & set(sys.modules)))\n'

@@ -14,12 +14,13 @@ import pytest
 import torch
 
 from edgesegnet_ros.engines import cache, parity, pictures, proving
-from edgesegnet_ros.engines.base import Engine, EngineError, EngineRequest
+from edgesegnet_ros.engines.base import Engine
 from edgesegnet_ros.engines.parity import EngineRefused
 from edgesegnet_ros.engines.pictures import PictureSet, calibration_set, parity_set
 from edgesegnet_ros.engines.proving import is_proved, proved_engine
 from edgesegnet_ros.engines.pytorch import TorchBackEnd
 from edgesegnet_ros.engines.recipe import recipe_for
+from edgesegnet_ros.engines.request import EngineError, EngineRequest
 
 SIZE = (32, 48)
 ONE_STREET = PictureSet('one street', (), 5, 1)

@@ -9,8 +9,8 @@ import torch
 from edgesegnet_ros import shipped
 from edgesegnet_ros.data.street import Street
 from edgesegnet_ros.engines import cpu, open_engine, pytorch
-from edgesegnet_ros.engines.base import EngineError, EngineRequest
 from edgesegnet_ros.engines.eager import EagerReference
+from edgesegnet_ros.engines.request import EngineError, EngineRequest
 from edgesegnet_ros.engines.segmenter import Segmenter
 from edgesegnet_ros.network.edgesegnet import EdgeSegNet, upsample
 from edgesegnet_ros.network.weights import WeightsInfo, load_weights, save_weights

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from edgesegnet_ros.engines.base import EngineRequest
+from edgesegnet_ros.data.classes import load_classes
 from edgesegnet_ros.engines.pytorch import TorchEngine
+from edgesegnet_ros.engines.recipe import recipe_of
 from edgesegnet_ros.network.cost import gmac, parameters
 from edgesegnet_ros.network.edgesegnet import HEAD_STRIDE, upsample
 from edgesegnet_ros.network.refinenet import ChainedResidualPooling, RefineNet101, ResidualConvUnit
@@ -110,8 +111,8 @@ def test_file_and_engine(network, tmp_path):
     save_weights(path, network, WeightsInfo('camvid11', 11, (32, 32)))
     again, info = load_weights(path)
     assert isinstance(again, RefineNet101) and info.network == name_of(again) == 'refinenet101'
-    request = EngineRequest(device='cpu', input_size=(32, 32), precision='fp32', num_threads=1)
-    engine = TorchEngine(again, info, request, ignored=(3,))
+    classes = load_classes('camvid11')._replace(ignored=(3,))
+    engine = TorchEngine(recipe_of(again, info, classes, 'fp32', 'cpu', 1))
     image = torch.randint(0, 255, (32, 32, 3), dtype=torch.uint8)
     labels = torch.full((32, 32), 200, dtype=torch.uint8).numpy()
     engine.infer(image.numpy(), labels)

@@ -20,7 +20,7 @@ from replay_bags import QUICK, frames, kinds, replay, write
 
 from edgesegnet_ros.data.bag import Camera
 from edgesegnet_ros.data.classes import load_classes
-from edgesegnet_ros.engines.base import EngineRequest
+from edgesegnet_ros.engines.request import EngineRequest
 from edgesegnet_ros.evaluation.replay.command import _options
 from edgesegnet_ros.evaluation.replay.crew import Job, schedule, shares
 from edgesegnet_ros.evaluation.replay.frames import ReplayFrame

@@ -12,7 +12,7 @@ from edgesegnet_ros.data.camvid import read_split
 from edgesegnet_ros.data.street import Street
 from edgesegnet_ros.demo.command import STREET_FRAMES, STREET_SEED
 from edgesegnet_ros.engines import open_engine
-from edgesegnet_ros.engines.base import EngineRequest
+from edgesegnet_ros.engines.request import EngineRequest
 from edgesegnet_ros.engines.segmenter import Segmenter
 from edgesegnet_ros.evaluation.accuracy import score
 from edgesegnet_ros.training.dataset import FIRST_RENDERED_SEED

@@ -16,9 +16,9 @@ from torch.nn import functional as F  # noqa: N812
 from edgesegnet_ros.data.classes import load_classes
 from edgesegnet_ros.data.street import Street
 from edgesegnet_ros.engines import open_engine, tensorrt_conversion
-from edgesegnet_ros.engines.base import EngineError, EngineRequest
 from edgesegnet_ros.engines.eager import EagerReference
 from edgesegnet_ros.engines.recipe import Recipe
+from edgesegnet_ros.engines.request import EngineError, EngineRequest
 from edgesegnet_ros.engines.tensorrt import (
     BACK_END,
     BoundModule,

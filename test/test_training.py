@@ -21,8 +21,8 @@ from edgesegnet_ros import cli
 from edgesegnet_ros.data.camvid import CamVidError, read_split
 from edgesegnet_ros.data.classes import load_classes
 from edgesegnet_ros.data.street import Street
-from edgesegnet_ros.engines.base import EngineRequest
 from edgesegnet_ros.engines.pytorch import TorchEngine
+from edgesegnet_ros.engines.recipe import recipe_of
 from edgesegnet_ros.engines.segmenter import Segmenter
 from edgesegnet_ros.evaluation.accuracy import score
 from edgesegnet_ros.network.weights import load_weights
@@ -257,12 +257,12 @@ def test_it_overfits_a_few_images(close_ups, tmp_path):
     )
     run(close_ups, tmp_path, config)
     model, info = load_weights(tmp_path / training.WEIGHTS)
-    request = EngineRequest(device='cpu', precision='fp32', num_threads=1, input_size=(64, 64))
+    engine = TorchEngine(recipe_of(model, info, None, 'fp32', 'cpu', 1, (64, 64)))
     pairs = read_split(close_ups, 'train')
     for _, labels in pairs:
         ids = np.unique(labels)
         assert len(ids[ids != 255]) >= 4 and (labels != 255).mean() > 0.7
-    assert score(Segmenter(TorchEngine(model, info, request)), pairs).pixel_accuracy > 0.99
+    assert score(Segmenter(engine), pairs).pixel_accuracy > 0.99
 
 
 def test_settings_that_do_not_fit_the_dataset(small_camvid, tmp_path):

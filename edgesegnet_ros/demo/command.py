@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Dict, List, Tuple, Union
 
 from edgesegnet_ros import shipped
-from edgesegnet_ros.engines.base import ENGINES, PRECISIONS, EngineRequest
+from edgesegnet_ros.engines.request import ENGINES, PRECISIONS, EngineRequest
 from edgesegnet_ros.errors import EdgeSegNetError
 
 if TYPE_CHECKING:

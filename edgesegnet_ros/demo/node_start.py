@@ -8,7 +8,7 @@ from typing import Dict, Optional
 
 import edgesegnet_ros.errors
 from edgesegnet_ros.demo.processes import Child, Processes
-from edgesegnet_ros.engines.base import EngineRequest
+from edgesegnet_ros.engines.request import EngineRequest
 
 NODE = '/edgesegnet'
 ROS_ARGUMENTS = ['--ros-args', '--disable-external-lib-logs']

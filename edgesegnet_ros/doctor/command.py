@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 from edgesegnet_ros.doctor.finding import ERROR, OK, WARNING, Finding, worst
-from edgesegnet_ros.engines.base import ENGINES, PRECISIONS, EngineRequest
+from edgesegnet_ros.engines.request import ENGINES, PRECISIONS, EngineRequest
 from edgesegnet_ros.errors import EdgeSegNetError
 
 

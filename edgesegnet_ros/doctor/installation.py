@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Iterator, List
 
 from edgesegnet_ros.doctor.finding import ERROR, OK, WARNING, Finding
-from edgesegnet_ros.engines.base import ENGINES, EngineRequest
+from edgesegnet_ros.engines.request import ENGINES, EngineRequest
 from edgesegnet_ros.engines.cache import cache_folder
 from edgesegnet_ros.engines.registry import back_end
 from edgesegnet_ros.errors import EdgeSegNetError

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from edgesegnet_ros.engines.base import Engine, EngineRequest
+from edgesegnet_ros.engines.base import Engine
+from edgesegnet_ros.engines.request import EngineRequest
 
 if TYPE_CHECKING:
     from edgesegnet_ros.data.classes import ClassSet

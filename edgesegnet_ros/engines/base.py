@@ -1,58 +1,26 @@
-"""The small interface that every back end stands behind.
+"""The small interface that every back end implements.
 
-A back end is a module of this room that defines `BACK_END`, an instance of a `BackEnd`, and is
-named in `engines.registry`. It builds an engine file from a `Recipe` and loads one; whatever all
-of them need is done around it: choosing (`selection`), the cache with its locks and fingerprints
-(`cache`), the parity gate (`parity`). A module can be imported where its library is missing: it
-imports that inside its methods, and `BackEnd.why_not` says what to install.
+A back end is a module of this package that defines `BACK_END`, an instance of a `BackEnd`, and has
+a line in `request.BACK_ENDS`. It builds an engine file from a `Recipe` and loads one; what all
+back ends need is done around it: choosing (`selection`), the cache with its locks and fingerprints
+(`cache`), the parity gate (`parity`). A module must be importable where its library is missing: it
+imports that library inside its methods, and `BackEnd.why_not` says what to install.
 """
 
 from __future__ import annotations
 
+import math
+import threading
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from edgesegnet_ros import shipped
-from edgesegnet_ros.errors import EdgeSegNetError
+from edgesegnet_ros.engines.request import EngineError, NonFiniteLogitsError
 
 if TYPE_CHECKING:
     from edgesegnet_ros.engines.recipe import Recipe
-
-ENGINES = ('auto', 'torch', 'tensorrt', 'openvino', 'onnxruntime')
-PRECISIONS = ('auto', 'fp32', 'bf16', 'fp16', 'int8')
-
-
-class EngineError(EdgeSegNetError):
-    """An engine that cannot be had, built or run; the message says what to do."""
-
-
-class EngineRequest(NamedTuple):
-    """What a user asks of an engine.
-
-    Attributes:
-        model: Name of a shipped model, or path of a weights file.
-        classes: Name of a shipped class file, or path of one.
-        engine: One of ENGINES.
-        precision: One of PRECISIONS.
-        device: auto, cpu, cuda, cuda:N or (TensorRT alone) dla:N.
-        num_threads: CPU threads, 0 for all cores.
-        input_size: Height and width of the network's input, multiples of 16.
-        parity_frames: Folder of pictures that an engine is proved on; '' takes rendered streets.
-        engine_cache: Folder of built engines; '' takes the user's cache folder.
-    """
-
-    model: str = shipped.DEFAULT_MODEL
-    classes: str = shipped.DEFAULT_CLASSES
-    engine: str = 'auto'
-    precision: str = 'auto'
-    device: str = 'auto'
-    num_threads: int = 0
-    input_size: Tuple[int, int] = (256, 256)
-    parity_frames: str = ''
-    engine_cache: str = ''
 
 
 class EngineDescription(NamedTuple):
@@ -62,7 +30,7 @@ class EngineDescription(NamedTuple):
         engine: The back end's name.
         precision: Number format of its convolutions.
         device: Where it runs, for people.
-        version: Of the back end.
+        version: Version of the back end's library.
         threads: CPU threads; 0 where they do not count.
         reason: Why `auto` took it, and what the parity gate found; empty where neither was asked.
     """
@@ -76,34 +44,75 @@ class EngineDescription(NamedTuple):
 
 
 class Engine(ABC):
-    """Turns pictures of one size into class ids.
+    """Turns images of one size into class ids.
 
-    An engine is used by one thread at a time.
+    One thread at a time calls `infer`. Any thread may call `close` at any time, any number of
+    times: an engine that is idle is freed at once, and one that is inside `infer` (or hangs there)
+    is freed by its own thread when `infer` returns. So whoever replaces an engine always closes
+    the old one, and never waits for it.
+
+    A subclass implements `_infer`, `_free` and `describe`, and `_logits_are_finite` or
+    `last_logits`.
 
     Attributes:
-        input_size: Height and width of the pictures it takes.
-        num_classes: Ids it gives are below this.
-        reason: For its description; whoever opens the engine sets it.
+        input_size: Height and width of the images that it takes.
+        num_classes: The ids that it gives are below this number.
+        reason: For its description; set by whoever opens the engine.
     """
 
     input_size: Tuple[int, int]
     num_classes: int
     reason: str = ''
 
-    @abstractmethod
+    def __new__(cls, *args: object, **kwargs: object) -> Engine:
+        """Give each engine its lock; subclasses need not call `Engine.__init__`."""
+        engine = super().__new__(cls)
+        engine._in_use = threading.Lock()
+        engine._closing = engine._freed = False
+        return engine
+
+    _in_use: threading.Lock
+    _closing: bool
+    _freed: bool
+
     def infer(
         self, image: np.ndarray, labels: np.ndarray, confidence: Optional[np.ndarray] = None
     ) -> None:
-        """Segment one picture.
+        """Segment one image.
 
         Args:
             image: (H, W, 3) uint8 RGB of `input_size`.
-            labels: (H, W) uint8, takes the class ids.
-            confidence: (H, W) uint8, takes the winning class's probability, 255 for 1; what is
-                not asked for is not computed.
+            labels: (H, W) uint8, receives the class ids.
+            confidence: (H, W) uint8, receives the winning class's probability, 255 for 1; without
+                it, the probability is not computed.
 
         Raises:
-            EngineError: It failed; the engine may not be used again.
+            NonFiniteLogitsError: The network gave NaN or infinity; `labels` means nothing.
+            EngineError: It failed, or is closed; the engine may not be used again.
+        """
+        try:
+            with self._in_use:
+                if self._closing:
+                    raise EngineError('the engine is closed')
+                self._infer(image, labels, confidence)
+                if not self._logits_are_finite():
+                    raise NonFiniteLogitsError(
+                        f'the {self.describe().engine} engine gave NaN or infinite logits; check '
+                        'the weights file, or set precision to fp32'
+                    )
+        finally:
+            # `close` came while this thread held the lock, and left the rest to it.
+            if self._closing:
+                self.close()
+
+    @abstractmethod
+    def _infer(
+        self, image: np.ndarray, labels: np.ndarray, confidence: Optional[np.ndarray]
+    ) -> None:
+        """Do what `infer` documents, except for the checks.
+
+        Raises:
+            EngineError: It failed.
         """
 
     @abstractmethod
@@ -111,24 +120,45 @@ class Engine(ABC):
         """What really runs, where, and why it was chosen."""
 
     def last_logits(self) -> Optional[np.ndarray]:
-        """Logits of the last picture, for the parity gate to look for NaN; None if not kept."""
+        """Logits of the last image, float32 of any shape; None if they are not kept."""
         return None
 
+    def _logits_are_finite(self) -> bool:
+        """Whether the last image's logits are; costs some 10 µs for EdgeSegNet at 256x256.
+
+        A sum is finite only if all summands are, and needs no array of a frame's size.
+        """
+        logits = self.last_logits()
+        return logits is None or math.isfinite(float(logits.sum()))
+
     def close(self) -> None:
-        """Free memory and device; the engine may not be used again."""
+        """Free memory and device, now or when the running `infer` returns; see the class."""
+        self._closing = True
+        if self._in_use.acquire(blocking=False):
+            try:
+                if not self._freed:
+                    self._freed = True
+                    self._free()
+            finally:
+                self._in_use.release()
+
+    def _free(self) -> None:
+        """Free memory and device; called once, never while `_infer` runs."""
 
 
 class BackEnd(ABC):
     """One way to compute the network: how its engine files are built and loaded.
 
     Attributes:
-        name: One of ENGINES.
+        name: Key of `request.BACK_ENDS`.
         suffix: Of its engine files; '' for a back end that needs none: `build` is not called, and
             the path that `load` gets does not exist. Its verdict is kept all the same.
+        runs_on: Kinds of devices that `auto` tries it on: cpu, cuda.
     """
 
     name: str
     suffix: str = ''
+    runs_on: Tuple[str, ...] = ('cpu',)
 
     @abstractmethod
     def why_not(self, device: str) -> Optional[str]:

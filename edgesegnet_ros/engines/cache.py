@@ -17,8 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Dict, Iterator, NamedTuple, Optional
 
-from edgesegnet_ros.engines.base import BackEnd, EngineError
+from edgesegnet_ros.engines.base import BackEnd
 from edgesegnet_ros.engines.recipe import Recipe, file_sha256
+from edgesegnet_ros.engines.request import EngineError
 
 ENVIRONMENT_VARIABLE = 'EDGESEGNET_ENGINE_CACHE'
 FORMAT = 1

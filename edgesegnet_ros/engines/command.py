@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Dict
 
 from edgesegnet_ros import shipped
 from edgesegnet_ros.arguments import size
-from edgesegnet_ros.engines.base import ENGINES, PRECISIONS, EngineError, EngineRequest
+from edgesegnet_ros.engines.request import ENGINES, PRECISIONS, EngineError, EngineRequest
 
 if TYPE_CHECKING:
     from edgesegnet_ros.engines.pictures import PictureSet

@@ -36,20 +36,24 @@ class EagerReference(Engine):
     ) -> None:
         self.input_size = input_size
         self.num_classes = info.num_classes
-        self._ignored = list(ignored)
+        self._ignored, self._finite = list(ignored), True
         self._device = torch.device(device)
         self._model = model.eval().to(self._device)
         self._normalise = Normalisation(info.mean, info.std).to(self._device)
 
     @torch.inference_mode()
-    def infer(
-        self, image: np.ndarray, labels: np.ndarray, confidence: Optional[np.ndarray] = None
+    def _infer(
+        self, image: np.ndarray, labels: np.ndarray, confidence: Optional[np.ndarray]
     ) -> None:
         """See `Engine.infer`; it gives no confidence."""
         pixels = torch.from_numpy(image).to(self._device).permute(2, 0, 1)[None]
         logits = self._model(self._normalise(pixels))
+        self._finite = bool(logits.sum().isfinite())
         logits[:, self._ignored] = NEVER
         labels[:] = logits.argmax(1)[0].to(torch.uint8).cpu().numpy()
+
+    def _logits_are_finite(self) -> bool:
+        return self._finite
 
     def describe(self) -> EngineDescription:
         """See `Engine.describe`."""

@@ -11,9 +11,10 @@ import numpy as np
 import torch
 
 from edgesegnet_ros.engines import cpu
-from edgesegnet_ros.engines.base import BackEnd, Engine, EngineDescription, EngineError
+from edgesegnet_ros.engines.base import BackEnd, Engine, EngineDescription
 from edgesegnet_ros.engines.pytorch import write_confidence
 from edgesegnet_ros.engines.recipe import Recipe
+from edgesegnet_ros.engines.request import EngineError
 from edgesegnet_ros.network.edgesegnet import HEAD_STRIDE
 
 if TYPE_CHECKING:
@@ -54,8 +55,8 @@ class OnnxRuntimeEngine(Engine):
                 name, 'cpu', 0, array.dtype.type, array.shape, array.ctypes.data
             )
 
-    def infer(
-        self, image: np.ndarray, labels: np.ndarray, confidence: Optional[np.ndarray] = None
+    def _infer(
+        self, image: np.ndarray, labels: np.ndarray, confidence: Optional[np.ndarray]
     ) -> None:
         """See `Engine.infer`."""
         np.copyto(self._picture[0], image)
@@ -83,7 +84,7 @@ class OnnxRuntimeEngine(Engine):
         """See `Engine.last_logits`."""
         return self._logits
 
-    def close(self) -> None:
+    def _free(self) -> None:
         """See `Engine.close`."""
         del self._binding, self._session
 

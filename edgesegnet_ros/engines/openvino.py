@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
 import numpy as np
 
 from edgesegnet_ros.engines import cpu
-from edgesegnet_ros.engines.base import BackEnd, Engine, EngineDescription, EngineError
+from edgesegnet_ros.engines.base import BackEnd, Engine, EngineDescription
 from edgesegnet_ros.engines.recipe import Recipe
+from edgesegnet_ros.engines.request import EngineError
 from edgesegnet_ros.network.edgesegnet import HEAD_STRIDE
 
 if TYPE_CHECKING:
@@ -65,8 +66,8 @@ class OpenVinoEngine(Engine):
         self._second.set_input_tensor(share(self._logits))
         self._second.set_output_tensor(share(self._confidence))
 
-    def infer(
-        self, image: np.ndarray, labels: np.ndarray, confidence: Optional[np.ndarray] = None
+    def _infer(
+        self, image: np.ndarray, labels: np.ndarray, confidence: Optional[np.ndarray]
     ) -> None:
         """See `Engine.infer`."""
         np.copyto(self._picture[0], image)
@@ -99,7 +100,7 @@ class OpenVinoEngine(Engine):
         """See `Engine.last_logits`."""
         return self._logits
 
-    def close(self) -> None:
+    def _free(self) -> None:
         """See `Engine.close`."""
         del self._request, self._second
 

@@ -12,8 +12,8 @@ import numpy as np
 from openvino import Model
 
 from edgesegnet_ros.engines import cpu
-from edgesegnet_ros.engines.base import EngineError
 from edgesegnet_ros.engines.recipe import Recipe
+from edgesegnet_ros.engines.request import EngineError
 
 KEPT_IN_FLOATS = r'.*stem.*'
 """The first convolution: 0.4 % of EdgeSegNet's multiplications, and a third of the labels that

@@ -13,10 +13,11 @@ import numpy as np
 import torch
 
 from edgesegnet_ros.data.classes import VOID
-from edgesegnet_ros.engines.base import Engine, EngineError
+from edgesegnet_ros.engines.base import Engine
 from edgesegnet_ros.engines.eager import EagerReference
 from edgesegnet_ros.engines.pictures import PictureSet
 from edgesegnet_ros.engines.recipe import Recipe
+from edgesegnet_ros.engines.request import EngineError
 from edgesegnet_ros.engines.segmenter import Segmenter
 
 

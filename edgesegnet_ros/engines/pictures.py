@@ -13,7 +13,7 @@ from edgesegnet_ros.data.classes import ClassSet, load_classes
 from edgesegnet_ros.data.sources import IMAGE_SUFFIXES, images_in
 from edgesegnet_ros.data.street import random_scenes
 from edgesegnet_ros.data.street.labels import CLASSES as STREET_CLASSES
-from edgesegnet_ros.engines.base import EngineError
+from edgesegnet_ros.engines.request import EngineError
 
 STREET_SIZE = (360, 480)
 PARITY_SEED, CALIBRATION_SEED = 5, 6

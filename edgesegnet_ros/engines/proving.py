@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Dict, NamedTuple, Optional, Tuple
 
 from edgesegnet_ros.engines import cache
-from edgesegnet_ros.engines.base import BackEnd, Engine, EngineError
+from edgesegnet_ros.engines.base import BackEnd, Engine
 from edgesegnet_ros.engines.parity import EngineRefused, Verdict, judge
 from edgesegnet_ros.engines.pictures import PictureSet
 from edgesegnet_ros.engines.recipe import Recipe
+from edgesegnet_ros.engines.request import EngineError
 
 _log = logging.getLogger(__name__)
 

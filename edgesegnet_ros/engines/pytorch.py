@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Optional, Tuple
+from typing import Callable, Optional, Tuple
 
 import numpy as np
 import torch
 
 from edgesegnet_ros.engines import cpu
-from edgesegnet_ros.engines.base import (
-    BackEnd,
-    Engine,
-    EngineDescription,
-    EngineError,
-    EngineRequest,
-)
-from edgesegnet_ros.engines.recipe import NEVER, Recipe, threads_of
-from edgesegnet_ros.network.edgesegnet import HEAD_STRIDE, EdgeSegNet, upsample
-from edgesegnet_ros.network.normalisation import scale_and_shift
-from edgesegnet_ros.network.registry import inference_form
-from edgesegnet_ros.network.weights import WeightsInfo
+from edgesegnet_ros.engines.base import BackEnd, Engine, EngineDescription
+from edgesegnet_ros.engines.recipe import Recipe
+from edgesegnet_ros.engines.request import EngineError
+from edgesegnet_ros.network.edgesegnet import HEAD_STRIDE, upsample
 
+Logits = Callable[[torch.Tensor], torch.Tensor]
 _DTYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 
 
@@ -93,66 +86,52 @@ class TorchEngine(Engine):
     """The inference form in PyTorch, channels last.
 
     Args:
-        model: Trained network.
-        info: Its normalisation and temperature.
-        request: Device, precision, threads and input size.
-        ignored: Ids that are never given.
+        recipe: What runs, and how; its precision may be auto.
+        logits: Computes (1, classes, H/4, W/4) logits of (1, 3, H, W) normalised float32 pixels on
+            the recipe's device, in place of the recipe's network (which is then not built).
 
     Raises:
-        EngineError: Device or precision cannot be had.
+        EngineError: Device or precision is not available.
     """
 
-    def __init__(
-        self,
-        model: EdgeSegNet,
-        info: WeightsInfo,
-        request: EngineRequest,
-        ignored: Tuple[int, ...] = (),
-    ) -> None:
-        self.device = choose_device(request.device)
-        self.precision, self.reason = choose_precision(request.precision, self.device)
-        height, width = self.input_size = request.input_size
-        self.num_classes = info.num_classes
-        self._threads = threads_of(request.num_threads)
+    def __init__(self, recipe: Recipe, logits: Optional[Logits] = None) -> None:
+        self.device = choose_device(recipe.device)
+        self.precision, self.reason = choose_precision(recipe.precision, self.device)
+        height, width = self.input_size = recipe.input_size
+        self.num_classes = recipe.info.num_classes
+        self._threads = recipe.threads
         if self.device.type == 'cpu' and torch.get_num_threads() != self._threads:
             torch.set_num_threads(self._threads)
-        network = inference_form(model)
-        with torch.no_grad():
-            network.classifier_bias[list(ignored)] = NEVER
         dtype = _DTYPES[self.precision]
-        self._network = network.to(self.device, dtype, memory_format=torch.channels_last)
-        self._temperature = float(info.temperature)
-        self._scale, self._shift = (
-            torch.from_numpy(values).to(self.device)
-            for values in scale_and_shift(info.mean, info.std)
-        )
-        # Rows of pixels, as pictures come; seen as (1, 3, H, W) they are channels last.
+        if logits is None:
+            network = recipe.network()
+            logits = network.to(self.device, dtype, memory_format=torch.channels_last)
+        self._network = logits
+        self._temperature = float(recipe.info.temperature)
+        scale, shift = (torch.from_numpy(values) for values in recipe.normalisation())
+        self._scale, self._shift = scale.to(self.device), shift.to(self.device)
+        # Rows of pixels, as images come; seen as (1, 3, H, W) they are channels last.
         self._logits: Optional[torch.Tensor] = None
         self._pixels = torch.empty((1, height, width, 3), dtype=torch.float32, device=self.device)
         self._input = torch.empty((1, height, width, 3), dtype=dtype, device=self.device)
 
     @torch.inference_mode()
-    def infer(
-        self, image: np.ndarray, labels: np.ndarray, confidence: Optional[np.ndarray] = None
-    ) -> None:
-        """See `Engine.infer`."""
-        try:
-            self._infer(image, labels, confidence)
-        except RuntimeError as error:
-            reason = str(error).splitlines()[0]
-            raise EngineError(f'the torch engine failed on {self.device}: {reason}') from error
-
     def _infer(
         self, image: np.ndarray, labels: np.ndarray, confidence: Optional[np.ndarray]
     ) -> None:
-        self._pixels[0].copy_(torch.from_numpy(image))
-        self._pixels.mul_(self._scale).add_(self._shift)
-        self._input.copy_(self._pixels)
-        logits = self._network(self._input.permute(0, 3, 1, 2)).float()
-        self._logits = logits
-        torch.from_numpy(labels).copy_(upsample(logits, HEAD_STRIDE).argmax(1)[0])
-        if confidence is not None:
-            write_confidence(logits, self._temperature, confidence)
+        """See `Engine.infer`."""
+        try:
+            self._pixels[0].copy_(torch.from_numpy(image))
+            self._pixels.mul_(self._scale).add_(self._shift)
+            self._input.copy_(self._pixels)
+            logits = self._network(self._input.permute(0, 3, 1, 2)).float()
+            self._logits = logits
+            torch.from_numpy(labels).copy_(upsample(logits, HEAD_STRIDE).argmax(1)[0])
+            if confidence is not None:
+                write_confidence(logits, self._temperature, confidence)
+        except RuntimeError as error:
+            reason = str(error).splitlines()[0]
+            raise EngineError(f'the torch engine failed on {self.device}: {reason}') from error
 
     def describe(self) -> EngineDescription:
         """See `Engine.describe`."""
@@ -167,7 +146,7 @@ class TorchEngine(Engine):
         """See `Engine.last_logits`."""
         return None if self._logits is None else self._logits.cpu().numpy()
 
-    def close(self) -> None:
+    def _free(self) -> None:
         """See `Engine.close`."""
         self._logits = None
         del self._network, self._pixels, self._input
@@ -179,6 +158,7 @@ class TorchBackEnd(BackEnd):
     """Needs no engine file; its half precisions are proved like any other engine."""
 
     name = 'torch'
+    runs_on = ('cpu', 'cuda')
 
     def why_not(self, device: str) -> Optional[str]:
         """See `BackEnd.why_not`."""
@@ -207,13 +187,7 @@ class TorchBackEnd(BackEnd):
 
     def load(self, recipe: Recipe, path: Path) -> Engine:
         """See `BackEnd.load`."""
-        request = EngineRequest(
-            precision=recipe.precision,
-            device=recipe.device,
-            num_threads=recipe.threads,
-            input_size=recipe.input_size,
-        )
-        return TorchEngine(recipe.model, recipe.info, request, recipe.classes.ignored)
+        return TorchEngine(recipe)
 
 
 BACK_END = TorchBackEnd()

@@ -6,7 +6,7 @@ import hashlib
 import logging
 from functools import lru_cache
 from pathlib import Path
-from typing import List, NamedTuple, Tuple
+from typing import List, NamedTuple, Optional, Tuple
 
 import numpy as np
 import torch
@@ -15,8 +15,8 @@ from edgesegnet_ros import shipped
 from edgesegnet_ros.data.classes import ClassSet, load_classes
 from edgesegnet_ros.data.geometry import Size, place, to_network
 from edgesegnet_ros.engines import cpu
-from edgesegnet_ros.engines.base import EngineError, EngineRequest
 from edgesegnet_ros.engines.pictures import PictureSet, calibration_set
+from edgesegnet_ros.engines.request import EngineError, EngineRequest
 from edgesegnet_ros.network import STRIDE
 from edgesegnet_ros.network.normalisation import scale_and_shift
 from edgesegnet_ros.network.registry import InferenceForm, Network, inference_form
@@ -79,6 +79,38 @@ class Recipe(NamedTuple):
     def normalisation(self) -> Tuple[np.ndarray, np.ndarray]:
         """(3,) float32 scale and shift that turn bytes into the network's floats."""
         return scale_and_shift(self.info.mean, self.info.std)
+
+
+def recipe_of(
+    model: Network,
+    info: WeightsInfo,
+    classes: Optional[ClassSet] = None,
+    precision: str = 'auto',
+    device: str = 'auto',
+    num_threads: int = 0,
+    input_size: Optional[Size] = None,
+) -> Recipe:
+    """A recipe of a network in memory, such as one that is being trained.
+
+    Args:
+        model: Trained network, fp32; nobody changes it.
+        info: Normalisation and temperature.
+        classes: What the outputs mean; None where names do not matter and no class is ignored.
+        precision: One of PRECISIONS.
+        device: auto, cpu, cuda or cuda:N.
+        num_threads: CPU threads, 0 for all cores.
+        input_size: Height and width; None for the one that it was trained for.
+    """
+    return Recipe(
+        model,
+        info,
+        classes or ClassSet(info.classes, (), {}),
+        '',
+        precision,
+        info.input_size if input_size is None else input_size,
+        device,
+        threads_of(num_threads),
+    )
 
 
 @lru_cache(maxsize=None)  # once a process: a bench opens the same weights many times

@@ -1,19 +1,13 @@
-"""The back ends by name; a module is imported when it is asked for."""
+"""The back ends of `request.BACK_ENDS`; a module is imported when its back end is asked for."""
 
 from __future__ import annotations
 
 import importlib
 
 from edgesegnet_ros.engines.base import BackEnd
-
-_MODULES = {
-    'tensorrt': 'edgesegnet_ros.engines.tensorrt',
-    'openvino': 'edgesegnet_ros.engines.openvino',
-    'onnxruntime': 'edgesegnet_ros.engines.onnxruntime',
-    'torch': 'edgesegnet_ros.engines.pytorch',
-}
+from edgesegnet_ros.engines.request import BACK_ENDS
 
 
 def back_end(name: str) -> BackEnd:
-    """The back end of that name (one of ENGINES but auto)."""
-    return importlib.import_module(_MODULES[name]).BACK_END
+    """The back end of that name, a key of `request.BACK_ENDS`."""
+    return importlib.import_module(BACK_ENDS[name]).BACK_END

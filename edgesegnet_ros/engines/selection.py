@@ -16,14 +16,13 @@ import logging
 from pathlib import Path
 from typing import Iterator, List, NamedTuple, Optional, Tuple
 
-from edgesegnet_ros.engines.base import BackEnd, EngineError
+from edgesegnet_ros.engines.base import BackEnd
 from edgesegnet_ros.engines.pictures import PictureSet
 from edgesegnet_ros.engines.proving import ProvedEngine, is_proved, proved_engine
 from edgesegnet_ros.engines.recipe import Recipe
 from edgesegnet_ros.engines.registry import back_end
+from edgesegnet_ros.engines.request import BACK_ENDS, EngineError
 
-_ON_CPU = ('openvino', 'torch', 'onnxruntime')
-_ON_CUDA = ('tensorrt', 'torch')
 _RANK = {'int8': 0, 'bf16': 1, 'fp16': 1, 'fp32': 2}
 _log = logging.getLogger(__name__)
 
@@ -35,15 +34,17 @@ class Candidate(NamedTuple):
     precision: str
 
 
-def _groups(engine: str, device: str) -> Tuple[Tuple[str, ...], ...]:
+def _groups(engine: str, device: str) -> Tuple[Tuple[BackEnd, ...], ...]:
     """Back ends to try; those of a group are ranked by precision first."""
     import torch
 
     if engine != 'auto':
-        return ((engine,),)
+        return ((back_end(engine),),)
+    known = [back_end(name) for name in BACK_ENDS]
     if device not in ('auto', 'cpu') or (device == 'auto' and torch.cuda.is_available()):
-        return (*((name,) for name in _ON_CUDA), tuple(n for n in _ON_CPU if n not in _ON_CUDA))
-    return (_ON_CPU,)
+        rest = tuple(one for one in known if 'cuda' not in one.runs_on)
+        return (*((one,) for one in known if 'cuda' in one.runs_on), rest)
+    return (tuple(one for one in known if 'cpu' in one.runs_on),)
 
 
 def candidates(engine: str, recipe: Recipe, passed_over: List[str]) -> Iterator[Candidate]:
@@ -54,7 +55,7 @@ def candidates(engine: str, recipe: Recipe, passed_over: List[str]) -> Iterator[
     """
     for group in _groups(engine, recipe.device):
         found: List[Candidate] = []
-        for one in map(back_end, group):
+        for one in group:
             why_not = one.why_not(recipe.device)
             if why_not and engine != 'auto':
                 raise EngineError(why_not)

@@ -17,14 +17,9 @@ import numpy as np
 import torch
 
 from edgesegnet_ros.engines import pytorch
-from edgesegnet_ros.engines.base import (
-    BackEnd,
-    Engine,
-    EngineDescription,
-    EngineError,
-    EngineRequest,
-)
+from edgesegnet_ros.engines.base import BackEnd, Engine, EngineDescription
 from edgesegnet_ros.engines.recipe import Recipe
+from edgesegnet_ros.engines.request import EngineError
 from edgesegnet_ros.network.edgesegnet import HEAD_STRIDE
 
 if TYPE_CHECKING:
@@ -175,21 +170,15 @@ class TensorRtEngine(pytorch.TorchEngine):
     """
 
     def __init__(self, module: TRTModule, recipe: Recipe, device: torch.device) -> None:
-        request = EngineRequest(
-            precision='fp32',
-            device=str(device),
-            num_threads=recipe.threads,
-            input_size=recipe.input_size,
-        )
-        super().__init__(recipe.model, recipe.info, request, recipe.classes.ignored)
         height, width = recipe.input_size
-        self.precision, self._asked = recipe.precision, recipe.device
-        self._network = BoundModule(
+        bound = BoundModule(
             module,
             (1, 3, height, width),
             (1, recipe.info.num_classes, height // HEAD_STRIDE, width // HEAD_STRIDE),
             device,
         )
+        super().__init__(recipe._replace(precision='fp32', device=str(device)), bound)
+        self.precision, self._asked = recipe.precision, recipe.device
 
     def describe(self) -> EngineDescription:
         """See `Engine.describe`."""
@@ -204,6 +193,7 @@ class TensorRtBackEnd(BackEnd):
 
     name = 'tensorrt'
     suffix = '.pth'
+    runs_on = ('cuda',)
 
     def why_not(self, device: str) -> Optional[str]:
         """See `BackEnd.why_not`."""

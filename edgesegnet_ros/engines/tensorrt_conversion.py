@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from edgesegnet_ros.engines.base import EngineError
+from edgesegnet_ros.engines.request import EngineError
 
 if TYPE_CHECKING:
     from torch2trt import TRTModule

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from edgesegnet_ros import shipped
 from edgesegnet_ros.data.camvid import CLASSES
 from edgesegnet_ros.data.camvid_colors import CLASSES as COLOR_CLASSES
-from edgesegnet_ros.engines.base import ENGINES, PRECISIONS
+from edgesegnet_ros.engines.request import ENGINES, PRECISIONS
 from edgesegnet_ros.errors import EdgeSegNetError
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def _run(args: argparse.Namespace, page: Path | None) -> int:
     from edgesegnet_ros.data.bag.placing import write_text
     from edgesegnet_ros.data.camvid import checked_files, dataset_folder
     from edgesegnet_ros.engines import open_engine
-    from edgesegnet_ros.engines.base import EngineRequest
+    from edgesegnet_ros.engines.request import EngineRequest
     from edgesegnet_ros.engines.segmenter import Segmenter
     from edgesegnet_ros.evaluation.calibration import LogitsReference
     from edgesegnet_ros.evaluation.measure import measure

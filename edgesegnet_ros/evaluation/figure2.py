@@ -143,7 +143,7 @@ def run(args: argparse.Namespace) -> int:
     from edgesegnet_ros.data.camvid import dataset_folder
     from edgesegnet_ros.data.picture import legend
     from edgesegnet_ros.engines import open_engine
-    from edgesegnet_ros.engines.base import EngineRequest
+    from edgesegnet_ros.engines.request import EngineRequest
     from edgesegnet_ros.engines.segmenter import Segmenter
     from edgesegnet_ros.evaluation.accuracy import Scores
 

@@ -126,20 +126,16 @@ def measure_accuracy(model: str, args: argparse.Namespace) -> dict[str, Any]:
 
     from edgesegnet_ros.data.camvid import dataset_folder, read_split
     from edgesegnet_ros.data.classes import load_classes
-    from edgesegnet_ros.engines.base import EngineRequest
     from edgesegnet_ros.engines.pytorch import TorchEngine
+    from edgesegnet_ros.engines.recipe import recipe_of
     from edgesegnet_ros.engines.segmenter import Segmenter
     from edgesegnet_ros.evaluation.accuracy import score
     from edgesegnet_ros.network.weights import load_weights
 
     network, info = load_weights(shipped.find('models', model))
     pairs = read_split(dataset_folder(args.data), 'test', len(load_classes(args.classes).classes))
-    request = EngineRequest(
-        model, args.classes, 'torch', 'fp32', args.device, args.num_threads, args.input_size
-    )
-    scores = score(
-        Segmenter(TorchEngine(network, info, request)), tqdm(pairs, model, unit='image')
-    )
+    recipe = recipe_of(network, info, None, 'fp32', args.device, args.num_threads, args.input_size)
+    scores = score(Segmenter(TorchEngine(recipe)), tqdm(pairs, model, unit='image'))
     return {
         'pixel_accuracy': scores.pixel_accuracy,
         'miou': scores.miou,
@@ -205,7 +201,7 @@ def peak_memory(name: str, size: tuple[int, int], classes: int) -> float:
 
 def speeds(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
     """The fastest row of each network, int8 left out, since its accuracy is another."""
-    from edgesegnet_ros.engines.base import EngineRequest
+    from edgesegnet_ros.engines.request import EngineRequest
     from edgesegnet_ros.evaluation.bench import contestants
     from edgesegnet_ros.evaluation.bench.command import chosen, measure
 

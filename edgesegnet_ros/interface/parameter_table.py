@@ -12,7 +12,7 @@ from typing import List, NamedTuple, Optional, Tuple, Union
 
 from edgesegnet_ros import shipped
 from edgesegnet_ros.data.geometry import RESIZE_MODES
-from edgesegnet_ros.engines.base import ENGINES, PRECISIONS
+from edgesegnet_ros.engines.request import ENGINES, PRECISIONS
 from edgesegnet_ros.network import STRIDE
 
 Value = Union[bool, int, float, str, List[int], List[str]]

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, Optional
 
 from edgesegnet_ros.engines import LoadedModel, open_engine
-from edgesegnet_ros.engines.base import EngineError, EngineRequest
+from edgesegnet_ros.engines.request import EngineError, EngineRequest
 
 
 class OpenedEngine(NamedTuple):

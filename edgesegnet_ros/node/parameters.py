@@ -10,7 +10,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from edgesegnet_ros.data.classes import ClassSet, valid_group_name
-from edgesegnet_ros.engines.base import EngineRequest
+from edgesegnet_ros.engines.request import EngineRequest
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.interface.parameter_table import (
     ALL_GROUPS,

@@ -19,8 +19,8 @@ from tqdm import tqdm
 
 from edgesegnet_ros.data.camvid import LabelledPair, drives, read_splits
 from edgesegnet_ros.data.classes import ClassSet
-from edgesegnet_ros.engines.base import EngineRequest
 from edgesegnet_ros.engines.pytorch import TorchEngine
+from edgesegnet_ros.engines.recipe import recipe_of
 from edgesegnet_ros.engines.segmenter import Segmenter
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.evaluation.accuracy import Scores, score
@@ -277,10 +277,8 @@ def validate(
     average: Network, info: WeightsInfo, val: list[LabelledPair], device: torch.device
 ) -> Scores:
     """Score what would be deployed, with the threads that training has."""
-    request = EngineRequest(
-        device=str(device), num_threads=torch.get_num_threads(), input_size=info.input_size
-    )
-    return score(Segmenter(TorchEngine(average, info, request)), val)
+    recipe = recipe_of(average, info, device=str(device), num_threads=torch.get_num_threads())
+    return score(Segmenter(TorchEngine(recipe)), val)
 
 
 def _freeze_norms(network: nn.Module) -> None:

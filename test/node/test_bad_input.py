@@ -15,7 +15,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 from sensor_msgs.msg import Image
 
-from edgesegnet_ros.engines.base import EngineError
+from edgesegnet_ros.engines.request import EngineError
 
 SMALL = {'engine': 'torch', 'input_size': '[64, 64]', 'num_threads': '1'}
 NOISE = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)

@@ -9,7 +9,7 @@ from harness import ACTIVATE, CONFIGURE, image_message, pixels_of
 from sensor_msgs.msg import Image
 
 from edgesegnet_ros.engines import open_engine
-from edgesegnet_ros.engines.base import EngineRequest
+from edgesegnet_ros.engines.request import EngineRequest
 from edgesegnet_ros.engines.segmenter import Segmenter
 
 

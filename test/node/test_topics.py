@@ -14,7 +14,7 @@ from vision_msgs.msg import LabelInfo
 from edgesegnet_ros.data.classes import load_classes
 from edgesegnet_ros.data.geometry import place, to_network
 from edgesegnet_ros.engines import open_engine
-from edgesegnet_ros.engines.base import EngineRequest
+from edgesegnet_ros.engines.request import EngineRequest
 from edgesegnet_ros.engines.segmenter import Segmenter
 
 TOPICS = {

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from edgesegnet_ros import shipped
 
 if TYPE_CHECKING:
-    from edgesegnet_ros.engines.base import EngineRequest
+    from edgesegnet_ros.engines.request import EngineRequest
     from edgesegnet_ros.evaluation.bench.contestants import Contestant, Skipped
 
 _SIZES = [(256, 256), (368, 480)]
@@ -152,8 +152,8 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from edgesegnet_ros.engines import cpu
-    from edgesegnet_ros.engines.base import EngineRequest
     from edgesegnet_ros.engines.recipe import recipe_for, threads_of
+    from edgesegnet_ros.engines.request import EngineRequest
     from edgesegnet_ros.evaluation.bench import contestants, rows
 
     sizes = list(dict.fromkeys(args.input_size or _SIZES))

@@ -12,10 +12,11 @@ import torch
 from torch import nn
 
 from edgesegnet_ros.engines import open_engine
-from edgesegnet_ros.engines.base import EngineDescription, EngineRequest
+from edgesegnet_ros.engines.base import EngineDescription
 from edgesegnet_ros.engines.eager import EagerReference
 from edgesegnet_ros.engines.recipe import recipe_for
 from edgesegnet_ros.engines.registry import back_end
+from edgesegnet_ros.engines.request import EngineRequest
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.evaluation.bench.timing import Infer
 from edgesegnet_ros.network.cost import gmac, parameters

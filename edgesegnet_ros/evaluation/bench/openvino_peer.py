@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from edgesegnet_ros.engines import cpu
-from edgesegnet_ros.engines.base import Engine, EngineDescription, EngineError
+from edgesegnet_ros.engines.base import Engine, EngineDescription
 from edgesegnet_ros.engines.recipe import threads_of
+from edgesegnet_ros.engines.request import EngineError
 from edgesegnet_ros.network.normalisation import Normalisation
 from edgesegnet_ros.network.weights import WeightsInfo
 
@@ -71,9 +72,7 @@ class OpenVinoPeer(Engine):
         self._request = compiled.create_infer_request()
         self._request.set_input_tensor(openvino.Tensor(self._picture, shared_memory=True))
 
-    def infer(
-        self, image: np.ndarray, labels: np.ndarray, confidence: np.ndarray | None = None
-    ) -> None:
+    def _infer(self, image: np.ndarray, labels: np.ndarray, confidence: np.ndarray | None) -> None:
         """See `Engine.infer`; it gives no confidence."""
         np.copyto(self._picture[0], image)
         self._request.start_async()
@@ -84,6 +83,6 @@ class OpenVinoPeer(Engine):
         """See `Engine.describe`."""
         return EngineDescription('openvino', 'fp32', cpu.name(), self._version, self._threads)
 
-    def close(self) -> None:
+    def _free(self) -> None:
         """See `Engine.close`."""
         del self._request

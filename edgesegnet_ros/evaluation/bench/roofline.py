@@ -208,8 +208,8 @@ def write_page(model: str, sizes: Sequence[tuple[int, int]], folder: Path, to: s
     Returns:
         0.
     """
-    from edgesegnet_ros.engines.base import EngineRequest
     from edgesegnet_ros.engines.recipe import recipe_for
+    from edgesegnet_ros.engines.request import EngineRequest
 
     rows: list[dict[str, Any]] = []
     by_size = {}

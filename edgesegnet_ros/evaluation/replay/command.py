@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from edgesegnet_ros import shipped
 from edgesegnet_ros.data.geometry import RESIZE_MODES
 from edgesegnet_ros.engines import cpu
-from edgesegnet_ros.engines.base import ENGINES, PRECISIONS, EngineRequest
+from edgesegnet_ros.engines.request import ENGINES, PRECISIONS, EngineRequest
 from edgesegnet_ros.evaluation.replay.options import ReplayOptions
 from edgesegnet_ros.evaluation.replay.result import ReplayError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from edgesegnet_ros.engines.base import EngineRequest
+from edgesegnet_ros.engines.request import EngineRequest
 
 
 @dataclass(frozen=True)
