@@ -17,7 +17,7 @@ from edgesegnet_ros.engines.base import Engine
 from edgesegnet_ros.engines.eager import EagerReference
 from edgesegnet_ros.engines.pictures import PictureSet
 from edgesegnet_ros.engines.recipe import Recipe
-from edgesegnet_ros.engines.request import EngineError
+from edgesegnet_ros.engines.request import EngineError, NonFiniteLogitsError
 from edgesegnet_ros.engines.segmenter import Segmenter
 
 
@@ -53,7 +53,7 @@ class Verdict(NamedTuple):
         pictures: Their number.
         agreement: Share of pixels labelled as by the reference, 0-1.
         points_lost: Pixel accuracy lost in points; None without labels.
-        finite: Whether all logits were, as far as the engine shows them.
+        finite: Whether all logits were; the comparison ends with the first that are not.
         objection: Why it is refused; '' for a pass.
     """
 
@@ -97,9 +97,12 @@ def judge(engine: Engine, recipe: Recipe, frames: PictureSet) -> Verdict:
         same = pixels = right = right_before = labelled = pictures = 0
         finite = True
         for image, labels in frames.read(recipe.classes):
-            found, expected = ours.segment(image).labels, theirs.segment(image).labels
-            logits = engine.last_logits()
-            finite = finite and (logits is None or bool(np.isfinite(logits).all()))
+            try:
+                found = ours.segment(image).labels
+            except NonFiniteLogitsError:
+                finite = False
+                break
+            expected = theirs.segment(image).labels
             same += int(np.count_nonzero(found == expected))
             pixels += found.size
             pictures += 1
@@ -109,7 +112,7 @@ def judge(engine: Engine, recipe: Recipe, frames: PictureSet) -> Verdict:
                 right += int(np.count_nonzero((found == labels) & known))
                 right_before += int(np.count_nonzero((expected == labels) & known))
     points = 100.0 * (right_before - right) / labelled if labelled else None
-    verdict = Verdict(frames.title, pictures, same / pixels, points, finite, '')
+    verdict = Verdict(frames.title, pictures, same / max(pixels, 1), points, finite, '')
     return verdict._replace(objection=_objection(verdict, recipe.precision))
 
 
