@@ -240,7 +240,7 @@ def test_a_message_that_does_not_fit_is_refused(tmp_path):
     short = image_message(7, picture(1), 'rgb8')
     short.data = short.data[:100].copy()
     write_messages(tmp_path / 'bag', [('/image', 'sensor_msgs/msg/Image', 7, short)])
-    with pytest.raises(BagError, match=r'/image at 7 ns: 64x48 rgb8 .* does not fit 100 bytes'):
+    with pytest.raises(BagError, match='/image at 7 ns: 100 bytes of data'):
         list(read_frames(tmp_path / 'bag'))
     odd = image_message(7, picture(1), 'rgb8')
     odd.encoding = 'hyper17'

@@ -24,9 +24,10 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 from edgesegnet_ros.data.bag import BagWriter, ImageFrame, write_image_bag
+from edgesegnet_ros.data.encodings import to_rgb
 from edgesegnet_ros.data.sources import START_NS
 from edgesegnet_ros.demo.domain import free_domain, ros_environment
-from edgesegnet_ros.node.images import to_message, to_rgb
+from edgesegnet_ros.node.images import to_message
 
 TIMEOUT_S = 120.0
 SIZE = (48, 64)

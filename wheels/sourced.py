@@ -15,12 +15,11 @@ from pip_runs import Progress
 from prerequisites import Interpreter, SetUpError, probe
 from workspace import ROOT, Workspace, digest
 
-FROM_THE_SYSTEM = ('numpy', 'opencv-python-headless', 'pyyaml', 'rosbags-image', 'torch')
+FROM_THE_SYSTEM = ('numpy', 'opencv-python-headless', 'pyyaml', 'torch')
 
 # Import name: Debian package; {distro} is the sourced distribution.
 SYSTEM_MODULES = {
     'cv2': 'python3-opencv',
-    'cv_bridge': 'ros-{distro}-cv-bridge',
     'diagnostic_msgs': 'ros-{distro}-diagnostic-msgs',
     'lifecycle_msgs': 'ros-{distro}-lifecycle-msgs',
     'numpy': 'python3-numpy',

@@ -31,12 +31,12 @@ from vision_msgs.msg import LabelInfo
 
 from edgesegnet_ros import shipped
 from edgesegnet_ros.data.classes import VOID, ClassSet, load_classes
+from edgesegnet_ros.data.encodings import to_rgb
 from edgesegnet_ros.data.geometry import place, to_source
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.interface import diagnostic_keys as keys
 from edgesegnet_ros.msg import ClassMasks
 from edgesegnet_ros.node.ending import shut_down
-from edgesegnet_ros.node.images import to_rgb
 
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 LATCHED = QoSProfile(

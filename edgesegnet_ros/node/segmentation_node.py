@@ -18,6 +18,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 from rclpy.time import Time
 
+from edgesegnet_ros.data.encodings import ImageMessageError, assumption_of
 from edgesegnet_ros.engines import LoadedModel
 from edgesegnet_ros.engines.base import EngineDescription
 from edgesegnet_ros.engines.segmenter import Segmenter
@@ -29,7 +30,6 @@ from edgesegnet_ros.node.diagnostics import SILENT_AFTER_S, NodeHealth, report, 
 from edgesegnet_ros.node.ending import shut_down
 from edgesegnet_ros.node.engine_opening import OpenedEngine, fall_back, open_or_fall_back
 from edgesegnet_ros.node.frame_statistics import FrameStatistics
-from edgesegnet_ros.node.images import ImageMessageError
 from edgesegnet_ros.node.outputs import Outputs
 from edgesegnet_ros.node.signals import interrupt_once
 from edgesegnet_ros.node.worker import Arrival, SegmentationWorker
@@ -226,6 +226,9 @@ class SegmentationNode(LifecycleNode):
         changed = self._camera.size_change(message)
         if changed:
             self.get_logger().info(changed)
+        assumption = assumption_of(message)
+        if assumption:
+            self._warn_once('assumption', f'{self._camera.topic}: {assumption}')
         worker.offer(Arrival(message, entered, self._camera.info))
 
     def _age_ms(self, message: CameraMessage) -> Optional[float]:

@@ -8,11 +8,11 @@ from typing import Callable, NamedTuple, Optional, Union
 
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from edgesegnet_ros.data.encodings import ImageMessageError, compressed_to_rgb, to_rgb
 from edgesegnet_ros.data.geometry import to_network
 from edgesegnet_ros.engines.segmenter import Segmenter
 from edgesegnet_ros.node.camera_info import for_outputs
 from edgesegnet_ros.node.frame_statistics import FrameStatistics
-from edgesegnet_ros.node.images import ImageMessageError, compressed_to_rgb, to_rgb
 from edgesegnet_ros.node.newest import NewestSlot
 from edgesegnet_ros.node.outputs import Outputs, SegmentedFrame
 

@@ -10,7 +10,7 @@ from .errors import BagError
 from .opening import BagFile, OnProblem, payload, type_of
 from .reading import COMPRESSED, IMAGE, OUTPUTS, names_labels
 
-_DEPTHS = ('16UC1', '32FC1', 'mono16')
+_DEPTHS = ('16UC1', '32FC1')
 _TRANSPORT = '/compressed'
 
 

@@ -8,8 +8,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
+
+from edgesegnet_ros.data.encodings import (
+    ImageMessageError,
+    assumption_of,
+    compressed_to_rgb,
+    to_labels,
+    to_rgb,
+)
 
 from .errors import BagError
 from .opening import BagFile, BagProblem, OnProblem, payload, reason_of, type_of
@@ -80,6 +87,7 @@ class BagFrames:
         on_problem: OnProblem | None = None,
     ) -> None:
         self._on_problem = on_problem
+        self._told: set[str] = set()
         self._file = BagFile(path, on_problem)
         self.path = self._file.path
         with self._file.opened() as reader:
@@ -240,61 +248,42 @@ class BagFrames:
 
     def _frame(self, message: Any, stamp_ns: int) -> BagFrame:
         compressed = hasattr(message, 'format')
-        if compressed:
-            image = cv2.imdecode(np.frombuffer(message.data, np.uint8), cv2.IMREAD_COLOR)
-            if image is None:
-                raise BagError(
-                    f'{self.path}: {self.image_topic} at {stamp_ns} ns: {message.data.size} bytes '
-                    f'of format {message.format!r} that OpenCV cannot decode'
-                )
-            image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-        else:
-            image = self._pixels(message, self.image_topic, stamp_ns, 'rgb8')
+        try:
+            image = compressed_to_rgb(message) if compressed else to_rgb(message)
+        except ImageMessageError as error:
+            raise BagError(f'{self.path}: {self.image_topic} at {stamp_ns} ns: {error}') from error
+        self._note(assumption_of(message))
         return BagFrame(
             stamp_ns,
             message.header.frame_id,
             message.format if compressed else message.encoding,
-            image,
+            image if image.flags.owndata else image.copy(),  # a message's memory is the bag's
             None,
             message,
         )
 
+    def _note(self, assumption: str) -> None:
+        """Tell once what is assumed of the images."""
+        if not assumption or assumption in self._told:
+            return
+        self._told.add(assumption)
+        if self._on_problem is None:
+            _log.warning('%s: %s: %s', self.path, self.image_topic, assumption)
+        else:
+            where = f'{self.path}: {self.image_topic}'
+            self._on_problem(BagProblem('assumed_encoding', where, assumption, None))
+
     def _labels(self, message: Any, stamp_ns: int) -> np.ndarray:
-        if message.encoding not in ('mono8', '8UC1'):
-            raise BagError(
-                f'{self.path}: {self.label_topic} has images of {message.encoding}; labels are '
-                'mono8, a class id a pixel. Name another topic with --labels'
-            )
-        return self._pixels(message, str(self.label_topic), stamp_ns, None)
-
-    def _pixels(
-        self, message: Any, topic: str, stamp_ns: int, color_space: str | None
-    ) -> np.ndarray:
-        from rosbags.image import ImageError, image_to_cvimage
-        from rosbags.image.image import to_cvtype
-
-        where = f'{self.path}: {topic} at {stamp_ns} ns'
         try:
-            bits, _, _, channels = to_cvtype(message.encoding)
-            row = message.width * channels * bits // 8
-            if (
-                message.height == 0
-                or message.width == 0
-                or message.step < row
-                or (message.data.size < message.step * message.height)
-            ):
-                raise BagError(
-                    f'{where}: {message.width}x{message.height} {message.encoding} with a step of '
-                    f'{message.step} does not fit {message.data.size} bytes'
-                )
-            if message.step > row:  # the library takes rows without padding
-                rows = message.data[: message.step * message.height].reshape(message.height, -1)
-                message.data = np.ascontiguousarray(rows[:, :row]).ravel()
-                message.step = row
-            pixels = image_to_cvimage(message, color_space)
-        except ImageError as error:
-            raise BagError(f'{where}: {error}') from error
-        return np.array(pixels)  # its own memory: the message's is the bag's
+            labels = to_labels(message)
+        except ImageMessageError as error:
+            raise BagError(f'{self.path}: {self.label_topic} at {stamp_ns} ns: {error}') from error
+        if labels.max() > 255:
+            raise BagError(
+                f'{self.path}: {self.label_topic} at {stamp_ns} ns: holds the value '
+                f'{labels.max()}; class ids are 0 to 255'
+            )
+        return labels.astype(np.uint8)
 
 
 def read_frames(

@@ -145,7 +145,7 @@ def run(args: argparse.Namespace) -> int:
             raise ReplayError('--compare takes two results and no bag')
         before, after = args.compare
         return run_compare(before, after, args.out, args.json, args.fail_if)
-    need('bags', ['rosbags', 'rosbags.image', 'tqdm'], 'edgesegnet replay')
+    need('bags', ['rosbags', 'tqdm'], 'edgesegnet replay')
     if not args.live:
         return _replay(args)
     from edgesegnet_ros.evaluation.replay.live import LiveError
