@@ -14,6 +14,7 @@ DEFAULT_CLASSES = 'camvid11'
 FOLDERS = {
     'classes': ('config/classes', '.yaml'),
     'config': ('config', '.yaml'),
+    'designs': ('config/designs', '.yaml'),
     'fastdds': ('config', '.xml'),
     'models': ('models', '.safetensors'),
     'security': ('config/security', '.policy.xml'),

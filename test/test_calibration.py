@@ -23,7 +23,7 @@ from edgesegnet_ros.evaluation.calibration import (
     fit_temperature,
     sample_pixels,
 )
-from edgesegnet_ros.network.edgesegnet import EdgeSegNet
+from edgesegnet_ros.network.registry import build_network
 from edgesegnet_ros.network.weights import (
     WeightsError,
     WeightsInfo,
@@ -39,7 +39,11 @@ SIZE = (64, 64)
 def weights(tmp_path_factory):
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp('weights') / 'random.safetensors'
-    save_weights(path, EdgeSegNet(11).eval(), WeightsInfo('camvid11', 11, SIZE, temperature=1.7))
+    save_weights(
+        path,
+        build_network('edgesegnet', 11).eval(),
+        WeightsInfo('camvid11', 11, SIZE, temperature=1.7),
+    )
     return path
 
 

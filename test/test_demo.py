@@ -39,12 +39,14 @@ def weights(tmp_path_factory) -> Path:
     except shipped.ShippedFileError:
         import torch
 
-        from edgesegnet_ros.network.edgesegnet import EdgeSegNet
+        from edgesegnet_ros.network.registry import build_network
         from edgesegnet_ros.network.weights import WeightsInfo, save_weights
 
         torch.manual_seed(1)
         path = tmp_path_factory.mktemp('model') / 'chance.safetensors'
-        save_weights(path, EdgeSegNet(11), WeightsInfo('camvid11', 11, (256, 256)))
+        save_weights(
+            path, build_network('edgesegnet', 11), WeightsInfo('camvid11', 11, (256, 256))
+        )
         return path
 
 

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
-from edgesegnet_ros.network.edgesegnet import HEAD_STRIDE, EdgeSegNet
+from edgesegnet_ros.network import HEAD_STRIDE
+from edgesegnet_ros.network.registry import build_network
 from edgesegnet_ros.network.weights import WeightsInfo, save_weights
 from edgesegnet_ros.training.config import ConfigError, TrainConfig
 from edgesegnet_ros.training.distillation import DistillationError, Teacher, open_teacher
@@ -66,7 +67,7 @@ def test_views_have_the_margin_where_there_is_a_teacher():
 
 def test_a_teacher_and_a_distillation_want_each_other(tmp_path):
     path = str(tmp_path / 'w.safetensors')
-    save_weights(path, EdgeSegNet(11), WeightsInfo('camvid11', 11, (64, 64)))
+    save_weights(path, build_network('edgesegnet', 11), WeightsInfo('camvid11', 11, (64, 64)))
     taught = TrainConfig(distillation=0.5)
     assert open_teacher(TrainConfig(), (), 11, CPU) is None
     assert isinstance(open_teacher(taught, (path,), 11, CPU), Teacher)

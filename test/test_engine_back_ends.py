@@ -21,14 +21,14 @@ from edgesegnet_ros.engines.recipe import recipe_for
 from edgesegnet_ros.engines.request import EngineError, EngineRequest
 from edgesegnet_ros.engines.segmenter import Segmenter
 from edgesegnet_ros.engines.selection import candidates
-from edgesegnet_ros.network.edgesegnet import EdgeSegNet
+from edgesegnet_ros.network.registry import build_network
 from edgesegnet_ros.network.weights import WeightsInfo, save_weights
 
 SIZE = (64, 96)
 LIBRARIES = {'openvino': ('openvino',), 'onnxruntime': ('onnxruntime', 'onnx')}
 
 
-def _spread_logits(model: EdgeSegNet) -> None:
+def _spread_logits(model: torch.nn.Module) -> None:
     """Let each class win somewhere: random weights alone leave it all to the biases."""
     pixels = torch.from_numpy(picture(0)).permute(2, 0, 1)[None].float() / 128 - 1
     with torch.no_grad():
@@ -43,7 +43,7 @@ def files(tmp_path_factory):
     """Random weights with batch norms that do something, an ignored class, a picture or two."""
     folder = tmp_path_factory.mktemp('random')
     torch.manual_seed(3)
-    model = EdgeSegNet(11)
+    model = build_network('edgesegnet', 11)
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean.uniform_(-0.3, 0.3)

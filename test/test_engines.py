@@ -12,7 +12,8 @@ from edgesegnet_ros.engines import cpu, open_engine, pytorch
 from edgesegnet_ros.engines.eager import EagerReference
 from edgesegnet_ros.engines.request import EngineError, EngineRequest
 from edgesegnet_ros.engines.segmenter import Segmenter
-from edgesegnet_ros.network.edgesegnet import EdgeSegNet, upsample
+from edgesegnet_ros.network.registry import build_network
+from edgesegnet_ros.network.upsampling import upsample
 from edgesegnet_ros.network.weights import WeightsInfo, load_weights, save_weights
 
 SIZE = (128, 160)
@@ -53,7 +54,7 @@ def test_confidence_is_the_winners_probability(engine, picture):
 
 def test_temperature_softens(tmp_path, picture):
     torch.manual_seed(0)
-    model = EdgeSegNet(11)
+    model = build_network('edgesegnet', 11)
     found = []
     for temperature in (0.05, 5.0):
         path = tmp_path / f'{temperature}.safetensors'
@@ -67,7 +68,7 @@ def test_temperature_softens(tmp_path, picture):
 
 def test_another_size_than_the_weights_were_trained_for_is_said(tmp_path, caplog):
     path = tmp_path / 'weights.safetensors'
-    save_weights(path, EdgeSegNet(11), WeightsInfo('camvid11', 11, SIZE))
+    save_weights(path, build_network('edgesegnet', 11), WeightsInfo('camvid11', 11, SIZE))
     request = EngineRequest(str(path), engine='torch', input_size=SIZE)
     open_engine(request)
     assert not caplog.records

@@ -13,7 +13,7 @@ from edgesegnet_ros import cli, shipped
 from edgesegnet_ros.data import camvid_colors
 from edgesegnet_ros.data.street import Street
 from edgesegnet_ros.evaluation import measure
-from edgesegnet_ros.network.edgesegnet import EdgeSegNet
+from edgesegnet_ros.network.registry import build_network
 from edgesegnet_ros.network.weights import WeightsInfo, load_weights, save_weights
 
 IMAGES = 6
@@ -122,7 +122,9 @@ def test_camvids_colours_fold_to_the_models_11(streets, tmp_path):
 @pytest.fixture(scope='module')
 def model_of_32(tmp_path_factory):
     path = tmp_path_factory.mktemp('m') / 'm32.safetensors'
-    save_weights(path, EdgeSegNet(32).eval(), WeightsInfo('camvid32', 32, (64, 64)))
+    save_weights(
+        path, build_network('edgesegnet', 32).eval(), WeightsInfo('camvid32', 32, (64, 64))
+    )
     return path
 
 

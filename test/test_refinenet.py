@@ -8,8 +8,8 @@ import torch
 from edgesegnet_ros.data.classes import load_classes
 from edgesegnet_ros.engines.pytorch import TorchEngine
 from edgesegnet_ros.engines.recipe import recipe_of
+from edgesegnet_ros.network import HEAD_STRIDE
 from edgesegnet_ros.network.cost import gmac, parameters
-from edgesegnet_ros.network.edgesegnet import HEAD_STRIDE, upsample
 from edgesegnet_ros.network.refinenet import ChainedResidualPooling, RefineNet101, ResidualConvUnit
 from edgesegnet_ros.network.registry import (
     NetworkError,
@@ -17,6 +17,7 @@ from edgesegnet_ros.network.registry import (
     inference_form,
     name_of,
 )
+from edgesegnet_ros.network.upsampling import upsample
 from edgesegnet_ros.network.weights import WeightsInfo, load_weights, save_weights
 
 
@@ -120,5 +121,7 @@ def test_file_and_engine(network, tmp_path):
 
 
 def test_an_unknown_network():
-    with pytest.raises(NetworkError, match="'segnet' is unknown: there are edgesegnet, ref"):
+    with pytest.raises(
+        NetworkError, match="'segnet' is unknown: there are edgesegnet, .*refinenet101"
+    ):
         build_network('segnet', 11)

@@ -10,17 +10,16 @@ from edgesegnet_ros import cli
 from edgesegnet_ros.evaluation.bench import roofline
 from edgesegnet_ros.evaluation.bench.layers import Layer, layers_of
 from edgesegnet_ros.network.cost import gmac
-from edgesegnet_ros.network.edgesegnet import EdgeSegNet
-from edgesegnet_ros.network.fold import EdgeSegNetInference
+from edgesegnet_ros.network.registry import build_network, inference_form
 
 
 @pytest.fixture(scope='module')
 def layers():
-    return layers_of(EdgeSegNetInference(EdgeSegNet(11)), (256, 256))
+    return layers_of(inference_form(build_network('edgesegnet', 11)), (256, 256))
 
 
 def test_layers_are_the_whole_network(layers):
-    network = EdgeSegNetInference(EdgeSegNet(11)).to('meta')
+    network = inference_form(build_network('edgesegnet', 11)).to('meta')
     assert sum(layer.mac for layer in layers) / 1e9 == pytest.approx(gmac(network, (256, 256)))
     parameters = sum(value.numel() for value in network.parameters())
     assert sum(layer.weights for layer in layers) == parameters

@@ -27,7 +27,7 @@ from edgesegnet_ros.engines.tensorrt import (
     emulated,
 )
 from edgesegnet_ros.engines.tensorrt_conversion import Conversion, convert
-from edgesegnet_ros.network.edgesegnet import EdgeSegNet
+from edgesegnet_ros.network.registry import build_network
 from edgesegnet_ros.network.weights import WeightsInfo
 
 SIZE = (64, 96)
@@ -39,7 +39,7 @@ def recipe_of(precision: str, **changed) -> Recipe:
     torch.manual_seed(0)
     classes = load_classes('camvid11')
     recipe = Recipe(
-        EdgeSegNet(11).eval(),
+        build_network('edgesegnet', 11).eval(),
         WeightsInfo('camvid11', 11, SIZE),
         classes,
         '0' * 64,

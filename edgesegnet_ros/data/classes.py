@@ -13,8 +13,8 @@ from typing import Dict, List, NamedTuple, NoReturn, Optional, Tuple, Union
 import numpy as np
 
 from edgesegnet_ros import shipped
-from edgesegnet_ros.data.lined_yaml import Lines, read_lines
 from edgesegnet_ros.errors import EdgeSegNetError
+from edgesegnet_ros.lined_yaml import Lines, read_lines
 
 VOID = 255
 """Class id of pixels without a class: void in ground truth, unlabelled in results."""

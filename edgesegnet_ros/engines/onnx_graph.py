@@ -18,7 +18,8 @@ import torch
 from torch import nn
 
 from edgesegnet_ros.engines.recipe import Recipe
-from edgesegnet_ros.network.edgesegnet import HEAD_STRIDE, upsample
+from edgesegnet_ros.network import HEAD_STRIDE
+from edgesegnet_ros.network.upsampling import upsample
 
 OPSET = 17
 PICTURE, LABELS, LOGITS = 'picture', 'labels', 'logits'

@@ -15,8 +15,7 @@ from openvino import Model, Node, Type
 from openvino import opset13 as ops
 
 from edgesegnet_ros.engines.recipe import Recipe
-from edgesegnet_ros.network import STRIDE
-from edgesegnet_ros.network.edgesegnet import HEAD_STRIDE
+from edgesegnet_ros.network import HEAD_STRIDE, STRIDE
 
 LABELS, LOGITS, CONFIDENCE = 'labels', 'logits', 'confidence'
 
@@ -65,7 +64,7 @@ def confidence_graph(recipe: Recipe) -> Model:
 
 
 def _enlarged(logits: Node) -> Node:
-    """Bilinearly to the input's size, as `network.edgesegnet.upsample` does."""
+    """Bilinearly to the input's size, as `network.upsampling.upsample` does."""
     size = [HEAD_STRIDE * logits.get_output_shape(0)[axis] for axis in (2, 3)]
     return ops.interpolate(
         logits,

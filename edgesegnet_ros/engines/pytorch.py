@@ -12,7 +12,8 @@ from edgesegnet_ros.engines import cpu
 from edgesegnet_ros.engines.base import BackEnd, Engine, EngineDescription
 from edgesegnet_ros.engines.recipe import Recipe
 from edgesegnet_ros.engines.request import EngineError
-from edgesegnet_ros.network.edgesegnet import HEAD_STRIDE, upsample
+from edgesegnet_ros.network import HEAD_STRIDE
+from edgesegnet_ros.network.upsampling import upsample
 
 Logits = Callable[[torch.Tensor], torch.Tensor]
 _DTYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}

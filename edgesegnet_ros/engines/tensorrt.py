@@ -20,7 +20,7 @@ from edgesegnet_ros.engines import pytorch
 from edgesegnet_ros.engines.base import BackEnd, Engine, EngineDescription
 from edgesegnet_ros.engines.recipe import Recipe
 from edgesegnet_ros.engines.request import EngineError
-from edgesegnet_ros.network.edgesegnet import HEAD_STRIDE
+from edgesegnet_ros.network import HEAD_STRIDE
 
 if TYPE_CHECKING:
     from torch2trt import TRTModule

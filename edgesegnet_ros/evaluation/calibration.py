@@ -19,9 +19,10 @@ from edgesegnet_ros.data.classes import VOID
 from edgesegnet_ros.data.geometry import place, to_network, to_source
 from edgesegnet_ros.engines.recipe import NEVER
 from edgesegnet_ros.errors import EdgeSegNetError
-from edgesegnet_ros.network.edgesegnet import HEAD_STRIDE, upsample
+from edgesegnet_ros.network import HEAD_STRIDE
 from edgesegnet_ros.network.normalisation import Normalisation
 from edgesegnet_ros.network.registry import Network, inference_form
+from edgesegnet_ros.network.upsampling import upsample
 from edgesegnet_ros.network.weights import WeightsInfo
 
 BINS = 15

@@ -1,11 +1,11 @@
-"""The inference form: what EdgeSegNet computes, with everything linear multiplied out.
+"""Folding: what a trained network computes, with everything linear multiplied out.
 
 Three identities, all exact but for rounding:
 
 * a batch norm in evaluation mode is a scale and a shift of the convolution before it;
 * a 1×1 convolution behind a convolution, with no activation between, is one convolution of the
-  first one's size (each refine module starts with two 1×1 ones, and the classifier follows the
-  last refine module's 3×3);
+  first one's size (each refine module of the paper starts with two 1×1 ones, and the classifier
+  follows the last refine module's 3×3);
 * the 1×1 classifier commutes with the bilinear upsampling, so it works on a sixteenth of the
   positions.
 """
@@ -13,18 +13,53 @@ Three identities, all exact but for rounding:
 from __future__ import annotations
 
 import copy
-from typing import Callable, Optional, Tuple
+from typing import Callable, Optional, Tuple, TypeVar
 
 import torch
 from torch import nn
-from torch.nn import functional as F  # noqa: N812
 
-from edgesegnet_ros.network.edgesegnet import (
-    EdgeSegNet,
-    FoldableConv2d,
-    RefineModule,
-    upsample,
-)
+AnyNetwork = TypeVar('AnyNetwork', bound=nn.Module)
+
+
+class FoldableConv2d(nn.Conv2d):
+    """A padded convolution that can carry a batch norm while it is trained.
+
+    `network.fold.fold_norms` removes the norm again without changing what is computed.
+
+    Args:
+        inputs: Channels.
+        outputs: Channels.
+        kernel: Side of the kernel.
+        stride: Both ways.
+        norm: Whether a batch norm follows.
+        dilation: Both ways.
+        groups: `inputs` for a depthwise convolution.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        stride: int = 1,
+        norm: bool = False,
+        dilation: int = 1,
+        groups: int = 1,
+    ) -> None:
+        padding = kernel // 2 * dilation
+        super().__init__(
+            inputs, outputs, kernel, stride, padding, dilation=dilation, groups=groups
+        )
+        self.norm: Optional[nn.BatchNorm2d] = nn.BatchNorm2d(outputs) if norm else None
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002
+        """Convolve (N, inputs, H, W), then normalise where a norm is carried."""
+        output = super().forward(input)
+        return output if self.norm is None else self.norm(output)
+
+    def deployed(self) -> nn.Conv2d:
+        """A plain convolution that does the same."""
+        return conv_with_norm(self, self.norm)
 
 
 def norm_scale_and_shift(norm: nn.BatchNorm2d) -> Tuple[torch.Tensor, torch.Tensor]:
@@ -35,11 +70,13 @@ def norm_scale_and_shift(norm: nn.BatchNorm2d) -> Tuple[torch.Tensor, torch.Tens
 
 def _plain_conv(like: nn.Conv2d, weight: torch.Tensor, bias: torch.Tensor) -> nn.Conv2d:
     conv = nn.Conv2d(
-        weight.shape[1],
+        weight.shape[1] * like.groups,
         weight.shape[0],
         like.kernel_size,
         stride=like.stride,
         padding=like.padding,
+        dilation=like.dilation,
+        groups=like.groups,
     )
     conv.to(weight.device, weight.dtype)
     with torch.no_grad():
@@ -57,21 +94,27 @@ def conv_with_norm(conv: nn.Conv2d, norm: Optional[nn.BatchNorm2d]) -> nn.Conv2d
 
 
 def conv_then_pointwise(conv: nn.Conv2d, pointwise: nn.Conv2d) -> nn.Conv2d:
-    """One convolution that does what `conv` and the 1×1 `pointwise` right behind it do."""
+    """One convolution that does what `conv`, of one group, and the 1×1 `pointwise` behind do."""
     matrix = pointwise.weight[:, :, 0, 0].double()
     weight = torch.einsum('om,mikl->oikl', matrix, conv.weight.double())
     bias = matrix @ conv.bias.double() + pointwise.bias.double()
     return _plain_conv(conv, weight.to(conv.weight.dtype), bias.to(conv.weight.dtype))
 
 
-def fold_norms(model: EdgeSegNet) -> EdgeSegNet:
-    """Fig. 1's network, to the parameter, that equals `model` in evaluation mode.
+def without_bias(conv: nn.Conv2d) -> nn.Conv2d:
+    """A copy whose bias is zero."""
+    return _plain_conv(conv, conv.weight, torch.zeros_like(conv.bias))
+
+
+def fold_norms(model: AnyNetwork) -> AnyNetwork:
+    """A copy that equals `model` in evaluation mode, without the norms it was trained with.
 
     Args:
-        model: With or without the batch norms of `training_norms`; it is not changed.
+        model: With or without the batch norms of `FoldableConv2d`; it is not changed. Norms that
+            are part of the network stay.
 
     Returns:
-        A network without them, in evaluation mode.
+        In evaluation mode.
     """
     folded = copy.deepcopy(model).eval()
     for module in folded.modules():
@@ -79,7 +122,8 @@ def fold_norms(model: EdgeSegNet) -> EdgeSegNet:
             merged = conv_with_norm(module, module.norm)
             module.weight.data, module.bias.data = merged.weight.data, merged.bias.data
             module.norm = None
-    folded.training_norms = False
+    if hasattr(folded, 'training_norms'):
+        folded.training_norms = False
     return folded
 
 
@@ -111,76 +155,16 @@ class FoldedCopy(nn.Module):
         return self.network.coarse_logits(image)
 
 
-class _FoldedRefine(nn.Module):
-    """A refine module whose two leading 1×1 convolutions read the input side by side.
-
-    With a `head` it ends in the classifier: both of its summands are linear in their last step.
-    """
-
-    def __init__(self, module: RefineModule, head: Optional[nn.Conv2d] = None) -> None:
-        super().__init__()
-        self.project = conv_with_norm(module.project, None)
-        self.mix = conv_then_pointwise(module.project, module.mix)
-        self.conv1 = conv_with_norm(module.conv1, None)
-        self.conv2 = conv_with_norm(module.conv2, None)
-        if head is not None:
-            self.project = conv_then_pointwise(module.project, head)
-            # The sum carries the classifier's bias once, in the projection.
-            without_bias = _plain_conv(head, head.weight, torch.zeros_like(head.bias))
-            self.conv2 = conv_then_pointwise(module.conv2, without_bias)
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        residual = F.relu(self.conv1(F.relu(self.mix(features))))
-        return self.project(features) + self.conv2(residual)
+def deployed_parts(block: nn.Module) -> nn.Module:
+    """A copy of a block, computed as the block is, whose parts are in their inference form."""
+    folded = copy.deepcopy(block)
+    _replace_parts(folded)
+    return folded
 
 
-class EdgeSegNetInference(nn.Module):
-    """The network as it is deployed: (N, 3, H, W) -> logits (N, num_classes, H/4, W/4).
-
-    Enlarged bilinearly by 4 these are `EdgeSegNet.forward`'s logits. Built from a trained model,
-    which it copies and leaves alone.
-    """
-
-    def __init__(self, model: EdgeSegNet) -> None:
-        super().__init__()
-        with torch.no_grad():
-            plain = fold_norms(model)
-            bottleneck = plain.bottleneck
-            self.num_classes = plain.num_classes
-            self.stem = conv_with_norm(plain.stem, None)
-            self.reduce1 = conv_with_norm(plain.reduction.reduce, None)
-            self.reduce2 = conv_with_norm(plain.reduction.mix, None)
-            self.reduce3 = conv_with_norm(plain.reduction.expand, None)
-            scale, shift = norm_scale_and_shift(bottleneck.norm)
-            self.register_buffer('scale', scale.reshape(1, -1, 1, 1).clone())
-            self.register_buffer('shift', shift.reshape(1, -1, 1, 1).clone())
-            self.bottle1 = conv_with_norm(bottleneck.conv1, bottleneck.norm1)
-            self.bottle2 = conv_with_norm(bottleneck.conv2, bottleneck.norm2)
-            self.bottle3 = conv_with_norm(bottleneck.conv3, None)
-            self.shortcut = conv_with_norm(bottleneck.shortcut, None)
-            self.refine1 = _FoldedRefine(plain.refine1)
-            self.refine2 = _FoldedRefine(plain.refine2)
-            self.refine3 = _FoldedRefine(plain.refine3)
-            self.refine4 = _FoldedRefine(plain.refine4, plain.head)
-        self.requires_grad_(False)
-        self.eval()
-
-    @property
-    def classifier_bias(self) -> torch.Tensor:
-        """(num_classes,) what is added to each class's logits, to be changed in place."""
-        return self.refine4.project.bias
-
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Logits at a quarter of the input's size.
-
-        Args:
-            image: (N, 3, H, W) normalised floats, H and W divisible by 16.
-        """
-        y = self.stem(image)
-        z = F.max_pool2d(y, 3, stride=2, padding=1)
-        reduced = self.reduce3(F.relu(self.reduce2(F.relu(self.reduce1(y)))))
-        active = F.relu(z * self.scale + self.shift)
-        inner = F.relu(self.bottle2(F.relu(self.bottle1(active))))
-        middle = self.refine1(self.bottle3(inner) + self.shortcut(active))
-        middle = self.refine2(middle + upsample(reduced, 2))
-        return self.refine4(upsample(middle, 2) + self.refine3(z))
+def _replace_parts(module: nn.Module) -> None:
+    for name, part in list(module.named_children()):
+        if hasattr(part, 'deployed'):
+            setattr(module, name, part.deployed())
+        else:
+            _replace_parts(part)

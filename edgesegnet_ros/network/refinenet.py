@@ -13,9 +13,10 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from edgesegnet_ros.network.edgesegnet import HEAD_STRIDE, upsample
+from edgesegnet_ros.network import HEAD_STRIDE
 from edgesegnet_ros.network.fold import FoldedCopy
 from edgesegnet_ros.network.resnet import STAGE_WIDTHS, Bottleneck, ResNet101, conv3x3
+from edgesegnet_ros.network.upsampling import upsample
 
 COARSEST_WIDTH = 512
 """Channels of the block that works at 1/32 of the input's size."""

@@ -13,8 +13,9 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from edgesegnet_ros.network.edgesegnet import HEAD_STRIDE, upsample
+from edgesegnet_ros.network import HEAD_STRIDE
 from edgesegnet_ros.network.fold import FoldedCopy
+from edgesegnet_ros.network.upsampling import upsample
 
 WIDTHS = (64, 128, 256, 384)
 """Channels of the stages, at 1/4, 1/8, 1/16 and 1/32 of the input's size."""

@@ -13,10 +13,16 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from edgesegnet_ros.errors import EdgeSegNetError
-from edgesegnet_ros.network.edgesegnet import EdgeSegNet
+from edgesegnet_ros.network.design import Design, DesignError, design_of
 from edgesegnet_ros.network.fold import fold_norms
 from edgesegnet_ros.network.normalisation import IMAGENET_MEAN, IMAGENET_STD
-from edgesegnet_ros.network.registry import Network, NetworkError, build_network, name_of
+from edgesegnet_ros.network.registry import (
+    Network,
+    NetworkError,
+    build_network,
+    identity_of,
+    name_of,
+)
 from edgesegnet_ros.network.storage import write_whole
 
 FORMAT = 'edgesegnet_ros/1'
@@ -36,7 +42,8 @@ class WeightsInfo(NamedTuple):
         mean: Subtracted from red, green and blue in 0-1.
         std: Divides the difference.
         temperature: Divides the logits before a softmax is read as a confidence.
-        network: Key of `registry.NETWORKS`; files without it are EdgeSegNet's.
+        network: Name of a design, which the file's header holds too, or key of
+            `registry.NETWORKS`. Files without it are EdgeSegNet's.
     """
 
     classes: str
@@ -58,7 +65,7 @@ def save_weights(
 
     Args:
         path: A .safetensors file; one that is there stays whole until the new one is.
-        model: Any network of the registry, whose name the file gets.
+        model: Any network of the registry, whose name and design the file gets.
         info: The rest of what the file says.
         dtype: Of the stored floats.
 
@@ -66,14 +73,18 @@ def save_weights(
         WeightsError: It could not be written.
     """
     path = Path(path)
-    plain = fold_norms(model) if isinstance(model, EdgeSegNet) else model
+    plain = fold_norms(model)
     tensors: Dict[str, torch.Tensor] = {
         name: value.to(dtype) if value.is_floating_point() else value
         for name, value in plain.state_dict().items()
     }
     info = info._replace(network=name_of(model))
+    header = {'format': FORMAT, 'info': json.dumps(info._asdict())}
+    design = identity_of(model)
+    if isinstance(design, Design):
+        header['design'] = json.dumps(design.as_dict())
     try:
-        write_whole(path, tensors, {'format': FORMAT, 'info': json.dumps(info._asdict())})
+        write_whole(path, tensors, header)
     except OSError as error:
         raise WeightsError(
             f'{path}: cannot be written ({error}); what was there is whole; '
@@ -141,14 +152,16 @@ def load_weights(path: Union[str, Path]) -> Tuple[Network, WeightsInfo]:
         for name, value in fields.items():
             fields[name] = tuple(value) if isinstance(value, list) else value
         info = WeightsInfo(**fields)
-        model = build_network(info.network, info.num_classes)
+        described = metadata.get('design')
+        design = design_of(json.loads(described), str(path)) if described else info.network
+        model = build_network(design, info.num_classes)
         model.load_state_dict(
             {
                 name: value.float() if value.is_floating_point() else value
                 for name, value in tensors.items()
             }
         )
-    except (KeyError, TypeError, ValueError, RuntimeError, NetworkError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError, NetworkError, DesignError) as error:
         raise WeightsError(
             f'{path}: does not fit the network {fields.get("network", "edgesegnet")} '
             f'({str(error).splitlines()[0]}); use a file that `edgesegnet train` wrote'

@@ -88,10 +88,12 @@ def run(args: argparse.Namespace) -> int:
     from edgesegnet_ros.data.camvid import dataset_folder
     from edgesegnet_ros.data.classes import load_classes
     from edgesegnet_ros.extras import need
+    from edgesegnet_ros.network.registry import identity
     from edgesegnet_ros.training.train import BEST, WEIGHTS, Sources, train
 
     need('train', ('tqdm', 'matplotlib'), 'edgesegnet train')
     config = config_of(args)
+    identity(config.network)  # refuses a wrong design before anything is read
     init = str(shipped.find('models', args.init)) if args.init else ''
     teachers = tuple(str(shipped.find('models', name)) for name in args.teacher)
     sources = Sources(dataset_folder(args.data), load_classes(args.classes), init, teachers)

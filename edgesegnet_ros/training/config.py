@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from edgesegnet_ros import shipped
-from edgesegnet_ros.data.lined_yaml import Lines, read_lines
 from edgesegnet_ros.errors import EdgeSegNetError
+from edgesegnet_ros.lined_yaml import Lines, read_lines
 from edgesegnet_ros.network import STRIDE
 
 
@@ -41,10 +41,8 @@ class TrainConfig:
 
     network: str = setting(
         'edgesegnet',
-        'what is trained; unet is a teacher for --distillation',
-        'edgesegnet',
-        'refinenet101',
-        'unet',
+        'what is trained: the name of a shipped design, the path of a design file, refinenet101, '
+        'or unet, a teacher for --distillation',
     )
     epochs: int = setting(24, 'how many; an epoch is camvid_views and rendered views', low=1)
     batch: int = setting(4, 'views a step, of all processes together', low=1)
@@ -155,7 +153,7 @@ class TrainConfig:
         0.998, 'of the averaged weights, which are what is kept', low=0, high=0.99999
     )
     training_norms: bool = setting(
-        True, 'EdgeSegNet: foldable batch norms behind the bare convolutions of Fig. 1'
+        True, 'designs: batch norms behind bare convolutions, folded into them in what is saved'
     )
     freeze_norms: bool = setting(
         False, 'batch norms keep their statistics: for small batches from given weights'

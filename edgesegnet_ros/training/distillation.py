@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from edgesegnet_ros.errors import EdgeSegNetError
-from edgesegnet_ros.network.edgesegnet import HEAD_STRIDE
+from edgesegnet_ros.network import HEAD_STRIDE
 from edgesegnet_ros.training.config import TrainConfig
 from edgesegnet_ros.training.initial import read_network
 from edgesegnet_ros.training.normalised import NormalisedNetwork

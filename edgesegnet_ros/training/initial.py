@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from edgesegnet_ros.errors import EdgeSegNetError
-from edgesegnet_ros.network.edgesegnet import FoldableConv2d
-from edgesegnet_ros.network.registry import Network, name_of
+from edgesegnet_ros.network.fold import FoldableConv2d
+from edgesegnet_ros.network.registry import Network, identity, identity_of, name_of
 from edgesegnet_ros.network.weights import load_weights
 
 
@@ -23,14 +23,14 @@ def read_network(path: str, num_classes: int, wanted: str | None = None) -> Netw
     Args:
         path: A weights file.
         num_classes: That its outputs have to be.
-        wanted: Name of the network that it has to be, where only one will do.
+        wanted: Name or design file of the network that it has to be, where only one will do.
 
     Raises:
         InitialWeightsError: It is none of these.
         WeightsError: The file cannot be used.
     """
     network, info = load_weights(path)
-    if wanted and info.network != wanted:
+    if wanted and identity_of(network) != identity(wanted):
         raise InitialWeightsError(
             f'{path}: weights of {info.network}, but {wanted} is trained; '
             'give --network, or another file'
@@ -59,7 +59,7 @@ def start_from(model: Network, plain: Network, views: Iterable[torch.Tensor]) ->
     Raises:
         InitialWeightsError: The weights are another network's.
     """
-    if name_of(model) != name_of(plain):
+    if identity_of(model) != identity_of(plain):
         raise InitialWeightsError(f'weights of {name_of(plain)} for {name_of(model)}')
     missing, _ = model.load_state_dict(plain.state_dict(), strict=False)
     if not missing:

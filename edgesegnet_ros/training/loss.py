@@ -10,7 +10,8 @@ from torch.nn import functional as F  # noqa: N812
 
 from edgesegnet_ros.data.camvid import LabelledPair, class_shares
 from edgesegnet_ros.data.classes import VOID
-from edgesegnet_ros.network.edgesegnet import HEAD_STRIDE, upsample
+from edgesegnet_ros.network import HEAD_STRIDE
+from edgesegnet_ros.network.upsampling import upsample
 
 
 class Summed(NamedTuple):

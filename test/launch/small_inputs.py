@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edgesegnet_ros.network.edgesegnet import EdgeSegNet
+from edgesegnet_ros.network.registry import build_network
 from edgesegnet_ros.network.weights import WeightsInfo, save_weights
 
 NUM_CLASSES = 11
@@ -18,7 +18,7 @@ def untrained_model(folder: Path) -> Path:
     """Weights that fit the class file camvid11."""
     path = folder / 'untrained.safetensors'
     info = WeightsInfo('camvid11', NUM_CLASSES, (64, 64))
-    save_weights(path, EdgeSegNet(NUM_CLASSES), info)
+    save_weights(path, build_network('edgesegnet', NUM_CLASSES), info)
     return path
 
 

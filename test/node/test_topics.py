@@ -232,11 +232,11 @@ def test_compressed_images_follow_the_images_remap(launch, street_frame, referen
 def test_a_late_subscriber_gets_label_info_of_camvid32s_shown_classes(launch, tmp_path):
     import torch
 
-    from edgesegnet_ros.network.edgesegnet import EdgeSegNet
+    from edgesegnet_ros.network.registry import build_network
     from edgesegnet_ros.network.weights import WeightsInfo, save_weights
 
     torch.manual_seed(0)
-    model = EdgeSegNet(32)
+    model = build_network('edgesegnet', 32)
     model.head.bias.data[30] = 100.0  # void would win everywhere
     save_weights(tmp_path / 'm32.safetensors', model, WeightsInfo('camvid32', 32, (64, 64)))
     client = launch(

@@ -19,9 +19,10 @@ from edgesegnet_ros.engines.registry import back_end
 from edgesegnet_ros.engines.request import EngineRequest
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.evaluation.bench.timing import Infer
+from edgesegnet_ros.network import HEAD_STRIDE
 from edgesegnet_ros.network.cost import gmac, parameters
-from edgesegnet_ros.network.edgesegnet import HEAD_STRIDE, upsample
 from edgesegnet_ros.network.registry import inference_form
+from edgesegnet_ros.network.upsampling import upsample
 from edgesegnet_ros.network.weights import WeightsInfo
 
 OWN = 'edgesegnet'
