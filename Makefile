@@ -25,7 +25,7 @@ TEST_SETTINGS := ROS_PYTHON_CHECK_FIELDS=1 ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHO
 PYTEST := $(TEST_SETTINGS) $(ENVIRONMENT)/bin/python -m pytest $(PYTEST_ARGS)
 
 ON_ROBOT := edgesegnet_ros/__init__.py edgesegnet_ros/arguments.py edgesegnet_ros/cli.py edgesegnet_ros/errors.py \
-  edgesegnet_ros/extras.py edgesegnet_ros/lined_yaml.py edgesegnet_ros/shipped.py \
+  edgesegnet_ros/extras.py edgesegnet_ros/lined_yaml.py edgesegnet_ros/shipped.py edgesegnet_ros/whole_file.py \
   edgesegnet_ros/doctor edgesegnet_ros/network edgesegnet_ros/engines edgesegnet_ros/interface edgesegnet_ros/node \
   edgesegnet_ros/data/__init__.py edgesegnet_ros/data/classes.py \
   edgesegnet_ros/data/camvid.py edgesegnet_ros/data/camvid_colors.py \

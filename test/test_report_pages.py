@@ -8,7 +8,6 @@ import browser
 import numpy as np
 import pytest
 
-from edgesegnet_ros.data.bag import BagError
 from edgesegnet_ros.data.classes import load_classes
 from edgesegnet_ros.data.street import Street
 from edgesegnet_ros.evaluation.evaluate_page import write_evaluate_report
@@ -25,6 +24,7 @@ from edgesegnet_ros.evaluation.replay.kept_frames import (
 )
 from edgesegnet_ros.evaluation.replay.replay_page import sentences, write_replay_report
 from edgesegnet_ros.evaluation.replay.result import Problem, ReplayResult
+from edgesegnet_ros.whole_file import WriteError
 
 FRAMES = 30
 CLASSES = load_classes('camvid11')
@@ -256,7 +256,7 @@ def test_pictures_without_an_index_are_removed(frame, tmp_path):
     (tmp_path / 'frames.json').mkdir()
     (sink,) = open_sinks(tmp_path, CLASSES, True, False, 1)
     sink.on_frame(handed_on(frame, 0))
-    with pytest.raises(BagError, match='cannot be written'):
+    with pytest.raises(WriteError, match='cannot be written'):
         sink.close(True)
     assert [path.name for path in tmp_path.iterdir()] == ['frames.json']
 
@@ -295,7 +295,7 @@ def test_a_page_of_next_to_nothing(tmp_path):
 
 
 def test_a_page_that_cannot_be_written_leaves_the_one_before(tmp_path, monkeypatch):
-    from edgesegnet_ros.data.bag import BagError, placing
+    from edgesegnet_ros import whole_file
 
     page = tmp_path / 'p.html'
     page.write_text('before')
@@ -303,7 +303,7 @@ def test_a_page_that_cannot_be_written_leaves_the_one_before(tmp_path, monkeypat
     def full(*_):
         raise OSError(28, 'No space left on device')
 
-    monkeypatch.setattr(placing.os, 'replace', full)
-    with pytest.raises(BagError, match='No space left'):
+    monkeypatch.setattr(whole_file.os, 'replace', full)
+    with pytest.raises(whole_file.WriteError, match='No space left'):
         write_replay_report(ReplayResult(bags=['a'], classes=NAMES), None, page)
     assert page.read_text() == 'before' and len(list(tmp_path.iterdir())) == 1

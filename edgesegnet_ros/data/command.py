@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from pathlib import Path
 from typing import Tuple
 
 from edgesegnet_ros.arguments import size
 from edgesegnet_ros.errors import EdgeSegNetError
+from edgesegnet_ros.whole_file import write_json
 
 SECOND_NS = 10**9
 START_NS = 1_700_000_000 * SECOND_NS
@@ -133,8 +133,7 @@ def run(args: argparse.Namespace) -> int:
     result = {'action': args.action, 'out': str(args.out), 'seconds': round(seconds, 3), **result}
     print(f'{args.out}: {result["frames"]} frames in {seconds:.1f} s')
     if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(result, indent=2) + '\n', encoding='utf-8')
+        write_json(args.json, result)
     return 0
 
 

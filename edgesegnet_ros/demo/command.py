@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Dict, List, Tuple, Union
 from edgesegnet_ros import shipped
 from edgesegnet_ros.engines.request import ENGINES, PRECISIONS, EngineRequest
 from edgesegnet_ros.errors import EdgeSegNetError
+from edgesegnet_ros.whole_file import write_bytes, write_json
 
 if TYPE_CHECKING:
     from edgesegnet_ros.data.sources import Source
@@ -110,15 +111,13 @@ def _run(args: argparse.Namespace) -> int:
     pictures = _pictures(out)
     if pictures:
         sheet = compose(pictures, classes, f'EdgeSegNet on ROS 2: {title}', line)
-        if not cv2.imwrite(figures['overlay'], cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR)):
-            raise DemoError(f'{figures["overlay"]}: cannot be written')
+        encoded = cv2.imencode('.png', cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))[1]
+        write_bytes(figures['overlay'], encoded.tobytes())
     else:
         figures['overlay'] = None
-    text = json.dumps(figures, indent=2) + '\n'
-    (out / 'summary.json').write_text(text)
+    write_json(out / 'summary.json', figures)
     if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(text)
+        write_json(args.json, figures)
     print(line)
     print(f'picture: {_short(figures["overlay"])}   figures: {_short(out / "summary.json")}')
     return summary.verdict(figures, out)

@@ -12,6 +12,7 @@ from typing import Any, Dict, List, Optional
 from edgesegnet_ros.doctor.finding import ERROR, OK, WARNING, Finding, worst
 from edgesegnet_ros.engines.request import ENGINES, PRECISIONS, EngineRequest
 from edgesegnet_ros.errors import EdgeSegNetError
+from edgesegnet_ros.whole_file import write_json
 
 
 class DoctorError(EdgeSegNetError):
@@ -83,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
     )
     if args.json is not None:
         content = {'level': level, 'findings': [one._asdict() for one in found]}
-        args.json.write_text(json.dumps(content, indent=2) + '\n')
+        write_json(args.json, content)
     return 1 if level == ERROR else 0
 
 

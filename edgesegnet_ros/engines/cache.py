@@ -20,6 +20,7 @@ from typing import Any, Dict, Iterator, NamedTuple, Optional
 from edgesegnet_ros.engines.base import BackEnd
 from edgesegnet_ros.engines.recipe import Recipe, file_sha256
 from edgesegnet_ros.engines.request import EngineError
+from edgesegnet_ros.whole_file import put_in_place, write_json
 
 ENVIRONMENT_VARIABLE = 'EDGESEGNET_ENGINE_CACHE'
 FORMAT = 1
@@ -151,8 +152,9 @@ class Entry:
 
     def partial_file(self) -> Path:
         """A temporary name for the engine file; what killed builds left behind is removed."""
-        for left in self._folder.glob(self.name + '.partial*'):
-            left.unlink()
+        for pattern in (f'{self.name}.partial*', f'.{self.name}.*.partial.json'):
+            for left in self._folder.glob(pattern):
+                left.unlink()
         return self._folder / (self.name + f'.partial{os.getpid()}')
 
     def write(self, partial: Optional[Path], built: Dict[str, Any]) -> Record:
@@ -165,24 +167,11 @@ class Entry:
         digest = ''
         if partial is not None:
             digest = file_sha256(partial)
-            _to_disk(partial)
-            os.replace(str(partial), str(self.file))
+            put_in_place(partial, self.file)
         record = Record(self._fingerprint, digest, built, {})
         self.write_record(record)
         return record
 
     def write_record(self, record: Record) -> None:
         """Replace the record."""
-        partial = self._folder / (self.name + f'.partial{os.getpid()}.json')
-        partial.write_text(json.dumps(record._asdict(), indent=2) + '\n')
-        _to_disk(partial)
-        os.replace(str(partial), str(self.record_file))
-
-
-def _to_disk(path: Path) -> None:
-    """A rename must not reach the disk before the content does."""
-    descriptor = os.open(str(path), os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        write_json(self.record_file, record._asdict())

@@ -6,7 +6,6 @@ The node finds it in the cache; `--out` copies it, with its record, for other to
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import sys
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Dict
 from edgesegnet_ros import shipped
 from edgesegnet_ros.arguments import size
 from edgesegnet_ros.engines.request import ENGINES, PRECISIONS, EngineError, EngineRequest
+from edgesegnet_ros.whole_file import whole_file, write_json
 
 if TYPE_CHECKING:
     from edgesegnet_ros.engines.pictures import PictureSet
@@ -126,8 +126,7 @@ def run(args: argparse.Namespace) -> int:
             figures['file'] = str(args.out)
             print(f'copied to {args.out}, its record to {args.out.with_suffix(".json")}')
     if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(figures, indent=2) + '\n')
+        write_json(args.json, figures)
     return 0
 
 
@@ -144,14 +143,9 @@ def _calibration(named: str) -> PictureSet:
 
 
 def _copy(engine: Path, out: Path) -> None:
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        for source, target in (
-            (engine, out),
-            (engine.with_suffix('.json'), out.with_suffix('.json')),
-        ):
-            partial = target.with_name(target.name + '.partial')
+    for source, target in (
+        (engine, out),
+        (engine.with_suffix('.json'), out.with_suffix('.json')),
+    ):
+        with whole_file(target) as partial:
             shutil.copyfile(str(source), str(partial))
-            os.replace(str(partial), str(target))
-    except OSError as error:
-        raise EngineError(f'{out}: cannot be written ({error.strerror})') from None

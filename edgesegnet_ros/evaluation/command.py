@@ -96,7 +96,6 @@ def run(args: argparse.Namespace) -> int:
 def _run(args: argparse.Namespace, page: Path | None) -> int:
     from tqdm import tqdm
 
-    from edgesegnet_ros.data.bag.placing import write_text
     from edgesegnet_ros.data.camvid import checked_files, dataset_folder
     from edgesegnet_ros.engines import open_engine
     from edgesegnet_ros.engines.request import EngineRequest
@@ -105,6 +104,7 @@ def _run(args: argparse.Namespace, page: Path | None) -> int:
     from edgesegnet_ros.evaluation.measure import measure
     from edgesegnet_ros.evaluation.report.gates import check
     from edgesegnet_ros.network.weights import load_weights, store_temperature
+    from edgesegnet_ros.whole_file import write_text
 
     path = shipped.find('models', args.model)
     network, weights = load_weights(path)

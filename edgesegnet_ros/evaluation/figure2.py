@@ -11,6 +11,7 @@ import numpy as np
 
 from edgesegnet_ros import shipped
 from edgesegnet_ros.errors import EdgeSegNetError
+from edgesegnet_ros.whole_file import write_bytes, write_json
 
 STREET_SEEDS = (7, 21, 35, 52)
 """Streets that training never saw."""
@@ -136,8 +137,6 @@ def sheet(rows: list[np.ndarray], width: int, legend: np.ndarray, title: str) ->
 
 def run(args: argparse.Namespace) -> int:
     """Draw, write, and say how well each row went."""
-    import json
-
     import cv2
 
     from edgesegnet_ros.data.camvid import dataset_folder
@@ -166,12 +165,10 @@ def run(args: argparse.Namespace) -> int:
     )
     out = Path(args.out)
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        written = cv2.imwrite(str(out), picture[..., ::-1])
-    except (OSError, cv2.error):
-        written = False
-    if not written:
-        raise Figure2Error(f'{out}: cannot be written; give a .png in a folder that can')
+        content = cv2.imencode(out.suffix, picture[..., ::-1])[1].tobytes()
+    except cv2.error:
+        raise Figure2Error(f'{out}: no known format of images; give a .png file') from None
+    write_bytes(out, content)
     if args.json:
         figures = {
             'model': args.model,
@@ -179,7 +176,7 @@ def run(args: argparse.Namespace) -> int:
             'pixel_accuracy': accuracies,
             'shown': args.split if args.data else 'rendered streets',
         }
-        Path(args.json).write_text(json.dumps(figures, indent=2) + '\n')
+        write_json(args.json, figures)
     said = ', '.join(f'{accuracy:.3f}' for accuracy in accuracies)
     print(f'{out}: pixel accuracy of the rows, from above: {said}')
     if args.data:

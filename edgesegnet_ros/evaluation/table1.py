@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from edgesegnet_ros import shipped
 from edgesegnet_ros.errors import EdgeSegNetError
+from edgesegnet_ros.whole_file import write_json
 
 
 class Table1Error(EdgeSegNetError):
@@ -316,5 +317,5 @@ def run(args: argparse.Namespace) -> int:
     table = make_table(args)
     print(as_text(table))
     if args.json:
-        Path(args.json).write_text(json.dumps(table, indent=2) + '\n')
+        write_json(args.json, table)
     return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Dict
 
@@ -10,9 +9,11 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
+from edgesegnet_ros.whole_file import whole_file
+
 
 def write_whole(path: Path, tensors: Dict[str, torch.Tensor], metadata: Dict[str, str]) -> None:
-    """Write beside `path`, then put it in place; a full disk or a kill leaves what was there.
+    """Write a safetensors file; a full disk or a kill leaves what was there.
 
     Args:
         path: The file.
@@ -20,26 +21,11 @@ def write_whole(path: Path, tensors: Dict[str, torch.Tensor], metadata: Dict[str
         metadata: The file's header.
 
     Raises:
-        OSError: It could not be written; `path` is as it was.
+        WriteError: It could not be written; `path` is as it was.
     """
-    partial = path.with_name(path.name + '.partial')
     contents = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    try:
-        # The mode that the user's umask gives: safetensors writes files that nobody else can read.
-        partial.touch()
-        mode = partial.stat().st_mode
-        save_file(contents, str(partial), metadata)
-        partial.chmod(mode)
-        with open(str(partial), 'rb') as file:
-            os.fsync(file.fileno())
-        os.replace(str(partial), str(path))
-    except (SafetensorError, OSError) as error:
-        if partial.exists():
-            partial.unlink()
-        raise OSError(str(error)) from None
-    # The new name is on the disk only when its folder is.
-    folder = os.open(str(path.parent), os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    with whole_file(path) as partial:
+        try:
+            save_file(contents, str(partial), metadata)
+        except SafetensorError as error:  # an OSError of its own kind
+            raise OSError(str(error)) from None

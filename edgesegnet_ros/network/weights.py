@@ -24,6 +24,7 @@ from edgesegnet_ros.network.registry import (
     name_of,
 )
 from edgesegnet_ros.network.storage import write_whole
+from edgesegnet_ros.whole_file import WriteError
 
 FORMAT = 'edgesegnet_ros/1'
 
@@ -85,11 +86,8 @@ def save_weights(
         header['design'] = json.dumps(design.as_dict())
     try:
         write_whole(path, tensors, header)
-    except OSError as error:
-        raise WeightsError(
-            f'{path}: cannot be written ({error}); what was there is whole; '
-            'make room or name another folder'
-        ) from None
+    except WriteError as error:
+        raise WeightsError(f'{error}; the file that was there is unchanged') from None
 
 
 def store_temperature(path: Union[str, Path], temperature: float) -> None:
@@ -113,10 +111,10 @@ def store_temperature(path: Union[str, Path], temperature: float) -> None:
     metadata['info'] = json.dumps(info._replace(temperature=float(temperature))._asdict())
     try:
         write_whole(path, tensors, metadata)
-    except OSError as error:
+    except WriteError as error:
         raise WeightsError(
-            f'{path}: its temperature cannot be stored ({error}); copy the file to a folder that '
-            'you may write to, and give that to --model'
+            f'{error}; to store its temperature, copy the file to a folder that you may write '
+            'to, and give the copy to --model'
         ) from None
 
 

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import collections
-import json
-import os
 import signal
 import sys
 import time
@@ -37,6 +35,7 @@ from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.interface import diagnostic_keys as keys
 from edgesegnet_ros.msg import ClassMasks
 from edgesegnet_ros.node.ending import shut_down
+from edgesegnet_ros.whole_file import whole_file, write_json
 
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 LATCHED = QoSProfile(
@@ -249,14 +248,10 @@ def _plane(message: Image) -> np.ndarray:
 
 def write(folder: Path, collector: Collector) -> None:
     """Write collected.json and pictures.npz, each whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / 'pictures.partial.npz'
     pictures: Dict[str, Any] = collector.pictures()
-    np.savez(str(partial), **pictures)
-    os.replace(str(partial), str(folder / 'pictures.npz'))
-    partial = folder / 'collected.json.partial'
-    partial.write_text(json.dumps(collector.figures(), indent=2) + '\n')
-    os.replace(str(partial), str(folder / 'collected.json'))
+    with whole_file(folder / 'pictures.npz') as partial:
+        np.savez(str(partial), **pictures)
+    write_json(folder / 'collected.json', collector.figures())
 
 
 def parse(arguments: List[str]) -> argparse.Namespace:

@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.network.storage import write_whole
 from edgesegnet_ros.training.config import TrainConfig
+from edgesegnet_ros.whole_file import WriteError
 
 FORMAT = 'edgesegnet_ros-checkpoint/2'
 
@@ -78,10 +79,10 @@ def save_checkpoint(path: Path, parts: Parts, progress: Progress, config: TrainC
     }
     try:
         write_whole(path, tensors, header)
-    except OSError as error:
+    except WriteError as error:
         raise CheckpointError(
-            f'{path}: cannot be written ({error}); what was there is whole: make room and give '
-            'the same command again, and the run goes on from it'
+            f'{error}; the checkpoint that was there is unchanged: give the same command again '
+            'to resume from it'
         ) from None
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from edgesegnet_ros import shipped
 from edgesegnet_ros.arguments import size
 from edgesegnet_ros.training.config import TrainConfig, read_settings
+from edgesegnet_ros.whole_file import write_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -111,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
             'weights': str(out / WEIGHTS),
             'history': progress.history,
         }
-        Path(args.json).write_text(json.dumps(figures, indent=2) + '\n')
+        write_json(args.json, figures)
     if outcome.signal:
         print(
             f'stopped after epoch {progress.epoch} and {progress.step} steps; the same command '

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
-from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.extras import need
+from edgesegnet_ros.whole_file import whole_file
 
 LOG = 'log.csv'
 CURVES = 'curves.png'
@@ -19,10 +18,6 @@ TENSORBOARD = 'tensorboard'
 def bar_interval() -> float:
     """Seconds between two states of a progress bar: a minute where each becomes a line."""
     return 0.2 if sys.stderr.isatty() else 60.0
-
-
-class RunLogError(EdgeSegNetError):
-    """A log that cannot be written."""
 
 
 class RunLog:
@@ -56,7 +51,7 @@ class RunLog:
         """Note the last row of `history`, and write them all.
 
         Raises:
-            RunLogError: They cannot be written.
+            WriteError: They cannot be written.
         """
         row = history[-1]
         if self._board:
@@ -65,15 +60,10 @@ class RunLog:
                     self._board.add_scalar(f'epoch/{name}', row[name], steps)
             self._board.flush()
         path = self._out / LOG
-        partial = path.with_name(LOG + '.partial')
-        try:
-            with partial.open('w', newline='') as file:
-                writer = csv.DictWriter(file, row)
-                writer.writeheader()
-                writer.writerows(history)
-            os.replace(partial, path)
-        except OSError as error:
-            raise RunLogError(f'{path}: cannot be written ({error})') from None
+        with whole_file(path) as partial, partial.open('w', newline='') as file:
+            writer = csv.DictWriter(file, row)
+            writer.writeheader()
+            writer.writerows(history)
 
     def close(self) -> None:
         """Let TensorBoard's files go."""
@@ -85,7 +75,7 @@ class RunLog:
 
         Raises:
             MissingExtra: Matplotlib is not installed.
-            RunLogError: The picture cannot be written.
+            WriteError: The picture cannot be written.
         """
         need('train', ('matplotlib',), 'the picture of the curves')
         from matplotlib.figure import Figure
@@ -114,8 +104,6 @@ class RunLog:
         lines = losses.get_lines() + scores.get_lines()
         scores.legend(lines, [str(line.get_label()) for line in lines], loc='center right')
         path = self._out / CURVES
-        try:
-            figure.savefig(path, dpi=120)
-        except OSError as error:
-            raise RunLogError(f'{path}: cannot be written ({error})') from None
+        with whole_file(path) as partial:
+            figure.savefig(partial, dpi=120)
         return path

@@ -1,10 +1,10 @@
-"""Outputs that appear whole or not at all, and never over what is not theirs."""
+"""Folders that appear whole or not at all, and never over what is not theirs."""
 
 from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator
 
@@ -45,22 +45,3 @@ def placed(path: Path, force: bool, marker: str, what: str) -> Iterator[Path]:
             os.replace(filling, path)
     except OSError as error:
         raise BagError(f'{path}: cannot be written: {error.strerror or error}') from error
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file, whole or not at all, in a folder that is made.
-
-    Raises:
-        BagError: The file cannot be written.
-    """
-    path = Path(path).expanduser().absolute()
-    partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding='utf-8')
-        os.replace(partial, path)
-    except OSError as error:
-        raise BagError(f'{path}: cannot be written: {error.strerror or error}') from error
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)

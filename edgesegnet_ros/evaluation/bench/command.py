@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgesegnet_ros import shipped
+from edgesegnet_ros.whole_file import write_json
 
 if TYPE_CHECKING:
     from edgesegnet_ros.engines.request import EngineRequest
@@ -198,9 +198,7 @@ def run(args: argparse.Namespace) -> int:
         figures['peaks'] += [dict(peak, input_size=list(size)) for peak in found['peaks']]
         figures['skipped'] += [dict(item, input_size=list(size)) for item in found['skipped']]
     if args.json:
-        target = Path(args.json)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(json.dumps(figures, indent=2) + '\n')
+        write_json(args.json, figures)
     from edgesegnet_ros.evaluation.bench.plot import draw
 
     tqdm.write(draw(figures, Path(args.out)))

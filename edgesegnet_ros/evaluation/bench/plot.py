@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from edgesegnet_ros.whole_file import whole_file
+
 _COLOURS = {
     'torch eager': '#9aa5b1',
     'torch': '#e4572e',
@@ -60,7 +62,8 @@ def draw(figures: dict[str, Any], folder: Path) -> str:
     figure.tight_layout(rect=(0, 0.5 / figure.get_figheight(), 1, 1))
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / 'bench.png'
-    figure.savefig(path, dpi=120)
+    with whole_file(path) as partial:
+        figure.savefig(partial, dpi=120)
     pyplot.close(figure)
     return f'picture: {path}'
 

@@ -8,12 +8,12 @@ out, so a board will be slower.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from edgesegnet_ros.evaluation.bench.layers import Layer, layers_of
+from edgesegnet_ros.whole_file import whole_file, write_json, write_text
 
 BANDWIDTH = 137e9
 """Bytes a second of the 256-bit LPDDR4x (NVIDIA, Jetson AGX Xavier data sheet)."""
@@ -191,7 +191,8 @@ def draw(layers: Sequence[Layer], size: tuple[int, int], path: Path) -> str:
     for side in ('top', 'right'):
         panel.spines[side].set_visible(False)
     figure.tight_layout()
-    figure.savefig(path, dpi=120)
+    with whole_file(path) as partial:
+        figure.savefig(partial, dpi=120)
     pyplot.close(figure)
     return f'picture: {path}'
 
@@ -219,22 +220,18 @@ def write_page(model: str, sizes: Sequence[tuple[int, int]], folder: Path, to: s
         rows += predict(by_size[size], size)
     folder.mkdir(parents=True, exist_ok=True)
     text = page(rows, by_size[sizes[0]], sizes[0])
-    (folder / 'roofline.md').write_text(text)
+    write_text(folder / 'roofline.md', text)
     print(text[: text.index('\n## Operators')])
     print(draw(by_size[sizes[0]], sizes[0], folder / 'roofline.png'))
     print(f'page: {folder / "roofline.md"}')
     if to:
-        Path(to).parent.mkdir(parents=True, exist_ok=True)
-        Path(to).write_text(
-            json.dumps(
-                {
-                    'prediction': True,
-                    'measured': False,
-                    'paper': {'fps': PAPER_FPS, 'input_size': [256, 256]},
-                    'rows': rows,
-                },
-                indent=2,
-            )
-            + '\n'
+        write_json(
+            to,
+            {
+                'prediction': True,
+                'measured': False,
+                'paper': {'fps': PAPER_FPS, 'input_size': [256, 256]},
+                'rows': rows,
+            },
         )
     return 0

@@ -162,8 +162,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _replay(args: argparse.Namespace) -> int:
-    from edgesegnet_ros.data.bag import BagError
-    from edgesegnet_ros.data.bag.placing import write_text
     from edgesegnet_ros.data.classes import load_classes
     from edgesegnet_ros.evaluation.replay.conclusion import tell, write
     from edgesegnet_ros.evaluation.replay.identity import fingerprint, identity
@@ -172,6 +170,7 @@ def _replay(args: argparse.Namespace) -> int:
     from edgesegnet_ros.evaluation.replay.one_bag import finished
     from edgesegnet_ros.evaluation.replay.problems import fails
     from edgesegnet_ros.evaluation.report.gates import check
+    from edgesegnet_ros.whole_file import WriteError, write_text
 
     bags = find_bags(args.bags)
     options = _options(args, len(bags))
@@ -196,7 +195,7 @@ def _replay(args: argparse.Namespace) -> int:
     if args.json:
         try:
             write_text(args.json, text)
-        except BagError as error:
+        except WriteError as error:
             written = False
             print(f'edgesegnet replay: {error}', file=sys.stderr)
     tell(result, args.out)

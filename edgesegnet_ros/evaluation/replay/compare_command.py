@@ -6,10 +6,10 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgesegnet_ros.data.bag.placing import write_text
 from edgesegnet_ros.evaluation.replay.compare import compare, figures
 from edgesegnet_ros.evaluation.replay.compare_words import as_text
 from edgesegnet_ros.evaluation.report.gates import Gate, check
+from edgesegnet_ros.whole_file import write_text
 
 JSON_NAME, PAGE_NAME = 'compare.json', 'compare.html'
 

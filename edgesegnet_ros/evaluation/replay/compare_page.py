@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from edgesegnet_ros.data.bag.placing import write_text
 from edgesegnet_ros.data.picture import colorize
 from edgesegnet_ros.evaluation.replay.compare import ChangedFrame, Comparison
 from edgesegnet_ros.evaluation.replay.compare_words import sentences
 from edgesegnet_ros.evaluation.report import plots
 from edgesegnet_ros.evaluation.report.page import drawing, percent, render, scaled_labels
 from edgesegnet_ros.evaluation.report.pictures import View
+from edgesegnet_ros.whole_file import write_text
 
 HIGHER_IS_BETTER = {
     'pixel_accuracy': True,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from edgesegnet_ros.data.bag import BagError
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.evaluation.replay.problems import sentence
 from edgesegnet_ros.evaluation.replay.result import RESULT_NAME, ReplayResult
+from edgesegnet_ros.whole_file import WriteError
 
 REPORT_NAME = 'report.html'
 
@@ -24,7 +24,7 @@ def write(result: ReplayResult, out: Path, wants_page: bool) -> bool:
         print(f'edgesegnet replay: no page: {error}', file=sys.stderr)
     try:
         result.write(out / RESULT_NAME)
-    except BagError as error:
+    except WriteError as error:
         well, result.folder = False, None
         print(f'edgesegnet replay: {error}', file=sys.stderr)
     return well

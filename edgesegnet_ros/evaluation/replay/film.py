@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from edgesegnet_ros.evaluation.replay.frames import ReplayFrame
 from edgesegnet_ros.evaluation.report.page import PICTURE_WIDTH
 from edgesegnet_ros.evaluation.report.pictures import OVERLAY_ALPHA
 from edgesegnet_ros.extras import need
+from edgesegnet_ros.whole_file import PartialFile
 
 VIDEO_NAME = 'overlay.mp4'
 RATE_HZ = 10
@@ -58,8 +58,6 @@ class Film:
         need('report', ('av',), 'the video')
         import av
 
-        self._path = path
-        self._partial = path.with_name(path.name + '.partial')
         self._size = (0, 0)
         self._frames = 0
         known = [entry for entry in _ENCODERS if entry[0] in av.codecs_available]
@@ -69,8 +67,9 @@ class Film:
                 'wheel of PyPI (pip install --force-reinstall av)'
             )
         name, options = known[0]
+        self._target = PartialFile(path)
         self._file = av.open(
-            str(self._partial), 'w', format='mp4', options={'movflags': '+faststart'}
+            str(self._target.partial), 'w', format='mp4', options={'movflags': '+faststart'}
         )
         stream: Any = self._file.add_stream(name, rate=RATE_HZ, options=options)
         stream.pix_fmt = 'yuv420p'
@@ -113,9 +112,9 @@ class Film:
                     self._file.mux(packet)
             self._file.close()
             if complete and self._frames:
-                os.replace(self._partial, self._path)
+                self._target.keep()
         finally:
-            self._partial.unlink(missing_ok=True)
+            self._target.discard()
 
 
 class FilmSink:

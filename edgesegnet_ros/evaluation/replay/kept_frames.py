@@ -11,12 +11,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgesegnet_ros.data.bag.placing import write_text
 from edgesegnet_ros.data.classes import ClassSet
 from edgesegnet_ros.evaluation.replay.film import VIDEO_NAME, FilmSink
 from edgesegnet_ros.evaluation.replay.frames import FrameSink, ReplayFrame
 from edgesegnet_ros.evaluation.report.page import scaled, scaled_labels
 from edgesegnet_ros.evaluation.report.pictures import views
+from edgesegnet_ros.whole_file import write_bytes, write_text
 
 INDEX_NAME = 'frames.json'
 WORST = 6
@@ -59,7 +59,7 @@ class _Shown:
         for view in views(self._picture, self._labels, self._truth, self._classes):
             name = f'{kept.index:08d}-{view.name}'
             written.append(folder / name)
-            written[-1].write_bytes(view.content)
+            write_bytes(written[-1], view.content)
             kept.views.append(
                 {'label': view.label, 'file': name, 'width': view.width, 'height': view.height}
             )

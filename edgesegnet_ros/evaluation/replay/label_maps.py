@@ -6,7 +6,6 @@ look at them; a dropped frame has none.
 
 from __future__ import annotations
 
-import os
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import numpy as np
 
 from edgesegnet_ros.evaluation.replay.frames import ReplayFrame
 from edgesegnet_ros.evaluation.replay.result import ReplayError
+from edgesegnet_ros.whole_file import PartialFile
 
 LABEL_MAPS_NAME = 'labels.zip'
 # Runs are what label maps are made of: without a filter (OpenCV 4.12 on can leave it) they take
@@ -32,10 +32,9 @@ class LabelMapWriter:
     name = 'label_maps'
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._partial = path.with_name(path.name + '.partial')
+        self._target = PartialFile(path)
         # Bigger than 4 GiB, or 65,535 frames: ZIP64 is zipfile's default.
-        self._zip = zipfile.ZipFile(self._partial, 'w', zipfile.ZIP_STORED)
+        self._zip = zipfile.ZipFile(self._target.partial, 'w', zipfile.ZIP_STORED)
 
     def on_frame(self, frame: ReplayFrame) -> None:
         """See FrameSink."""
@@ -51,9 +50,9 @@ class LabelMapWriter:
         try:
             self._zip.close()
             if complete:
-                os.replace(self._partial, self._path)
+                self._target.keep()
         finally:
-            self._partial.unlink(missing_ok=True)
+            self._target.discard()
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgesegnet_ros.data.bag import BagError, Camera, find_cameras
-from edgesegnet_ros.data.bag.placing import placed, write_text
+from edgesegnet_ros.data.bag.placing import placed
 from edgesegnet_ros.data.classes import load_classes
 from edgesegnet_ros.evaluation.replay.leaf import Engines, Leaf, replay_offline
 from edgesegnet_ros.evaluation.replay.options import ReplayOptions
@@ -26,6 +26,7 @@ from edgesegnet_ros.evaluation.replay.result import (
     ReplayError,
     ReplayResult,
 )
+from edgesegnet_ros.whole_file import write_text
 
 BAGS_NAME, CAMERAS_NAME = 'bags', 'cameras.json'
 Progress = Callable[[], None]

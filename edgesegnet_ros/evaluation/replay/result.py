@@ -20,8 +20,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from edgesegnet_ros.data.bag.placing import write_text
 from edgesegnet_ros.errors import EdgeSegNetError
+from edgesegnet_ros.whole_file import write_text
 
 FORMAT = 'edgesegnet_ros replay 1'
 RESULT_NAME = 'replay.json'
@@ -233,7 +233,7 @@ class ReplayResult:
         """Write the JSON, whole or not at all.
 
         Raises:
-            BagError: The file cannot be written.
+            WriteError: The file cannot be written.
         """
         write_text(path, self.to_json())
 

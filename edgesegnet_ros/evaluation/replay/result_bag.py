@@ -13,6 +13,7 @@ from edgesegnet_ros.data.masks import group_mask
 from edgesegnet_ros.evaluation.replay.frames import ReplayFrame
 from edgesegnet_ros.interface import messages
 from edgesegnet_ros.interface.messages import CLASS_MASK, CLASS_MASKS, LABEL_INFO, VISION_CLASS
+from edgesegnet_ros.whole_file import put_in_place
 
 IMAGE, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
@@ -102,7 +103,7 @@ class ResultBag:
         self._bag.__exit__(None if error is None else RuntimeError, error, None)
         if self._file is not None and error is None:
             try:
-                os.replace(next(self._folder.glob('*.mcap')), self._file)
+                put_in_place(next(self._folder.glob('*.mcap')), self._file)
             finally:
                 shutil.rmtree(self._folder)
 

@@ -1,0 +1,158 @@
+"""Files that appear whole or not at all: a kill or a full disk leaves what was there before.
+
+The content is written to a hidden file in the same folder, flushed to the disk, and renamed, which
+POSIX does atomically. Whoever reads the file meanwhile sees the old content or the new one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Iterator, Union
+
+from edgesegnet_ros.errors import EdgeSegNetError
+
+AnyPath = Union[str, Path]
+
+
+class WriteError(EdgeSegNetError, OSError):
+    """A file that cannot be written; the message names it and the cause."""
+
+    def __init__(self, path: AnyPath, error: object) -> None:
+        cause = getattr(error, 'strerror', None) or error
+        super().__init__(
+            f'{path}: cannot be written ({cause}); make room there, or name another place'
+        )
+
+
+class PartialFile:
+    """A file that is filled over some time under a hidden name of its own.
+
+    Folders that are missing are made. The file gets the mode that the user's umask gives.
+
+    Args:
+        path: Where the file shall be once it is whole. A symbolic link is followed.
+
+    Attributes:
+        path: The real path.
+        partial: The path to write to; it has the suffix of `path`, which some writers look at.
+
+    Raises:
+        WriteError: The folder cannot be made or written.
+    """
+
+    def __init__(self, path: AnyPath) -> None:
+        self.path = Path(os.path.realpath(str(Path(path).expanduser())))
+        name = f'.{self.path.stem}.{os.getpid()}.partial{self.path.suffix}'
+        self.partial = self.path.with_name(name)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.partial.touch()
+            self._mode = self.partial.stat().st_mode
+        except OSError as error:
+            raise WriteError(path, error) from None
+
+    def keep(self) -> None:
+        """Put the file in its place.
+
+        Raises:
+            WriteError: It cannot be put there; what was there is whole.
+        """
+        try:
+            # Some writers make files that nobody else can read.
+            self.partial.chmod(self._mode)
+            put_in_place(self.partial, self.path)
+        except OSError as error:
+            raise WriteError(self.path, error) from None
+        finally:
+            self.discard()
+
+    def discard(self) -> None:
+        """Remove what was written, unless it is in its place already."""
+        try:
+            self.partial.unlink()
+        except OSError:
+            pass
+
+
+@contextmanager
+def whole_file(path: AnyPath) -> Iterator[Path]:
+    """A path to write to, whose file takes the place of `path` when the block ends well.
+
+    Args:
+        path: Where the file shall be. A device or a pipe, such as /dev/stdout, is written to
+            directly.
+
+    Yields:
+        The path to write to.
+
+    Raises:
+        WriteError: The file cannot be written, or the block raised an OSError.
+    """
+    if _is_stream(path):
+        try:
+            yield Path(path)
+        except OSError as error:
+            raise WriteError(path, error) from None
+        return
+    file = PartialFile(path)
+    try:
+        yield file.partial
+        file.keep()
+    except WriteError:
+        raise
+    except OSError as error:
+        raise WriteError(path, error) from None
+    finally:
+        file.discard()
+
+
+def write_bytes(path: AnyPath, content: bytes) -> None:
+    """Write a file, whole or not at all, in a folder that is made where it is missing.
+
+    Raises:
+        WriteError: The file cannot be written.
+    """
+    with whole_file(path) as partial:
+        partial.write_bytes(content)
+
+
+def write_text(path: AnyPath, text: str) -> None:
+    """Write a text file in UTF-8; see `write_bytes`."""
+    write_bytes(path, text.encode('utf-8'))
+
+
+def write_json(path: AnyPath, value: Any) -> None:
+    """Write a value as JSON, indented for people; see `write_bytes`."""
+    write_text(path, json.dumps(value, indent=2) + '\n')
+
+
+def put_in_place(partial: AnyPath, path: AnyPath) -> None:
+    """Rename a file that is complete to its name, on the disk as well.
+
+    Args:
+        partial: In the same file system as `path`.
+        path: Replaced if it is there.
+
+    Raises:
+        OSError: It cannot be renamed; `path` is as it was.
+    """
+    _to_disk(partial)  # a rename must not reach the disk before the content does
+    os.replace(str(partial), str(path))
+    # The new name is on the disk only when its folder is.
+    _to_disk(Path(path).parent)
+
+
+def _to_disk(path: AnyPath) -> None:
+    descriptor = os.open(str(path), os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _is_stream(path: AnyPath) -> bool:
+    path = Path(path)
+    return path.parts[:2] == ('/', 'dev') or (path.exists() and not path.is_file())
