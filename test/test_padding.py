@@ -8,15 +8,14 @@ import pytest
 import torch
 from torch.nn import functional as F  # noqa: N812
 
-from edgesegnet_ros.network.edgesegnet import EdgeSegNet
-from edgesegnet_ros.network.padding import pad_filters, unpad_filters
+from edgesegnet_ros.network.padding import can_be_padded, pad_filters, unpad_filters
 from edgesegnet_ros.network.registry import build_network, inference_form
 
 
 @pytest.fixture
 def network():
     torch.manual_seed(0)
-    network = EdgeSegNet(11, training_norms=True)
+    network = build_network('edgesegnet', 11, training_norms=True)
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean.normal_()
@@ -68,15 +67,48 @@ def test_what_is_no_padding_is_refused(network):
     with pytest.raises(ValueError, match='refine1.mix.weight is not zero where'):
         unpad_filters(padded, network)
     with pytest.raises(ValueError, match='is another one'):
-        unpad_filters(padded, EdgeSegNet(11))
+        unpad_filters(padded, build_network('edgesegnet', 11))
     with pytest.raises(ValueError, match='is no padding of'):
         unpad_filters(network, padded)
     with pytest.raises(ValueError, match='multiples of 1 or more'):
         pad_filters(network, 0)
 
 
+DESIGN = """
+format: 1
+name: odd
+title: Odd widths
+norm: batch
+layers:
+  - {name: stem, kind: conv, stride: 4, width: 5, blocks: 2}
+  - {name: inner, kind: inverted, stride: 2, width: 9, expansion: 1.5}
+  - {name: deep, kind: residual, width: 9, blocks: 2}
+  - {name: scene, kind: pooled}
+  - {name: wide, kind: separable, width: 5, act: none}
+  - {name: join, kind: merge, from: [wide, stem]}
+"""
+
+
+def test_designs_of_odd_widths(tmp_path):
+    path = tmp_path / 'odd.yaml'
+    path.write_text(DESIGN)
+    torch.manual_seed(0)
+    network = build_network(str(path), 3, training_norms=True).eval()
+    padded = pad_filters(network)
+    assert padded.inner.depthwise.groups == 8 and padded.deep[0].first.out_channels == 16
+    image = torch.randn(1, 3, 32, 32)
+    with torch.no_grad():
+        assert torch.allclose(padded(image), network(image), atol=1e-5)
+        unpad_filters(padded, network)
+    path.write_text(DESIGN.replace('merge, from', 'conv, width: 5, merge: concat, from'))
+    concatenated = build_network(str(path), 3)
+    assert not can_be_padded(concatenated)
+    assert widths(pad_filters(concatenated)) == widths(concatenated)
+
+
 def test_other_networks_have_such_widths_already():
     network = build_network('unet', 11)
     assert {size % 8 for size in widths(network) - {1, 3, 11}} == {0}
+    assert not can_be_padded(network)
     padded = pad_filters(network)
     assert padded is not network and widths(padded) == widths(network)

@@ -15,7 +15,8 @@ from typing import Dict, Tuple
 import torch
 from torch import nn
 
-from edgesegnet_ros.network.edgesegnet import EdgeSegNet
+from edgesegnet_ros.network.design import IMAGE, Layer
+from edgesegnet_ros.network.designed import DesignedNetwork
 from edgesegnet_ros.network.registry import Network
 
 NEUTRAL = {'running_var': 1.0}
@@ -25,8 +26,9 @@ NEUTRAL = {'running_var': 1.0}
 def pad_filters(network: Network, multiple: int = 8) -> Network:
     """A copy whose widths are multiples of `multiple`; it computes the same logits.
 
-    The image's three channels and the classes stay as they are. EdgeSegNet is the only network
-    here with other widths than multiples of 8, so the others are copied unchanged.
+    The image's three channels and the classes stay as they are, and so does the design that the
+    network names: save its weights after `unpad_filters`. A network that `can_be_padded` denies is
+    copied unchanged.
 
     Args:
         network: With or without the batch norms of training; it is not changed.
@@ -38,25 +40,52 @@ def pad_filters(network: Network, multiple: int = 8) -> Network:
     if multiple < 1:
         raise ValueError(f'filters are padded to multiples of 1 or more, not of {multiple}')
     padded = copy.deepcopy(network)
-    if not isinstance(network, EdgeSegNet):
+    if not can_be_padded(network):
         return padded
+    first = {_first_conv(padded, layer.name) for layer in padded.design.layers if _sees(layer)}
     for module in padded.modules():
         if isinstance(module, nn.Conv2d):
-            outputs, inputs = module.out_channels, module.in_channels
-            if module is not padded.head:
-                outputs = _up(outputs, multiple)
-            if module is not padded.stem:
-                inputs = _up(inputs, multiple)
-            kernel = tuple(module.weight.shape[2:])
-            _resize(module, 'weight', (outputs, inputs, *kernel))
-            if module.bias is not None:
-                _resize(module, 'bias', (outputs,))
-            module.out_channels, module.in_channels = outputs, inputs
+            _pad_conv(module, multiple, module not in first, module is not padded.head)
         elif isinstance(module, nn.BatchNorm2d):
             module.num_features = _up(module.num_features, multiple)
             for name in ('weight', 'bias', 'running_mean', 'running_var'):
                 _resize(module, name, (module.num_features,))
     return padded
+
+
+def can_be_padded(network: Network) -> bool:
+    """Whether zeros stay behind the trained filters throughout.
+
+    They do not where layers are concatenated, as in a pyramid of pooled contexts. The U-Net and
+    RefineNet-101 have widths of multiples of 8 already.
+    """
+    return isinstance(network, DesignedNetwork) and all(
+        layer.kind != 'pyramid'
+        and (layer.merge != 'concat' or len(layer.sources) == 1)
+        and (IMAGE not in layer.sources or (len(layer.sources) == 1 and layer.kind == 'conv'))
+        for layer in network.design.layers
+    )
+
+
+def _sees(layer: Layer) -> bool:
+    return IMAGE in layer.sources
+
+
+def _first_conv(network: DesignedNetwork, layer: str) -> nn.Module:
+    modules = getattr(network, layer).modules()
+    return next(module for module in modules if isinstance(module, nn.Conv2d))
+
+
+def _pad_conv(conv: nn.Conv2d, multiple: int, pads_inputs: bool, pads_outputs: bool) -> None:
+    inputs = _up(conv.in_channels, multiple) if pads_inputs else conv.in_channels
+    outputs = _up(conv.out_channels, multiple) if pads_outputs else conv.out_channels
+    if conv.groups == conv.in_channels > 1:  # depthwise: a filter for each channel
+        conv.groups = inputs
+    kernel = tuple(conv.weight.shape[2:])
+    _resize(conv, 'weight', (outputs, inputs // conv.groups, *kernel))
+    if conv.bias is not None:
+        _resize(conv, 'bias', (outputs,))
+    conv.in_channels, conv.out_channels = inputs, outputs
 
 
 def unpad_filters(padded: Network, like: Network) -> Network:
