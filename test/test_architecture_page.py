@@ -1,0 +1,66 @@
+"""ARCHITECTURE.md names files and symbols that exist, and draws the arrows that are tested."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from test_arrows import COMMON, ROOMS
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / 'ARCHITECTURE.md').read_text(encoding='utf-8')
+PLACE = re.compile(r'`([\w./-]+/[\w./-]*?)(?::(\w+))?`')
+PLACES = sorted(set(PLACE.findall(PAGE)))
+
+
+def defined(file: Path) -> set[str]:
+    """What a module defines at its top level."""
+    names = set()
+    for node in ast.parse(file.read_text(encoding='utf-8')).body:
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign):
+            names.update(target.id for target in node.targets if isinstance(target, ast.Name))
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            names.add(node.target.id)
+    return names
+
+
+def exists(path: str, symbol: str) -> bool:
+    """Whether a place of the page is there: a path, or a name that a module defines."""
+    place = ROOT / path
+    if not place.exists():
+        # A room is named without the package's folder.
+        place = ROOT / 'edgesegnet_ros' / path
+    return place.exists() and (not symbol or symbol in defined(place))
+
+
+@pytest.mark.parametrize(('path', 'symbol'), PLACES)
+def test_each_named_place_exists(path, symbol):
+    assert exists(path, symbol), f'ARCHITECTURE.md names {path} {symbol}, which does not exist'
+
+
+def test_a_place_that_is_gone_is_found():
+    assert not exists('edgesegnet_ros/data/encodings.py', 'Gone')
+    assert not exists('edgesegnet_ros/gone.py', '')
+
+
+def test_where_to_add_an_encoding_a_parameter_and_an_engine_is_named():
+    sections = {
+        'An image encoding': ('edgesegnet_ros/data/encodings.py', 'ENCODINGS'),
+        'A parameter of the node': ('edgesegnet_ros/interface/parameter_table.py', 'SECTIONS'),
+        'An engine': ('edgesegnet_ros/engines/request.py', 'BACK_ENDS'),
+    }
+    for title, place in sections.items():
+        paragraph = re.search(rf'\*\*{title}.*?(?=\n\n)', PAGE, re.DOTALL)
+        assert paragraph and place in PLACE.findall(paragraph[0]), title
+
+
+def test_rooms_and_arrows_are_those_of_the_arrows_test():
+    rows = re.findall(r'^\| `(\w+)` \| .+? \| (.*?) ?\|$', PAGE, re.MULTILINE)
+    drawn = {room: set(re.findall(r'`(\w+)`', allowed)) for room, allowed in rows}
+    assert drawn == {
+        room: allowed for room, allowed in ROOMS.items() if room not in COMMON | {'cli'}
+    }
