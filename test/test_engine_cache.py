@@ -7,13 +7,14 @@ import logging
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from edgesegnet_ros.engines import cache, parity, pictures, proving
+from edgesegnet_ros.engines import cache, open_engine, parity, pictures, proving
 from edgesegnet_ros.engines.base import Engine
 from edgesegnet_ros.engines.parity import EngineRefused
 from edgesegnet_ros.engines.pictures import PictureSet, calibration_set, parity_set
@@ -85,6 +86,21 @@ def edit_record(entry, **changes):
     entry.record_file.write_text(json.dumps(record))
 
 
+def replace_in_record(entry, **changes):
+    record = json.loads(entry.record_file.read_text())
+    entry.record_file.write_text(json.dumps({**record, **changes}))
+
+
+def verdict(**changes):
+    return {**parity.Verdict('one street', 1, 1.0, 0.0, True, '')._asdict(), **changes}
+
+
+def replace_by_link(file):
+    other = file.with_name('planted')
+    file.rename(other)
+    file.symlink_to(other)
+
+
 @pytest.mark.parametrize(
     ('spoil', 'why'),
     [
@@ -94,6 +110,15 @@ def edit_record(entry, **changes):
         (lambda e: e.record_file.unlink(), 'the build was interrupted'),
         (lambda e: e.record_file.write_text('{"finger'), 'its record is corrupt'),
         (lambda e: e.record_file.write_text('{"other": 1}'), 'its record is corrupt'),
+        (lambda e: e.record_file.write_text('[' * 100_000), 'its record is corrupt'),
+        (lambda e: replace_in_record(e, fingerprint=[]), 'its record is corrupt'),
+        (lambda e: replace_in_record(e, verdicts={'streets-5-1': 7}), 'its verdict is corrupt'),
+        (
+            lambda e: replace_in_record(e, verdicts={'streets-5-1': verdict(agreement='all')}),
+            'its verdict is corrupt',
+        ),
+        (lambda e: e.file.chmod(0o666), 'its file is not used: its mode 666 lets other users'),
+        (lambda e: replace_by_link(e.record_file), 'its record is not used: it is a symbolic'),
         (
             lambda e: edit_record(e, device='Xavier (compute capability 7.2)'),
             "its device was 'Xavier (compute capability 7.2)' and is",
@@ -222,6 +247,96 @@ def test_two_processes_that_want_the_same_engine_build_it_once(tmp_path):
     told = [process.communicate(timeout=240)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0]
     assert sorted(text.split()[-1] for text in told) == ['0', '1'], told
+
+
+@pytest.fixture
+def read_only(monkeypatch):
+    """The operating system's refusals; as root, modes alone would refuse nothing."""
+    import errno
+    import os
+
+    opened = os.open
+
+    def refuse(path, flags, *mode, **where):
+        if flags & (os.O_CREAT | os.O_RDWR | os.O_WRONLY):
+            raise OSError(errno.EROFS, 'Read-only file system', str(path))
+        return opened(path, flags, *mode, **where)
+
+    monkeypatch.setattr(os, 'open', refuse)
+
+
+def test_a_read_only_cache_that_holds_the_engine_is_used(tmp_path, recipe, entry, read_only):
+    back_end = FilesOfTorch()
+    proved = proved_engine(back_end, recipe, tmp_path, ONE_STREET)
+    assert back_end.built == 0 and proved.file == entry.file
+    before = entry.record_file.read_text()
+    proved_engine(back_end, recipe, tmp_path, ONE_STREET._replace(seed=9))
+    assert entry.record_file.read_text() == before
+
+
+def test_a_read_only_cache_without_the_engine(tmp_path, recipe, entry, read_only):
+    entry.file.unlink()
+    with pytest.raises(EngineError, match='cannot be kept there .Read-only file system.; set'):
+        proved_engine(FilesOfTorch(), recipe, tmp_path, ONE_STREET)
+
+
+def test_a_cache_that_others_can_write_is_not_used(tmp_path, recipe, entry):
+    outside = tmp_path / 'outside'
+    outside.write_text('precious')
+    shared = tmp_path / 'shared'
+    shared.mkdir()
+    shared.chmod(0o777)
+    for suffix in ('.lock', '.json', '.engine'):
+        (shared / (entry.name + suffix)).symlink_to(outside)
+    with pytest.raises(EngineError, match='since its mode 777 lets other users write it'):
+        proved_engine(FilesOfTorch(), recipe, shared, ONE_STREET)
+    assert not is_proved(FilesOfTorch(), recipe, shared, ONE_STREET)
+    assert outside.read_text() == 'precious'
+
+
+def test_a_cache_of_another_user(tmp_path, recipe, entry, monkeypatch):
+    monkeypatch.setattr('os.geteuid', lambda: 4242)
+    found = entry.file.stat().st_uid
+    if found == 0:
+        assert cache.why_not_trusted(entry.file) is None  # root could do anything anyway
+        import os
+
+        os.chown(str(tmp_path), 1234, 1234)
+        found = 1234
+    with pytest.raises(EngineError, match=f'it belongs to the user with the id {found}'):
+        proved_engine(FilesOfTorch(), recipe, tmp_path, ONE_STREET)
+
+
+def test_a_new_cache_is_private(tmp_path, recipe):
+    proved_engine(FilesOfTorch(), recipe, tmp_path / 'a/b', ONE_STREET)
+    assert (tmp_path / 'a/b').stat().st_mode & 0o777 == 0o700
+
+
+def test_a_lock_is_not_waited_for_without_a_limit(tmp_path, recipe, entry):
+    with entry.locked():
+        started = time.monotonic()
+        with pytest.raises(EngineError, match='another process has been at work on the engine'):
+            with cache.Entry(tmp_path, FilesOfTorch(), recipe).locked(limit_s=0.05):
+                pass
+        assert time.monotonic() - started < 30
+    with cache.Entry(tmp_path, FilesOfTorch(), recipe).locked(limit_s=0.0):
+        pass
+
+
+def test_a_user_without_a_home(monkeypatch, recipe):
+    """A uid without an entry in passwd, and no HOME, as containers have."""
+    import pwd
+
+    def nobody(uid):
+        raise KeyError(uid)
+
+    monkeypatch.setattr(pwd, 'getpwuid', nobody)
+    for name in ('HOME', 'XDG_CACHE_HOME', cache.ENVIRONMENT_VARIABLE):
+        monkeypatch.delenv(name, raising=False)
+    request = EngineRequest(engine='torch', precision='fp32', input_size=SIZE, num_threads=1)
+    assert open_engine(request).engine.describe().engine == 'torch'
+    with pytest.raises(EngineError, match='no home folder to keep engines in: set engine_cache'):
+        proved_engine(FilesOfTorch(), recipe, None, ONE_STREET)
 
 
 def test_a_cache_that_cannot_be_written_is_said(tmp_path, recipe):

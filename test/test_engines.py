@@ -128,3 +128,25 @@ def test_precision_is_what_the_cpu_really_has(tmp_path, monkeypatch, flags, bf16
     if not bf16:
         with pytest.raises(EngineError, match='would be emulated'):
             pytorch.choose_precision('bf16', device)
+
+
+def test_never_more_threads_than_cores(monkeypatch, caplog):
+    from edgesegnet_ros.engines import recipe
+
+    monkeypatch.setattr(cpu, 'cores', lambda: 3)
+    recipe._warn_of_the_threads.cache_clear()
+    assert [recipe.threads_of(number) for number in (0, 2, 1024)] == [3, 2, 3]
+    assert 'num_threads is 1024, but this process may use 3 cores' in caplog.text
+    with pytest.raises(EngineError, match='num_threads is 0 for all cores or a number above 0'):
+        recipe.threads_of(-1)
+
+
+def test_weights_that_are_not_numbers_are_refused_by_the_torch_engine_too(tmp_path):
+    path = tmp_path / 'ff.safetensors'
+    network = build_network('edgesegnet', 11)
+    with torch.no_grad():
+        network.refine1.mix.weight.fill_(float('nan'))
+    save_weights(path, network, WeightsInfo('camvid11', 11, (32, 32)))
+    request = EngineRequest(str(path), engine='torch', precision='fp32', input_size=(32, 32))
+    with pytest.raises(EngineError, match='gave NaN or infinite logits; check the weights file'):
+        open_engine(request)

@@ -39,14 +39,14 @@ def open_engine(request: EngineRequest) -> LoadedModel:
         EdgeSegNetError: Of the room where it failed; the message says what to do.
     """
     # Launch files import this package's constants; they need no torch.
-    from edgesegnet_ros.engines.cache import cache_folder
+    from edgesegnet_ros.engines.cache import named_folder
     from edgesegnet_ros.engines.pictures import parity_set
     from edgesegnet_ros.engines.recipe import recipe_for
     from edgesegnet_ros.engines.selection import choose
 
     recipe = recipe_for(request)
     frames = parity_set(request.parity_frames)
-    engine = choose(request.engine, recipe, cache_folder(request.engine_cache), frames).engine
+    engine = choose(request.engine, recipe, named_folder(request.engine_cache), frames).engine
     _warm_up(engine)
     return LoadedModel(engine, recipe.classes, recipe.info)
 

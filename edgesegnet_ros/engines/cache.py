@@ -13,6 +13,7 @@ import hashlib
 import json
 import logging
 import os
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Dict, Iterator, NamedTuple, Optional
@@ -20,11 +21,14 @@ from typing import Any, Dict, Iterator, NamedTuple, Optional
 from edgesegnet_ros.engines.base import BackEnd
 from edgesegnet_ros.engines.recipe import Recipe, file_sha256
 from edgesegnet_ros.engines.request import EngineError
+from edgesegnet_ros.engines.trust import why_not_trusted
 from edgesegnet_ros.whole_file import put_in_place, write_json
 
 ENVIRONMENT_VARIABLE = 'EDGESEGNET_ENGINE_CACHE'
 FORMAT = 1
 """Of the records; engines of another one are built again."""
+LOCK_LIMIT_S = 1800.0
+"""Longest wait for a process that builds the same engine; TensorRT takes minutes on a board."""
 _log = logging.getLogger(__name__)
 
 
@@ -32,14 +36,32 @@ def cache_folder(named: str = '') -> Path:
     """Where engines are kept.
 
     Args:
-        named: By the user; '' leaves it to EDGESEGNET_ENGINE_CACHE, XDG_CACHE_HOME and the home
-            folder, in this order.
+        named: By the user; '' uses EDGESEGNET_ENGINE_CACHE, XDG_CACHE_HOME or the home folder, in
+            this order.
+
+    Raises:
+        EngineError: Nothing names a folder, and the user has no home folder.
     """
     named = named or os.environ.get(ENVIRONMENT_VARIABLE, '')
-    if named:
-        return Path(named).expanduser()
     base = os.environ.get('XDG_CACHE_HOME', '')
-    return (Path(base) if base else Path.home() / '.cache') / 'edgesegnet_ros'
+    try:
+        if named:
+            return Path(named).expanduser()
+        return (Path(base) if base else Path.home() / '.cache') / 'edgesegnet_ros'
+    except RuntimeError:  # neither HOME nor an entry in passwd
+        raise EngineError(
+            'this user has no home folder to keep engines in: set engine_cache or '
+            f'{ENVIRONMENT_VARIABLE} to a folder'
+        ) from None
+
+
+def named_folder(named: str) -> Optional[Path]:
+    """The folder that a user named; None for '', where none may be needed (`Entry` finds one).
+
+    Raises:
+        EngineError: See `cache_folder`.
+    """
+    return cache_folder(named) if named else None
 
 
 def fingerprint(back_end: BackEnd, recipe: Recipe) -> Dict[str, Any]:
@@ -71,17 +93,39 @@ class Record(NamedTuple):
     built: Dict[str, Any]
     verdicts: Dict[str, Dict[str, Any]]
 
+    @classmethod
+    def from_json(cls, text: str) -> Record:
+        """The record that a file holds; its verdicts are for `parity.Verdict.from_record`.
+
+        Raises:
+            TypeError, ValueError: It is none.
+        """
+        record = cls(**json.loads(text))
+        kinds = (dict, str, dict, dict)
+        for value, kind in zip(record, kinds):
+            if not isinstance(value, kind):
+                raise ValueError(f'{value!r} is no {kind.__name__}')
+        return record
+
 
 class Entry:
     """One engine in the cache.
 
     Args:
-        folder: Of the cache.
+        folder: Of the cache; None uses the user's.
         back_end: Whose engine it is.
         recipe: What is wanted.
+
+    Attributes:
+        read_only: Why nothing can be kept in the folder; '' where it can be, as far as is known.
+
+    Raises:
+        EngineError: There is no folder to keep engines in.
     """
 
-    def __init__(self, folder: Path, back_end: BackEnd, recipe: Recipe) -> None:
+    def __init__(self, folder: Optional[Path], back_end: BackEnd, recipe: Recipe) -> None:
+        folder = cache_folder() if folder is None else folder
+        self.read_only = ''
         # What is wanted names the entry; what may change under it (versions, devices) is compared.
         wanted = json.dumps([recipe.weights_sha256, list(recipe.classes.ignored)])
         key = hashlib.sha256(wanted.encode()).hexdigest()[:12]
@@ -96,30 +140,74 @@ class Entry:
         self._fingerprint = fingerprint(back_end, recipe)
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, limit_s: float = LOCK_LIMIT_S) -> Iterator[None]:
         """Hold the entry's lock; waits for a process that builds the same engine.
 
+        In a folder that cannot be written there is no lock: nobody builds there.
+
+        Args:
+            limit_s: Longest wait.
+
         Raises:
-            EngineError: The cache folder cannot be written.
+            EngineError: The cache folder cannot be used, or the wait was too long.
         """
+        lock = self._lock_file()
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            lock_file = str(self._folder / (self.name + '.lock'))
-            lock = os.open(lock_file, os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError as error:
-            raise EngineError(
-                f'{self._folder}: engines cannot be kept there ({error.strerror}); set '
-                f'engine_cache or {ENVIRONMENT_VARIABLE} to a folder that can be written'
-            ) from None
-        try:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                _log.info('another process is at work on the engine %s: waiting', self.name)
-                fcntl.flock(lock, fcntl.LOCK_EX)
+            if lock is not None:
+                self._wait(lock, limit_s)
             yield
         finally:
-            os.close(lock)
+            if lock is not None:
+                os.close(lock)
+
+    def _lock_file(self) -> Optional[int]:
+        """A descriptor of the lock file; None where the folder cannot be written."""
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._refuse_what_others_can_write()
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            return os.open(str(self._folder / (self.name + '.lock')), flags, 0o600)
+        except OSError as error:
+            self.read_only = error.strerror or str(error)
+            if not self._folder.is_dir():
+                raise self.not_kept() from None
+            self._refuse_what_others_can_write()
+            return None
+
+    def not_kept(self) -> EngineError:
+        """The error for an engine that would have to be written to a folder that cannot be."""
+        return EngineError(
+            f'{self._folder}: engines cannot be kept there ({self.read_only}); set engine_cache '
+            f'or {ENVIRONMENT_VARIABLE} to a folder that can be written'
+        )
+
+    def _refuse_what_others_can_write(self) -> None:
+        why = why_not_trusted(self._folder, follow=True)
+        if why:
+            raise EngineError(
+                f'{self._folder}: engines are not loaded from there, since {why}, and they are '
+                f'machine code; make it private (chmod 700), or set engine_cache or '
+                f'{ENVIRONMENT_VARIABLE} to another folder'
+            )
+
+    def _wait(self, lock: int, limit_s: float) -> None:
+        started, told = time.monotonic(), False
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                pass
+            waited = time.monotonic() - started
+            if waited >= limit_s:
+                raise EngineError(
+                    f'another process has been at work on the engine {self.name} for '
+                    f'{waited:.0f} s; wait until it is done, or end it, and try again'
+                )
+            if not told:
+                _log.info('another process is at work on the engine %s: waiting', self.name)
+                told = True
+            time.sleep(min(0.1, limit_s))
 
     def read(self) -> Record:
         """What is known of the engine.
@@ -129,26 +217,34 @@ class Entry:
             EngineError: It has to be built again; the message says why.
         """
         try:
-            document = json.loads(self.record_file.read_text())
-            record = Record(**document)
-            known = dict(record.fingerprint)
+            self._refuse_what_others_can_write()
+            self._refuse_foreign(self.record_file, 'record')
+            record = Record.from_json(self.record_file.read_text(encoding='utf-8'))
         except FileNotFoundError:
             if self._has_file and self.file.exists():
                 raise EngineError('its record is missing, the build was interrupted') from None
             raise
-        except (OSError, ValueError, TypeError, UnicodeDecodeError):
+        except (OSError, ValueError, TypeError, RecursionError):
             raise EngineError('its record is corrupt') from None
+        known = record.fingerprint
         for what, now in self._fingerprint.items():
             if known.get(what) != now:
                 raise EngineError(f'its {what} was {known.get(what)!r} and is {now!r} now')
         if self._has_file:
             try:
+                self._refuse_foreign(self.file, 'file')
                 digest = file_sha256(self.file)
             except OSError as error:
                 raise EngineError(f'its file cannot be read ({error.strerror})') from None
             if digest != record.file_sha256:
                 raise EngineError('its file is truncated, or not the one that was built')
         return record
+
+    @staticmethod
+    def _refuse_foreign(path: Path, what: str) -> None:
+        why = why_not_trusted(path)
+        if why:
+            raise EngineError(f'its {what} is not used: {why}')
 
     def partial_file(self) -> Path:
         """A temporary name for the engine file; what killed builds left behind is removed."""
@@ -173,5 +269,11 @@ class Entry:
         return record
 
     def write_record(self, record: Record) -> None:
-        """Replace the record."""
+        """Replace the record.
+
+        Raises:
+            WriteError: It cannot be written.
+        """
+        if self.record_file.is_symlink():  # else it would be written where the link points to
+            self.record_file.unlink()
         write_json(self.record_file, record._asdict())

@@ -68,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Build and prove; 0, or 1 where the parity gate refuses the engine."""
-    from edgesegnet_ros.engines.cache import cache_folder
+    from edgesegnet_ros.engines.cache import named_folder
     from edgesegnet_ros.engines.parity import EngineRefused
     from edgesegnet_ros.engines.pictures import parity_set
     from edgesegnet_ros.engines.proving import proved_engine
@@ -97,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
     frames = parity_set(args.parity_frames)
     try:
         proved = proved_engine(
-            chosen, recipe, cache_folder(args.engine_cache), frames, rebuild=True
+            chosen, recipe, named_folder(args.engine_cache), frames, rebuild=True
         )
     except EngineRefused as refused:
         print(f'edgesegnet export: {refused}', file=sys.stderr)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from contextlib import contextmanager
-from typing import Any, Dict, Iterator, NamedTuple, Optional
+from typing import Any, Dict, Iterator, NamedTuple, Optional, Tuple
 
 import numpy as np
 import torch
@@ -76,9 +76,14 @@ class Verdict(NamedTuple):
         """A verdict that was kept as JSON.
 
         Raises:
-            TypeError: It is none.
+            TypeError, ValueError: It is none.
         """
-        return cls(**stored)
+        verdict = cls(**stored)
+        number = (int, float)
+        kinds: Tuple[Any, ...] = (str, int, number, (*number, type(None)), bool, str)
+        if not all(isinstance(value, kind) for value, kind in zip(verdict, kinds)):
+            raise ValueError(f'{stored!r} is no verdict')
+        return verdict
 
 
 def judge(engine: Engine, recipe: Recipe, frames: PictureSet) -> Verdict:

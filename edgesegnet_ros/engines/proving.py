@@ -7,12 +7,15 @@ import time
 from pathlib import Path
 from typing import Dict, NamedTuple, Optional, Tuple
 
+import numpy as np
+
 from edgesegnet_ros.engines import cache
 from edgesegnet_ros.engines.base import BackEnd, Engine
 from edgesegnet_ros.engines.parity import EngineRefused, Verdict, judge
 from edgesegnet_ros.engines.pictures import PictureSet
 from edgesegnet_ros.engines.recipe import Recipe
 from edgesegnet_ros.engines.request import EngineError
+from edgesegnet_ros.whole_file import WriteError
 
 _log = logging.getLogger(__name__)
 
@@ -37,14 +40,18 @@ def needs_no_gate(back_end: BackEnd, recipe: Recipe) -> bool:
 
 
 def proved_engine(
-    back_end: BackEnd, recipe: Recipe, folder: Path, frames: PictureSet, rebuild: bool = False
+    back_end: BackEnd,
+    recipe: Recipe,
+    folder: Optional[Path],
+    frames: PictureSet,
+    rebuild: bool = False,
 ) -> ProvedEngine:
     """The engine from the cache, else built; proved here, else by a verdict that is kept.
 
     Args:
         back_end: Can run here (`why_not` gave None).
         recipe: What is wanted.
-        folder: Of the cache.
+        folder: Of the cache; None uses the user's.
         frames: To prove it on.
         rebuild: Build and prove anew, whatever the cache has.
 
@@ -53,11 +60,13 @@ def proved_engine(
         EngineError: It cannot be built, kept or run.
     """
     if needs_no_gate(back_end, recipe):
-        return ProvedEngine(back_end.load(recipe, Path()), None, None)
+        return ProvedEngine(_sane(back_end.load(recipe, Path())), None, None)
     entry = cache.Entry(folder, back_end, recipe)
     with entry.locked():
         record, engine = _kept(entry, back_end, recipe, rebuild)
         if record is None or engine is None:
+            if entry.read_only:
+                raise entry.not_kept()
             record = _build(entry, back_end, recipe)
             engine = back_end.load(recipe, entry.file)
         try:
@@ -67,7 +76,7 @@ def proved_engine(
             else:
                 verdict = judge(engine, recipe, frames)
                 record.verdicts[frames.identity] = verdict._asdict()
-                entry.write_record(record)
+                _keep(entry, record)
         except BaseException:
             engine.close()
             raise
@@ -81,17 +90,44 @@ def proved_engine(
     return ProvedEngine(engine, verdict, entry.file if back_end.suffix else None)
 
 
-def is_proved(back_end: BackEnd, recipe: Recipe, folder: Path, frames: PictureSet) -> bool:
-    """Whether the cache has this engine, whole and with a pass on these frames."""
-    entry = cache.Entry(folder, back_end, recipe)
-    if not entry.record_file.is_file():
-        return False
+def _keep(entry: cache.Entry, record: cache.Record) -> None:
+    """Keep a verdict where that is possible; it is only asked for again where it is not."""
     try:
-        with entry.locked():
-            stored = entry.read().verdicts.get(frames.identity)
-    except (EngineError, FileNotFoundError):
+        if not entry.read_only:
+            entry.write_record(record)
+    except WriteError as error:
+        _log.warning('the verdict on the engine %s is not kept: %s', entry.name, error)
+
+
+def is_proved(
+    back_end: BackEnd, recipe: Recipe, folder: Optional[Path], frames: PictureSet
+) -> bool:
+    """Whether the cache has this engine, whole and with a pass on these frames.
+
+    It takes no lock, so as not to wait for a build: an entry in the middle of one does not fit its
+    record.
+    """
+    try:
+        stored = cache.Entry(folder, back_end, recipe).read().verdicts.get(frames.identity)
+        return stored is not None and not Verdict.from_record(stored).objection
+    except (EngineError, FileNotFoundError, TypeError, ValueError):
         return False
-    return stored is not None and not stored.get('objection')
+
+
+def _sane(engine: Engine) -> Engine:
+    """The engine, if its logits of one image are finite; the gate does not see this one.
+
+    Raises:
+        NonFiniteLogitsError: They are not.
+        EngineError: It failed.
+    """
+    image = np.random.default_rng(0).integers(0, 255, engine.input_size + (3,), np.uint8)
+    try:
+        engine.infer(image, np.empty(engine.input_size, np.uint8))
+    except EngineError:
+        engine.close()
+        raise
+    return engine
 
 
 def _kept(
@@ -107,7 +143,7 @@ def _kept(
         return record, back_end.load(recipe, entry.file)
     except FileNotFoundError:
         return None, None
-    except TypeError:
+    except (TypeError, ValueError):
         why = 'its verdict is corrupt'
     except EngineError as error:
         why = str(error)
@@ -121,7 +157,11 @@ def _ranges(recipe: Recipe) -> Dict[str, str]:
 
 def _build(entry: cache.Entry, back_end: BackEnd, recipe: Recipe) -> cache.Record:
     started = time.monotonic()
-    partial = entry.partial_file()
+    try:
+        partial = entry.partial_file()
+    except OSError as error:
+        entry.read_only = error.strerror or str(error)
+        raise entry.not_kept() from None
     try:
         if not back_end.suffix:
             return entry.write(None, {})

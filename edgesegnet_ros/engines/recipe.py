@@ -178,5 +178,26 @@ def file_sha256(path: Path) -> str:
 
 
 def threads_of(num_threads: int) -> int:
-    """CPU threads for a request; 0 asks for all cores."""
-    return num_threads or cpu.cores()
+    """CPU threads for a request: 0 asks for all cores, and there are never more than cores.
+
+    More threads than cores only wait for each other: 1024 of them made 2,066 and no mask.
+
+    Raises:
+        EngineError: A negative number.
+    """
+    if num_threads < 0:
+        raise EngineError(f'num_threads is 0 for all cores or a number above 0, not {num_threads}')
+    cores = cpu.cores()
+    if num_threads > cores:
+        _warn_of_the_threads(num_threads, cores)
+    return min(num_threads, cores) or cores
+
+
+@lru_cache(maxsize=None)
+def _warn_of_the_threads(asked: int, cores: int) -> None:
+    _log.warning(
+        'num_threads is %d, but this process may use %d cores: %d threads are used',
+        asked,
+        cores,
+        cores,
+    )

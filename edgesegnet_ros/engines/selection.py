@@ -68,13 +68,15 @@ def candidates(engine: str, recipe: Recipe, passed_over: List[str]) -> Iterator[
         yield from sorted(found, key=lambda candidate: _RANK[candidate.precision])
 
 
-def choose(engine: str, recipe: Recipe, folder: Path, frames: PictureSet) -> ProvedEngine:
+def choose(
+    engine: str, recipe: Recipe, folder: Optional[Path], frames: PictureSet
+) -> ProvedEngine:
     """An engine that is proved and ready.
 
     Args:
         engine: One of ENGINES.
         recipe: What is wanted; its precision may be auto.
-        folder: Of the cache.
+        folder: Of the cache; None uses the user's, if a cache is needed.
         frames: To prove it on.
 
     Raises:

@@ -137,7 +137,7 @@ SECTIONS: Tuple[Section, ...] = (
             NodeParameter(
                 'num_threads',
                 0,
-                'CPU threads of the network; 0 uses all cores.',
+                'CPU threads of the network; 0, or more than there are cores, uses all cores.',
                 range=(0, 1024),
             ),
             NodeParameter(
