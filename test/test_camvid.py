@@ -7,15 +7,8 @@ import numpy as np
 import pytest
 
 from edgesegnet_ros.data import camvid, camvid_colors
-from edgesegnet_ros.data.camvid import (
-    CamVidError,
-    dataset_folder,
-    drives,
-    read_split,
-    read_splits,
-    split_files,
-)
-from edgesegnet_ros.data.classes import load_classes
+from edgesegnet_ros.data.classes import ClassSet, SegmentationClass, load_classes
+from edgesegnet_ros.data.datasets import DatasetError, dataset_path, open_dataset
 from edgesegnet_ros.data.street import Street
 
 COUNTS = {'train': 367, 'val': 101, 'test': 233}
@@ -29,6 +22,17 @@ def write(folder, split, name, image_size=(12, 16), labels=None):
     cv2.imwrite(str(folder / split / name), image)
     if labels is not None:
         cv2.imwrite(str(folder / f'{split}annot' / name), labels)
+
+
+def numbered(count):
+    """A class file of so many classes, whose colours are no others'."""
+    entries = [SegmentationClass(i, f'c{i}', (i + 1, 0, 0)) for i in range(count)]
+    return ClassSet('numbered', tuple(entries), {})
+
+
+def read_split(folder, split, classes='camvid11'):
+    classes = load_classes(classes) if isinstance(classes, str) else classes
+    return open_dataset(folder, classes).read_splits((split,))[split]
 
 
 def test_pairs_by_value(tmp_path):
@@ -48,13 +52,13 @@ def test_every_wrong_file_is_listed(tmp_path):
     strange = np.full((12, 16, 3), (7, 8, 9), np.uint8)  # OpenCV writes BGR
     write(tmp_path, 'val', 'colour.png', labels=strange)
     write(tmp_path, 'val', 'two.png')
-    with pytest.raises(CamVidError) as refused:
+    with pytest.raises(DatasetError) as refused:
         read_split(tmp_path, 'val')
     text = str(refused.value)
     assert 'size.png: 16x6, but its image is 16x12' in text
     assert 'value.png: unknown label values [77]' in text
     assert "colour.png: colours that are none of CamVid's 32: (9, 8, 7) in 192 pixels" in text
-    assert 'two.png: missing, the labels of two.png' in text
+    assert 'annot/two.png: missing, the labels of an image (two.png)' in text
     assert 'good.png' not in text and '4 unusable files' in text
 
 
@@ -62,36 +66,46 @@ def test_a_frames_name_tells_its_drive(tmp_path):
     labels = np.zeros((12, 16), np.uint8)
     for name in ('0016E5_00390.png', '0001TP_006690.png', 'alone.png'):
         write(tmp_path, 'train', name, labels=labels)
-    assert drives(tmp_path, 'train') == ['0001TP', '0016E5', 'alone']  # as read_splits has them
+    dataset = open_dataset(tmp_path, load_classes('camvid11'), 0.3)
+    found = {one.sequence for name in dataset.splits for one in dataset.samples(name)}
+    assert found == {'0001TP', '0016E5', 'alone'}
 
 
 def test_every_split_is_checked_before_any_is_used(tmp_path):
     write(tmp_path, 'train', 'a.png')
+    write(tmp_path, 'train', 'c.png', labels=np.zeros((12, 16), np.uint8))
     write(tmp_path, 'val', 'b.png', labels=np.full((12, 16), 40, np.uint8))
-    with pytest.raises(CamVidError, match='(?s)a.png: missing.*b.png: unknown label values'):
-        read_splits(tmp_path, ('train', 'val'))
+    with pytest.raises(DatasetError, match='(?s)a.png: missing.*b.png: unknown label values'):
+        open_dataset(tmp_path, load_classes('camvid11')).read_splits(('train', 'val'))
 
 
-def test_every_missing_label_is_listed(tmp_path):
-    for name in ('a.png', 'b.png'):
-        write(tmp_path, 'test', name)
-    with pytest.raises(CamVidError, match='(?s)a.png.*b.png'):
-        split_files(tmp_path, 'test')
+def test_at_most_ten_wrong_files_are_listed(tmp_path):
+    for number in range(13):
+        write(tmp_path, 'val', f'{number:02}.png')
+    write(tmp_path, 'val', 'x.png', labels=np.zeros((12, 16), np.uint8))
+    with pytest.raises(DatasetError, match='(?s)13 unusable files.*09.png.*and 3 more') as refused:
+        read_split(tmp_path, 'val')
+    assert '10.png' not in str(refused.value)
 
 
 def test_a_folder_that_is_not_there(tmp_path, monkeypatch):
     monkeypatch.delenv('EDGESEGNET_CAMVID', raising=False)
-    with pytest.raises(CamVidError, match='give --data DIR or set EDGESEGNET_CAMVID'):
-        dataset_folder()
-    with pytest.raises(CamVidError, match='no such folder'):
-        dataset_folder(tmp_path / 'none')
-    with pytest.raises(CamVidError, match='holds train/ and trainannot/'):
-        split_files(tmp_path, 'train')
+    with pytest.raises(DatasetError, match='give --data .* or set EDGESEGNET_CAMVID'):
+        dataset_path()
+    with pytest.raises(DatasetError, match='no such folder'):
+        dataset_path(tmp_path / 'none')
+    with pytest.raises(DatasetError, match='not a dataset of the layout.*it holds nothing'):
+        open_dataset(tmp_path, load_classes('camvid11'))
+    write(tmp_path, 'val', 'a.png', labels=np.zeros((12, 16), np.uint8))
+    (tmp_path / 'train').mkdir()
+    with pytest.raises(DatasetError, match='trainannot: no such folder, the labels of .*train'):
+        open_dataset(tmp_path, load_classes('camvid11'))
 
 
 @pytest.mark.parametrize('split', COUNTS)
 def test_the_real_splits_are_whole(camvid, split):
-    assert len(split_files(camvid, split)) == COUNTS[split]
+    dataset = open_dataset(camvid, load_classes('camvid11'))
+    assert len(dataset.samples(split)) == COUNTS[split]
 
 
 # A class of the 32 for each of the 11: the first that folds to it.
@@ -121,14 +135,17 @@ def test_32_colours_fold_to_11(colored_street):
 
 def test_32_colours_as_32_classes(colored_street):
     folder, labels = colored_street
-    [(_, read)] = read_split(folder, 'val', 32)
+    [(_, read)] = read_split(folder, 'val', 'camvid32')
     np.testing.assert_array_equal(read[8:], np.array(OF_THE_11, np.uint8)[labels[8:]])
     assert (read[:8] == 255).all()
 
 
 def test_colours_do_not_stand_for_other_class_files(colored_street):
-    with pytest.raises(CamVidError, match='street_L.png.*the class file has 19'):
-        read_split(colored_street[0], 'val', 19)
+    with pytest.raises(
+        DatasetError,
+        match='street_L.png: unknown colours .* colours of (the class file )?numbered',
+    ):
+        read_split(colored_street[0], 'val', numbered(19))
 
 
 def test_the_table_of_colours_is_the_class_files():

@@ -8,7 +8,8 @@ import pytest
 from tqdm import tqdm
 
 from edgesegnet_ros import shipped
-from edgesegnet_ros.data.camvid import read_split
+from edgesegnet_ros.data.classes import load_classes
+from edgesegnet_ros.data.datasets import open_dataset
 from edgesegnet_ros.data.street import Street
 from edgesegnet_ros.demo.command import STREET_FRAMES, STREET_SEED
 from edgesegnet_ros.engines import open_engine
@@ -52,7 +53,8 @@ def test_the_cards_figure_on_camvids_test_split(name, camvid):
     engine = open_engine(EngineRequest(name, input_size=SIZES[name])).engine
     # CamVid's own size is padded to the network's, as the card says.
     segmenter = Segmenter(engine, resize_mode='letterbox' if SIZES[name][1] == 480 else 'stretch')
-    scores = score(segmenter, tqdm(read_split(camvid, 'test'), unit='image'))
+    pairs = open_dataset(camvid, load_classes('camvid11')).read_splits(('test',))['test']
+    scores = score(segmenter, tqdm(pairs, unit='image'))
     assert scores.images == 233
     assert scores.pixel_accuracy >= LEAST[name]
     # Other CPUs and precisions move single pixels at the classes' borders.

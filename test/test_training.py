@@ -18,8 +18,8 @@ import torch
 from safetensors.torch import load_file
 
 from edgesegnet_ros import cli
-from edgesegnet_ros.data.camvid import CamVidError, read_split
 from edgesegnet_ros.data.classes import load_classes
+from edgesegnet_ros.data.datasets import DatasetError, open_dataset
 from edgesegnet_ros.data.street import Street
 from edgesegnet_ros.engines.pytorch import TorchEngine
 from edgesegnet_ros.engines.recipe import recipe_of
@@ -72,7 +72,8 @@ def small_camvid(tmp_path_factory):
 
 
 def run(folder, out, config=CONFIG, **sources):
-    given = training.Sources(folder, load_classes('camvid11'), **sources)
+    classes = load_classes('camvid11')
+    given = training.Sources(open_dataset(folder, classes), classes, **sources)
     return training.train(config, given, out, 'cpu', tensorboard=False)
 
 
@@ -168,7 +169,7 @@ def test_a_bad_dataset_is_refused_whole_before_training(small_camvid, tmp_path, 
     cv2.imwrite(str(folder / 'trainannot/2.png'), labels[:-1])
     cv2.imwrite(str(folder / 'valannot/0.png'), labels * 0 + 99)
     monkeypatch.setattr(training, 'build_network', None)
-    with pytest.raises(CamVidError) as refused:
+    with pytest.raises(DatasetError) as refused:
         run(folder, tmp_path / 'out')
     text = str(refused.value)
     assert '3 unusable files' in text and 'trainannot/1.png: missing' in text
@@ -258,7 +259,7 @@ def test_it_overfits_a_few_images(close_ups, tmp_path):
     run(close_ups, tmp_path, config)
     model, info = load_weights(tmp_path / training.WEIGHTS)
     engine = TorchEngine(recipe_of(model, info, None, 'fp32', 'cpu', 1, (64, 64)))
-    pairs = read_split(close_ups, 'train')
+    pairs = open_dataset(close_ups, load_classes('camvid11')).read_splits(('train',))['train']
     for _, labels in pairs:
         ids = np.unique(labels)
         assert len(ids[ids != 255]) >= 4 and (labels != 255).mean() > 0.7

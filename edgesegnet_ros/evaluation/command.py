@@ -15,8 +15,8 @@ from edgesegnet_ros.engines.request import ENGINES, PRECISIONS
 from edgesegnet_ros.errors import EdgeSegNetError
 
 if TYPE_CHECKING:
-    from edgesegnet_ros.data.camvid import LabelledImage
     from edgesegnet_ros.data.classes import ClassSet
+    from edgesegnet_ros.data.datasets import Dataset, Sample
     from edgesegnet_ros.engines import LoadedModel
     from edgesegnet_ros.evaluation.calibration import Fit, Reliability
     from edgesegnet_ros.evaluation.measure import Measurement
@@ -33,8 +33,7 @@ class EvaluateError(EdgeSegNetError):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is measured, on what, with which engine, and where it goes."""
-    from edgesegnet_ros.arguments import size
-    from edgesegnet_ros.data.camvid import SPLITS
+    from edgesegnet_ros.arguments import add_data, size
     from edgesegnet_ros.data.geometry import RESIZE_MODES
     from edgesegnet_ros.evaluation.report.gates import add_gate_argument
 
@@ -56,8 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=RESIZE_MODES,
         help='how an image is brought to the input size',
     )
-    parser.add_argument('--data', help='CamVid folder; else EDGESEGNET_CAMVID')
-    parser.add_argument('--split', default='val', choices=SPLITS, help='part of CamVid')
+    add_data(parser)
+    parser.add_argument('--split', default='val', help='split of the dataset to score')
     parser.add_argument(
         '--calibration',
         default=True,
@@ -96,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
 def _run(args: argparse.Namespace, page: Path | None) -> int:
     from tqdm import tqdm
 
-    from edgesegnet_ros.data.camvid import checked_files, dataset_folder
+    from edgesegnet_ros.data.datasets import open_dataset
     from edgesegnet_ros.engines import open_engine
     from edgesegnet_ros.engines.request import EngineRequest
     from edgesegnet_ros.engines.segmenter import Segmenter
@@ -109,10 +108,11 @@ def _run(args: argparse.Namespace, page: Path | None) -> int:
     path = shipped.find('models', args.model)
     network, weights = load_weights(path)
     scored, outputs = _classes(args.classes, weights)
-    folder = dataset_folder(args.data)
+    dataset = open_dataset(args.data, scored, args.val_fraction, args.split_seed)
     num_classes = len(scored.classes)
-    files = checked_files(folder, args.split, num_classes)
-    _refuse_ids_of_another_set(files, num_classes)
+    dataset.tell()
+    samples = dataset.check_split(args.split)
+    _refuse_ids_of_another_set(dataset, samples)
 
     fit = None
     folded = num_classes != weights.num_classes
@@ -125,7 +125,7 @@ def _run(args: argparse.Namespace, page: Path | None) -> int:
                 "--fit-temperature wants labels of the model's own classes: "
                 f'give --classes {weights.classes}'
             )
-        fit = _fit(reference, files, num_classes)
+        fit = _fit(reference, dataset, samples)
         store_temperature(path, fit.temperature)
         weights = weights._replace(temperature=fit.temperature)
         tqdm.write(
@@ -147,8 +147,8 @@ def _run(args: argparse.Namespace, page: Path | None) -> int:
     measures_logits = args.calibration and not folded
     found = measure(
         Segmenter(model.engine, args.resize_mode),
-        tqdm(files, f'evaluating {args.split}', unit='image', disable=None),
-        num_classes,
+        dataset,
+        tqdm(samples, f'evaluating {args.split}', unit='image', disable=None),
         reference if measures_logits else None,
         (1.0, weights.temperature) if measures_logits else (),
     )
@@ -196,35 +196,38 @@ def _file_of(outputs: ClassSet, asked: str) -> str:
     return asked if load_classes(asked).name == outputs.name else outputs.name
 
 
-def _refuse_ids_of_another_set(files: list[LabelledImage], num_classes: int) -> None:
+def _refuse_ids_of_another_set(dataset: Dataset, samples: list[Sample]) -> None:
     """Class ids of the 11 would be scored as if they were ids of the 32, without a sign of it."""
-    from edgesegnet_ros.data.camvid import COLOR_SUFFIX, read_labels
+    from edgesegnet_ros.data.camvid import COLOR_SUFFIX
     from edgesegnet_ros.data.classes import VOID
 
-    if num_classes != _ALL or any(f.labels.stem.endswith(COLOR_SUFFIX) for f in files):
+    if (
+        dataset.layout != 'camvid'
+        or len(dataset.classes.classes) != _ALL
+        or any(sample.labels.stem.endswith(COLOR_SUFFIX) for sample in samples)
+    ):
         return
-    for file in files:
-        labels = read_labels(file.labels, num_classes)
+    for sample in samples:
+        _, labels = dataset.read(sample)
         if (labels[labels != VOID] > _FOLDED).any():
             return
     raise EvaluateError(
-        f'{files[0].labels.parent}: no label is above {_FOLDED}, so these are ids of the '
+        f'{samples[0].labels.parent}: no label is above {_FOLDED}, so these are ids of the '
         f'{_FOLDED} classes, not of the {_ALL}; give --classes camvid11, or the original labels '
         f'(name{COLOR_SUFFIX}.png)'
     )
 
 
-def _fit(reference: Any, files: list[LabelledImage], num_classes: int) -> Fit:
+def _fit(reference: Any, dataset: Dataset, samples: list[Sample]) -> Fit:
     from tqdm import tqdm
 
-    from edgesegnet_ros.data.camvid import read_pair
     from edgesegnet_ros.evaluation.calibration import fit_temperature, sample_pixels
 
     pairs = (
-        read_pair(file, num_classes)
-        for file in tqdm(files, 'logits of val', unit='image', disable=None)
+        dataset.read(sample)
+        for sample in tqdm(samples, 'logits of val', unit='image', disable=None)
     )
-    return fit_temperature(*sample_pixels(reference, pairs, len(files)))
+    return fit_temperature(*sample_pixels(reference, pairs, len(samples)))
 
 
 def _number(value: float) -> float | None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from edgesegnet_ros import shipped
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.whole_file import write_bytes, write_json
+
+if TYPE_CHECKING:
+    from edgesegnet_ros.data.datasets import Dataset, Sample
 
 STREET_SEEDS = (7, 21, 35, 52)
 """Streets that training never saw."""
@@ -40,7 +43,6 @@ class Example(NamedTuple):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is shown."""
     from edgesegnet_ros.arguments import size
-    from edgesegnet_ros.data.camvid import SPLITS
 
     parser.add_argument('--model', default=shipped.DEFAULT_MODEL, help='shipped name or file')
     parser.add_argument('--classes', default=shipped.DEFAULT_CLASSES, help='shipped name or file')
@@ -48,11 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--input-size', default='256x256', type=size, help='network input, HxW')
     parser.add_argument(
         '--data',
-        help='CamVid folder: show its images in place of rendered '
-        'streets; such a picture may not be passed on',
+        metavar='DATASET',
+        help='folder or dataset.yaml: show its images in place of rendered streets; a picture '
+        'of CamVid may not be passed on',
     )
-    parser.add_argument('--split', default='test', choices=SPLITS, help='part of CamVid')
-    parser.add_argument('--rows', default=4, type=int, help='pictures of CamVid, evenly apart')
+    parser.add_argument('--split', default='test', help='split of the dataset')
+    parser.add_argument('--rows', default=4, type=int, help='images of the split, evenly apart')
     parser.add_argument('--out', default='out/figure2.png', help='PNG to write')
     parser.add_argument('--json', metavar='FILE', help="write each row's pixel accuracy there")
 
@@ -66,22 +69,18 @@ def streets() -> Iterator[Example]:
         yield Example(frame.image, frame.labels)
 
 
-def camvid(folder: Path, split: str, rows: int, num_classes: int) -> Iterator[Example]:
-    """Images of a split, evenly apart.
+def examples_of(dataset: Dataset, split: str, rows: int) -> list[Sample]:
+    """Samples of a split, evenly apart.
 
     Raises:
         Figure2Error: More rows than images, or none.
-        CamVidError: The files cannot be used.
+        DatasetError: There is no such split.
     """
-    from edgesegnet_ros.data.camvid import read_image, read_labels, split_files
-
-    files = split_files(folder, split)
-    if not 1 <= rows <= len(files):
-        raise Figure2Error(f'--rows {rows}: 1 to {len(files)}, the images of {split}')
-    for index in np.linspace(0, len(files) - 1, rows + 2)[1:-1].astype(int):
-        yield Example(
-            read_image(files[index].image), read_labels(files[index].labels, num_classes)
-        )
+    samples = dataset.samples(split)
+    if not 1 <= rows <= len(samples):
+        raise Figure2Error(f'--rows {rows}: 1 to {len(samples)}, the images of {split}')
+    places = np.linspace(0, len(samples) - 1, rows + 2)[1:-1].astype(int)
+    return [samples[index] for index in places]
 
 
 def row_of(example: Example, predicted: np.ndarray, palette: np.ndarray) -> np.ndarray:
@@ -139,20 +138,24 @@ def run(args: argparse.Namespace) -> int:
     """Draw, write, and say how well each row went."""
     import cv2
 
-    from edgesegnet_ros.data.camvid import dataset_folder
+    from edgesegnet_ros.data.classes import load_classes
+    from edgesegnet_ros.data.datasets import open_dataset
     from edgesegnet_ros.data.picture import legend
     from edgesegnet_ros.engines import open_engine
     from edgesegnet_ros.engines.request import EngineRequest
     from edgesegnet_ros.engines.segmenter import Segmenter
     from edgesegnet_ros.evaluation.accuracy import Scores
 
+    examples = streets()
+    if args.data:
+        dataset = open_dataset(args.data, load_classes(args.classes))
+        dataset.tell()
+        chosen = examples_of(dataset, args.split, args.rows)
+        examples = iter([Example(*dataset.read(sample)) for sample in chosen])
     model = open_engine(
         EngineRequest(args.model, args.classes, args.engine, input_size=args.input_size)
     )
     classes = model.classes
-    examples = streets()
-    if args.data:
-        examples = camvid(dataset_folder(args.data), args.split, args.rows, len(classes.classes))
     segmenter, rows, accuracies = Segmenter(model.engine), [], []
     for example in examples:
         predicted = segmenter.segment(example.image).labels
@@ -180,5 +183,5 @@ def run(args: argparse.Namespace) -> int:
     said = ', '.join(f'{accuracy:.3f}' for accuracy in accuracies)
     print(f'{out}: pixel accuracy of the rows, from above: {said}')
     if args.data:
-        print('It shows images of CamVid: keep it to yourself, and out of repositories.')
+        print(f'It shows images of {args.data}: pass it on only if their licence lets you.')
     return 0

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from edgesegnet_ros.data import camvid_colors
-from edgesegnet_ros.data.camvid import LabelledImage, read_pair
+from edgesegnet_ros.data.datasets import Dataset, Sample
 from edgesegnet_ros.engines.segmenter import Segmenter
 from edgesegnet_ros.evaluation.accuracy import Scores
 from edgesegnet_ros.evaluation.calibration import LogitsReference, Reliability
@@ -61,8 +61,8 @@ class Measurement:
 
 def measure(
     segmenter: Segmenter,
-    files: Iterable[LabelledImage],
-    num_classes: int,
+    dataset: Dataset,
+    samples: Iterable[Sample],
     reference: LogitsReference | None = None,
     temperatures: Iterable[float] = (),
 ) -> Measurement:
@@ -70,18 +70,19 @@ def measure(
 
     Args:
         segmenter: With `output_resolution` `input`.
-        files: Read one by one; no more than the worst images are kept.
-        num_classes: That are scored: the network's, or 11 for a network of CamVid's 32, whose
-            labels are then folded.
+        dataset: Its classes are scored: the network's, or the 11 for a network of CamVid's 32,
+            whose labels are then folded.
+        samples: Are read one by one; no more than the worst images are kept.
         reference: Also measures the calibration of its logits.
         temperatures: At these.
     """
+    num_classes = len(dataset.classes.classes)
     folds = num_classes != segmenter.engine.num_classes
     found = Measurement(
         Scores.empty(num_classes), Reliability(), {t: Reliability() for t in temperatures}, []
     )
-    for pair in files:
-        image, labels = read_pair(pair, num_classes)
+    for sample in samples:
+        image, labels = dataset.read(sample)
         result = segmenter.segment(image, confidence=True)
         assert result.confidence is not None
         predicted = camvid_colors.fold(result.labels) if folds else result.labels
@@ -90,7 +91,7 @@ def measure(
         if reference is not None:
             reference.count(image, labels, found.at_temperature)
         if not math.isnan(accuracy):
-            entry = WorstImage(1.0 - accuracy, pair.image.name, image, labels, predicted.copy())
+            entry = WorstImage(1.0 - accuracy, sample.image.name, image, labels, predicted.copy())
             if len(found.worst) < WORST:
                 heapq.heappush(found.worst, entry)
             else:

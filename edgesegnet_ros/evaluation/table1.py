@@ -11,11 +11,14 @@ import multiprocessing
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgesegnet_ros import shipped
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.whole_file import write_json
+
+if TYPE_CHECKING:
+    from edgesegnet_ros.data.datasets import Dataset
 
 
 class Table1Error(EdgeSegNetError):
@@ -63,8 +66,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--classes', default=shipped.DEFAULT_CLASSES, help='shipped name or file')
     parser.add_argument(
         '--data',
-        help='CamVid folder: measure the accuracies on its test split, '
-        'in place of taking the figures beside the weights',
+        metavar='DATASET',
+        help='folder or dataset.yaml: measure the accuracies on its test split, in place of '
+        'taking the figures beside the weights',
     )
     parser.add_argument('--input-size', default='256x256', type=size, help='network input, HxW')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
@@ -121,12 +125,10 @@ def read_accuracy(path: Path, size: tuple[int, int]) -> dict[str, Any]:
     }
 
 
-def measure_accuracy(model: str, args: argparse.Namespace) -> dict[str, Any]:
+def measure_accuracy(model: str, args: argparse.Namespace, dataset: Dataset) -> dict[str, Any]:
     """Accuracy on the test split, by the CamVid protocol in fp32."""
     from tqdm import tqdm
 
-    from edgesegnet_ros.data.camvid import dataset_folder, read_split
-    from edgesegnet_ros.data.classes import load_classes
     from edgesegnet_ros.engines.pytorch import TorchEngine
     from edgesegnet_ros.engines.recipe import recipe_of
     from edgesegnet_ros.engines.segmenter import Segmenter
@@ -134,9 +136,9 @@ def measure_accuracy(model: str, args: argparse.Namespace) -> dict[str, Any]:
     from edgesegnet_ros.network.weights import load_weights
 
     network, info = load_weights(shipped.find('models', model))
-    pairs = read_split(dataset_folder(args.data), 'test', len(load_classes(args.classes).classes))
     recipe = recipe_of(network, info, None, 'fp32', args.device, args.num_threads, args.input_size)
-    scores = score(Segmenter(TorchEngine(recipe)), tqdm(pairs, model, unit='image'))
+    pairs = (dataset.read(sample) for sample in tqdm(dataset.samples('test'), model, unit='image'))
+    scores = score(Segmenter(TorchEngine(recipe)), pairs)
     return {
         'pixel_accuracy': scores.pixel_accuracy,
         'miou': scores.miou,
@@ -145,13 +147,15 @@ def measure_accuracy(model: str, args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def accuracy_of(model: str, args: argparse.Namespace) -> dict[str, Any]:
+def accuracy_of(
+    model: str, args: argparse.Namespace, dataset: Dataset | None = None
+) -> dict[str, Any]:
     """Measured with --data, else from the figures beside the weights, else nothing."""
     weights: Path | None = None
     with suppress(shipped.ShippedFileError):
         weights = shipped.find('models', model)
-    if args.data and weights and weights.is_file():
-        return measure_accuracy(model, args)
+    if dataset and weights and weights.is_file():
+        return measure_accuracy(model, args, dataset)
     found = figures_file(model, weights)
     source = NOT_MEASURED
     if found:
@@ -224,10 +228,21 @@ def speeds(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
 def make_table(args: argparse.Namespace) -> dict[str, Any]:
     """Everything that is printed, for --json."""
     from edgesegnet_ros.data.classes import load_classes
+    from edgesegnet_ros.data.datasets import open_dataset
     from edgesegnet_ros.evaluation.provenance import machine
 
+    class_set = load_classes(args.classes)
+    classes = len(class_set.classes)
+    dataset = open_dataset(args.data, class_set) if args.data else None
+    if dataset:
+        dataset.tell()
+        dataset.check_split('test')
+    # Before the speeds, which take minutes: figures that cannot be had are told at once.
+    accuracies = {
+        name: accuracy_of(args.model if name == 'edgesegnet' else args.refinenet, args, dataset)
+        for name in PAPER
+    }
     fastest = speeds(args)
-    classes = len(load_classes(args.classes).classes)
     rows = []
     for name, published in PAPER.items():
         speed = fastest.get(name, {})
@@ -235,7 +250,7 @@ def make_table(args: argparse.Namespace) -> dict[str, Any]:
         rows.append(
             {
                 'network': published.title,
-                **accuracy_of(args.model if name == 'edgesegnet' else args.refinenet, args),
+                **accuracies[name],
                 'fps': speed.get('fps'),
                 'engine': speed.get('engine'),
                 'precision': speed.get('precision'),

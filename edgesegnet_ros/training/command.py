@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from edgesegnet_ros import shipped
-from edgesegnet_ros.arguments import size
+from edgesegnet_ros.arguments import add_data, size
 from edgesegnet_ros.training.config import TrainConfig, read_settings
 from edgesegnet_ros.whole_file import write_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The run's files, and every setting of TrainConfig."""
-    parser.add_argument('--data', help='CamVid folder; else EDGESEGNET_CAMVID')
+    add_data(parser)
     parser.add_argument(
         '--out',
         default='out/train',
@@ -85,8 +85,8 @@ def config_of(args: argparse.Namespace) -> TrainConfig:
 
 def run(args: argparse.Namespace) -> int:
     """Train until the last epoch, or until a signal asks for an end."""
-    from edgesegnet_ros.data.camvid import dataset_folder
     from edgesegnet_ros.data.classes import load_classes
+    from edgesegnet_ros.data.datasets import open_dataset
     from edgesegnet_ros.extras import need
     from edgesegnet_ros.network.registry import identity
     from edgesegnet_ros.training.train import BEST, WEIGHTS, Sources, train
@@ -96,7 +96,10 @@ def run(args: argparse.Namespace) -> int:
     identity(config.network)  # refuses a wrong design before anything is read
     init = str(shipped.find('models', args.init)) if args.init else ''
     teachers = tuple(str(shipped.find('models', name)) for name in args.teacher)
-    sources = Sources(dataset_folder(args.data), load_classes(args.classes), init, teachers)
+    classes = load_classes(args.classes)
+    dataset = open_dataset(args.data, classes, args.val_fraction, args.split_seed)
+    dataset.tell()
+    sources = Sources(dataset, classes, init, teachers)
     out = Path(args.out)
     outcome = train(config, sources, out, args.device, args.tensorboard)
     if not outcome.leads:

@@ -17,8 +17,9 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from edgesegnet_ros.data.camvid import LabelledPair, drives, read_splits
+from edgesegnet_ros.data.camvid import LabelledPair
 from edgesegnet_ros.data.classes import ClassSet
+from edgesegnet_ros.data.datasets import Dataset
 from edgesegnet_ros.engines.pytorch import TorchEngine
 from edgesegnet_ros.engines.recipe import recipe_of
 from edgesegnet_ros.engines.segmenter import Segmenter
@@ -69,13 +70,13 @@ class Sources(NamedTuple):
     """Where a run begins.
 
     Attributes:
-        data: A CamVid folder.
-        classes: What its labels mean.
+        data: Labelled images.
+        classes: What their labels mean.
         init: Weights file to start from; random weights when empty.
         teachers: Weights files of a distillation's teacher, whose logits are averaged.
     """
 
-    data: Path
+    data: Dataset
     classes: ClassSet
     init: str = ''
     teachers: tuple[str, ...] = ()
@@ -116,7 +117,7 @@ def train(
         tensorboard: Whether its logs are wanted.
 
     Raises:
-        CamVidError: The dataset is not whole; nothing was trained.
+        DatasetError: The dataset is not whole; nothing was trained.
         EdgeSegNetError: Of the room where it failed; the message says what to do.
     """
     classes = len(sources.classes.classes)
@@ -128,10 +129,10 @@ def train(
             out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise TrainingError(f'{out}: cannot be made ({error.strerror})') from None
-        splits = read_splits(sources.data, ('train', 'val'), classes)
+        splits = sources.data.read_splits(('train', 'val'))
         teacher = open_teacher(config, sources.teachers, classes, team.device)
         rendered = rendered_pool(config, quiet=not team.leads)
-        views = Views(splits['train'], rendered, config, drives(sources.data, 'train'))
+        views = Views(splits['train'], rendered, config, sources.data.sequences('train'))
         batches = Batches(views, config, team.rank, team.size)
         weights = class_weights(splits['train'] + rendered, classes, config.class_balance)
         weights = weights.to(team.device)

@@ -1,0 +1,15 @@
+"""Labelled images on disk, in whatever layout a labelling tool left them."""
+
+from .dataset import Dataset
+from .opening import VAL_FRACTION, dataset_path, open_dataset
+from .sample import SPLITS, DatasetError, Sample
+
+__all__ = [
+    'SPLITS',
+    'VAL_FRACTION',
+    'Dataset',
+    'DatasetError',
+    'Sample',
+    'dataset_path',
+    'open_dataset',
+]

@@ -1,0 +1,285 @@
+"""A dataset: samples by split, and the images and class ids that lie in their files."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from edgesegnet_ros.data.camvid import CamVidError, LabelledPair, read_image
+from edgesegnet_ros.data.classes import ClassSet
+from edgesegnet_ros.data.datasets import drawing
+from edgesegnet_ros.data.datasets.sample import (
+    UNSPLIT,
+    DatasetError,
+    Listing,
+    Sample,
+    listed,
+    split_of,
+)
+from edgesegnet_ros.data.datasets.values import Decoder, in_words, is_grey
+from edgesegnet_ros.data.label_image import LabelImageError, read_label_image
+
+_log = logging.getLogger(__name__)
+
+
+class Dataset:
+    """Labelled images in the classes of a class file; files are read when they are asked for.
+
+    Args:
+        root: Folder of the dataset.
+        listing: What its layout found.
+        classes: Classes that the labels are given in.
+        val_fraction: Share of the images that is drawn as val, where the dataset has no val.
+        seed: Of that drawing.
+
+    Attributes:
+        root: Folder of the dataset.
+        layout: Name of its layout.
+        classes: Classes that the labels are given in.
+        notes: Sentences on what was left out, drawn or renamed; users should see them.
+        unmatched: Names of the dataset's labels that the class file does not have.
+
+    Raises:
+        DatasetError: No class of the class file occurs among the names of the dataset's labels.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        listing: Listing,
+        classes: ClassSet,
+        val_fraction: float = 0.2,
+        seed: int = 0,
+    ) -> None:
+        self.root, self.layout, self.classes = root, listing.layout, classes
+        self._listing = listing
+        self._decoder = Decoder(listing.meaning, classes)
+        self.notes = list(listing.notes)
+        self.unmatched = self._decoder.unmatched
+        if not self._decoder.matched:
+            raise DatasetError(
+                f'{root}: its labels are named {_some(self.unmatched)}, and none of these is a '
+                f'class of {classes.name} ({_some(classes.names)}); give the class file of this '
+                'dataset, or map the names in a dataset.yaml (`names: {car: vehicle}`)'
+            )
+        if self.unmatched:
+            self.notes.append(
+                f'labels that {classes.name} has no class for become void: {_some(self.unmatched)}'
+            )
+        self._splits = self._with_val(listing.splits, val_fraction, seed)
+        self._greys_are_colors: bool | None = None
+
+    def _with_val(
+        self, found: dict[str, list[Sample]], fraction: float, seed: int
+    ) -> dict[str, list[Sample]]:
+        splits = {name: samples for name, samples in found.items() if name != UNSPLIT and samples}
+        pool_name = 'train' if 'train' in splits else UNSPLIT
+        pool = splits.get('train') or found.get(UNSPLIT, [])
+        if 'val' not in splits and len(pool) > 1:
+            rest, drawn = drawing.draw(pool, fraction, seed)
+            splits['train'], splits['val'] = rest, drawn
+            what = 'no val split' if pool_name else 'no splits'
+            self.notes.append(
+                f'the dataset has {what}: {len(drawn)} of {len(pool)} images are drawn as val '
+                f'(--val-fraction {fraction:g}, seed {seed}), {len(rest)} remain for train'
+            )
+        elif found.get(UNSPLIT) and 'train' not in splits:
+            splits['train'] = found[UNSPLIT]
+        return splits
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Names of the splits that there are."""
+        return tuple(self._splits)
+
+    def samples(self, split: str) -> list[Sample]:
+        """The samples of one split, in the order of their names.
+
+        Raises:
+            DatasetError: There is no such split; names those there are.
+        """
+        found = self._splits.get(split_of(split))
+        if not found:
+            raise DatasetError(
+                f'{self.root}: no split {split!r}; this dataset ({self.layout}) has '
+                f'{", ".join(self.splits) or "none"}'
+            )
+        return found
+
+    def sequences(self, split: str) -> list[str]:
+        """The sequence of each sample of a split, in the order of `samples`."""
+        return [sample.sequence for sample in self.samples(split)]
+
+    def read(self, sample: Sample) -> LabelledPair:
+        """Decode one image and its labels.
+
+        Returns:
+            (H, W, 3) uint8 RGB and (H, W) uint8 class ids, 255 for void.
+
+        Raises:
+            DatasetError: A file cannot be read, the two differ in size, or the labels hold values
+                that stand for nothing.
+        """
+        image, labels, unknown = self.decode(sample)
+        if unknown:
+            raise DatasetError(self.complaint(sample, unknown))
+        return image, labels
+
+    def decode(self, sample: Sample) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
+        """As `read`, with the pixels of each unknown value, which are void, in place of an error.
+
+        Raises:
+            DatasetError: A file cannot be read, or the two differ in size.
+        """
+        for path, what in ((sample.image, 'an image'), (sample.labels, 'the labels of an image')):
+            if not path.is_file():
+                other = sample.labels if path == sample.image else sample.image
+                raise DatasetError(f'{path}: missing, {what} ({other.name})')
+        try:
+            image = read_image(sample.image)
+            labels, unknown = self._labels(sample)
+        except (CamVidError, LabelImageError) as error:
+            raise DatasetError(str(error)) from error
+        if image.shape[:2] != labels.shape:
+            raise DatasetError(
+                f'{sample.labels}: {labels.shape[1]}x{labels.shape[0]}, but its image '
+                f'is {image.shape[1]}x{image.shape[0]}'
+            )
+        return image, labels, unknown
+
+    def _labels(self, sample: Sample) -> tuple[np.ndarray, dict[str, int]]:
+        if self._listing.own_reader:
+            labels = self._listing.own_reader(sample, self._decoder)
+            if labels is not None:
+                return labels, {}
+        stored = self._stored(sample)
+        if is_grey(stored) and not self._greys_count_as_colors():
+            stored = stored[..., 0]
+        return self._decoder.decode(stored)
+
+    def _stored(self, sample: Sample) -> np.ndarray:
+        by_color = self._listing.meaning.palette_is_color
+        return read_label_image(sample.labels, palette_is_color=by_color)
+
+    def _greys_count_as_colors(self) -> bool:
+        """Whether label images of three equal channels hold colours: where others have real ones.
+
+        An image that is all void would be read as class 0 otherwise.
+        """
+        if self._greys_are_colors is None:
+            self._greys_are_colors = False
+            for sample in (one for split in self._splits.values() for one in split):
+                try:
+                    stored = self._stored(sample)
+                except LabelImageError:
+                    continue
+                if stored.ndim == 3 and not is_grey(stored):
+                    self._greys_are_colors = True
+                    break
+        return self._greys_are_colors
+
+    def complaint(self, sample: Sample, unknown: dict[str, int]) -> str:
+        """A sentence on the unknown values of one label image."""
+        in_color = next(iter(unknown)).startswith('(')
+        return (
+            f'{sample.labels}: unknown {"colours" if in_color else "label values"} '
+            f'{in_words(unknown)}; known are {self._decoder.expected(in_color)}'
+        )
+
+    def read_splits(self, names: Sequence[str]) -> dict[str, list[LabelledPair]]:
+        """Decode whole splits into memory, all of them checked before any is used.
+
+        Raises:
+            DatasetError: There is no such split, or some file is wrong; lists at most ten of
+                those files and how many more there are.
+        """
+        read: dict[str, list[LabelledPair]] = {name: [] for name in names}
+        samples = {name: self.samples(name) for name in names}
+        wrong: list[str] = []
+        for name, of_split in samples.items():
+            for sample in of_split:
+                try:
+                    read[name].append(self.read(sample))
+                except DatasetError as error:
+                    wrong.append(str(error))
+        self._refuse(wrong)
+        for name, pairs in read.items():
+            self._warn_of_absent(name, _seen(labels for _, labels in pairs))
+        return read
+
+    def check_split(self, name: str) -> list[Sample]:
+        """The samples of a split, each decoded once and let go: for what reads them one by one.
+
+        Raises:
+            DatasetError: As `read_splits`.
+        """
+        wrong: list[str] = []
+        samples = self.samples(name)
+
+        def labels() -> Iterator[np.ndarray]:
+            for sample in samples:
+                try:
+                    yield self.read(sample)[1]
+                except DatasetError as error:
+                    wrong.append(str(error))
+
+        seen = _seen(labels())
+        self._refuse(wrong)
+        self._warn_of_absent(name, seen)
+        return samples
+
+    def _warn_of_absent(self, split: str, seen: np.ndarray) -> None:
+        """Log the classes that no pixel has: an off-by-one in the labels shows here first."""
+        absent = self.absent(seen)
+        if absent:
+            _log.warning(
+                '%s: no pixel of %s has the class %s; if some should, check the label values with '
+                '`edgesegnet data check`',
+                self.root,
+                split,
+                _some(absent),
+            )
+
+    def absent(self, seen: np.ndarray) -> list[str]:
+        """Names of the classes that do not occur, ignored ones left out.
+
+        Args:
+            seen: (256,) bool by class id.
+        """
+        return [
+            entry.name
+            for entry in self.classes.classes
+            if not seen[entry.id] and entry.id not in self.classes.ignored
+        ]
+
+    def _refuse(self, wrong: list[str]) -> None:
+        if wrong:
+            advice = '`edgesegnet data check` looks at the whole dataset'
+            if any(': missing, ' in text for text in wrong):
+                advice += '; `unlabelled: skip` in a dataset.yaml leaves images without labels out'
+            raise DatasetError(
+                listed(wrong, f'{self.root}: {len(wrong)} unusable files') + '\n' + advice
+            )
+
+    def tell(self) -> None:
+        """Log what was found: layout, splits and notes."""
+        counts = ', '.join(f'{name} {len(samples)}' for name, samples in self._splits.items())
+        _log.info('%s: layout %s, images: %s', self.root, self.layout, counts or 'none')
+        for note in self.notes:
+            _log.warning('%s: %s', self.root, note)
+
+
+def _seen(labels: Iterable[np.ndarray]) -> np.ndarray:
+    """(256,) bool: the ids that occur."""
+    seen = np.zeros(256, bool)
+    for each in labels:
+        seen |= np.bincount(each.ravel(), minlength=256) > 0
+    return seen
+
+
+def _some(names: Sequence[str], most: int = 12) -> str:
+    more = f' and {len(names) - most} more' if len(names) > most else ''
+    return ', '.join(names[:most]) + more

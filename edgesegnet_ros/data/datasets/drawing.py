@@ -1,0 +1,59 @@
+"""Drawing a split that a dataset does not have, so that no recording is in two splits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from edgesegnet_ros.data.datasets.sample import Sample
+
+_FEWEST_SEQUENCES = 4
+_BLOCKS = 20
+
+
+def groups_of(samples: Sequence[Sample]) -> list[list[int]]:
+    """Indices of the samples that have to stay together.
+
+    They are the sequences that the names show. Where there are too few of those to draw from,
+    each sequence is cut into blocks of neighbours, since neighbouring frames look alike.
+    """
+    sequences: dict[str, list[int]] = {}
+    for index, sample in enumerate(samples):
+        sequences.setdefault(sample.sequence, []).append(index)
+    if len(sequences) >= _FEWEST_SEQUENCES:
+        return list(sequences.values())
+    block = max(1, len(samples) // _BLOCKS)
+    return [
+        indices[start : start + block]
+        for indices in sequences.values()
+        for start in range(0, len(indices), block)
+    ]
+
+
+def draw(
+    samples: Sequence[Sample], fraction: float, seed: int
+) -> tuple[list[Sample], list[Sample]]:
+    """Divide samples into the rest and a share of about `fraction`, whole groups at a time.
+
+    Args:
+        samples: In the order of their names, two or more.
+        fraction: Share to draw, between 0 and 1.
+        seed: The same seed draws the same samples.
+
+    Returns:
+        The rest and what was drawn, both in the order of `samples`, neither empty.
+    """
+    groups = groups_of(samples)
+    wanted = min(max(1, round(fraction * len(samples))), len(samples) - 1)
+    drawn: set[int] = set()
+    for number in np.random.default_rng(seed).permutation(len(groups)):
+        # A group that would overshoot by more than it helps is passed over.
+        gap = wanted - len(drawn)
+        if len(groups[number]) <= 2 * gap - 1 and len(drawn) + len(groups[number]) < len(samples):
+            drawn.update(groups[number])
+    if not drawn:
+        smallest = min(groups, key=len)
+        drawn.update(smallest if len(smallest) < len(samples) else smallest[-wanted:])
+    rest = [sample for index, sample in enumerate(samples) if index not in drawn]
+    return rest, [samples[index] for index in sorted(drawn)]

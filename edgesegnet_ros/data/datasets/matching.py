@@ -1,0 +1,110 @@
+"""Which label image belongs to which image, by their names."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from edgesegnet_ros.data.datasets.sample import DatasetError, Sample, sequence_of
+from edgesegnet_ros.data.sources import IMAGE_SUFFIXES
+
+
+def images_below(folder: Path) -> list[Path]:
+    """Image files in a folder and the folders in it, in the order of their names."""
+    return sorted(
+        path
+        for path in folder.rglob('*')
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith('.')
+    )
+
+
+def paired(
+    images: Sequence[Path],
+    labels: Sequence[Path],
+    image_root: Path,
+    label_root: Path,
+    skip_unlabelled: bool = False,
+) -> tuple[list[Sample], list[str]]:
+    """Pair images with label images of the same name, with or without a suffix such as `_mask`.
+
+    Args:
+        images: Image files below `image_root`.
+        labels: Label images below `label_root`.
+        image_root: Names are compared relative to it.
+        label_root: Names are compared relative to it.
+        skip_unlabelled: Leave images without labels out, with a note.
+
+    Returns:
+        The pairs in the order of `images`, where labels that are missing have the path that they
+        should have, and notes on what was left out.
+
+    Raises:
+        DatasetError: No image has labels, or two files have the same name.
+    """
+    stems = _by_stem(images, image_root)
+    suffix = _common_suffix(labels, label_root, stems)
+    wanted = [path for path in labels if _stem(path, label_root).endswith(suffix)]
+    by_stem = _by_stem(wanted, label_root)
+    samples = []
+    missing = 0
+    for stem, image in stems.items():
+        label = by_stem.pop(stem + suffix, None)
+        missing += label is None
+        if label is not None or not skip_unlabelled:
+            label = label or label_root / f'{stem}{suffix}.png'
+            samples.append(Sample(image, label, sequence_of(stem)))
+    if missing == len(stems):
+        names = f'the first image is {images[0].name}, ' if images else ''
+        raise DatasetError(
+            f'{label_root}: no label image there has the name of an image in {image_root} '
+            f'({names}{"the first label image is " + labels[0].name if labels else "it is empty"})'
+        )
+    notes = left_out(missing) if skip_unlabelled else []
+    alone = [
+        path
+        for path in by_stem.values()
+        if path not in images and not _image_stem(_stem(path, label_root), stems)
+    ]
+    if alone:
+        notes.append(
+            f'{len(alone)} label images in {label_root} belong to no image, as {alone[0].name}'
+        )
+    return samples, notes
+
+
+def left_out(count: int) -> list[str]:
+    """A note on images without labels, where there are any."""
+    return [f'{count} images without labels are left out'] if count else []
+
+
+def _stem(path: Path, root: Path) -> str:
+    return path.relative_to(root).with_suffix('').as_posix()
+
+
+def _by_stem(paths: Iterable[Path], root: Path) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for path in paths:
+        stem = _stem(path, root)
+        if stem in found:
+            raise DatasetError(
+                f'{path} and {found[stem].name}: two files of one name; remove one of them'
+            )
+        found[stem] = path
+    return found
+
+
+def _common_suffix(labels: Sequence[Path], root: Path, stems: dict[str, Path]) -> str:
+    """What most label images have behind the name of their image, the shortest of equals."""
+    counts: Counter[str] = Counter()
+    for path in labels:
+        stem = _stem(path, root)
+        image = _image_stem(stem, stems)
+        if image:
+            counts[stem[len(image) :]] += 1
+    return min(counts, key=lambda suffix: (-counts[suffix], len(suffix)), default='')
+
+
+def _image_stem(stem: str, stems: dict[str, Path]) -> str:
+    """The longest beginning of a label image's name that is the name of an image, or ''."""
+    return next((stem[:end] for end in range(len(stem), 0, -1) if stem[:end] in stems), '')
