@@ -9,7 +9,7 @@ from edgesegnet_ros.data.datasets.layouts import LAYOUTS, list_folder
 from edgesegnet_ros.data.datasets.matching import images_below, paired
 from edgesegnet_ros.data.datasets.sample import SPLITS, DatasetError, Listing, Sample, split_of
 from edgesegnet_ros.data.datasets.values import Color
-from edgesegnet_ros.data.lined_yaml import Lines, read_lines
+from edgesegnet_ros.lined_yaml import Lines, read_lines
 
 FILE_NAME = 'dataset.yaml'
 _KEYS = (
