@@ -3,7 +3,63 @@
 from __future__ import annotations
 
 import argparse
+import os
+import tempfile
+from pathlib import Path
 from typing import Tuple
+
+
+class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows the defaults that say something: not None, no empty text, list or switch."""
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        nothing = action.default is None or action.default is False
+        if nothing or action.default in ('', [], ()):
+            return action.help or ''
+        return super()._get_help_string(action) or ''
+
+
+def output_file(text: str) -> Path:
+    """A file that can be written, which is tried before any work is done.
+
+    Folders that are missing are made when the file is written.
+
+    Raises:
+        argparse.ArgumentTypeError: It is a folder, or nothing can be written there.
+    """
+    path = Path(text).expanduser()
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f'{text} is a folder; name a file in it')
+    if not path.exists() or path.is_file():
+        _try_to_write(path.absolute().parent, text)
+    return path
+
+
+def output_folder(text: str) -> Path:
+    """A folder that can be written to or made, which is tried before any work is done.
+
+    Raises:
+        argparse.ArgumentTypeError: It is a file, or nothing can be written there.
+    """
+    path = Path(text).expanduser()
+    _try_to_write(path.absolute(), text)
+    return path
+
+
+def _try_to_write(folder: Path, text: str) -> None:
+    there = next(path for path in (folder, *folder.parents) if os.path.lexists(str(path)))
+    if not there.is_dir():
+        raise argparse.ArgumentTypeError(
+            f'{text}: cannot be written, since {there} is not a folder'
+        )
+    try:
+        # Permissions do not tell: root may write anywhere, and yet not to /proc.
+        with tempfile.TemporaryFile(dir=str(there)):
+            pass
+    except OSError as error:
+        raise argparse.ArgumentTypeError(
+            f'{text}: nothing can be written in {there} ({error.strerror}); name another place'
+        ) from None
 
 
 def size(text: str) -> Tuple[int, int]:
@@ -28,6 +84,11 @@ def add_data(parser: argparse.ArgumentParser, more: str = '') -> None:
         help='folder of labelled images in a known layout, or a dataset.yaml (docs/own-data.md); '
         'if not given, the CamVid folder that EDGESEGNET_CAMVID names' + more,
     )
+    add_split_drawing(parser)
+
+
+def add_split_drawing(parser: argparse.ArgumentParser) -> None:
+    """`--val-fraction` and `--split-seed`: how a split that a dataset lacks is drawn."""
     parser.add_argument(
         '--val-fraction',
         type=fraction,

@@ -168,9 +168,15 @@ def test_figure_2_of_a_folder(tmp_path, monkeypatch, capsys):
         str(tmp_path / 'f.json'),
     ]
     assert cli.main([*words, '--rows', '2']) == 0
-    assert 'out of repositories' in capsys.readouterr().out
+    assert 'only if their licence lets you' in capsys.readouterr().out
     assert cv2.imread(str(tmp_path / 'new/f.png')).shape[1] == 3 * 32 + 12
     figures = json.loads((tmp_path / 'f.json').read_text())
     assert len(figures['pixel_accuracy']) == 2 and figures['shown'] == 'test'
     assert cli.main([*words, '--rows', '4']) == 2
     assert '--rows 4: 1 to 3, the images of test' in capsys.readouterr().err
+
+
+def test_data_that_is_not_there_is_refused_before_anything_is_measured(monkeypatch, capsys):
+    monkeypatch.setattr(table1, 'speeds', None)
+    assert cli.main(['table1', '--data', 'nowhere']) == 2
+    assert 'nowhere: no such folder or file' in capsys.readouterr().err

@@ -1,15 +1,21 @@
-"""`edgesegnet data`: render a street, or turn a folder of images into a bag."""
+"""`edgesegnet data`: check a dataset, render a street, or turn a folder of images into a bag."""
 
 from __future__ import annotations
 
 import argparse
 import time
 from pathlib import Path
-from typing import Tuple
+from typing import Any, Tuple
 
-from edgesegnet_ros.arguments import size
+from edgesegnet_ros.arguments import (
+    HelpFormatter,
+    add_split_drawing,
+    output_file,
+    output_folder,
+    size,
+)
 from edgesegnet_ros.errors import EdgeSegNetError
-from edgesegnet_ros.whole_file import write_json
+from edgesegnet_ros.whole_file import write_bytes, write_json
 
 SECOND_NS = 10**9
 START_NS = 1_700_000_000 * SECOND_NS
@@ -57,9 +63,10 @@ def rate(text: str) -> float:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare `render` and `to-bag`."""
+    """Declare `check`, `render` and `to-bag`."""
     actions = parser.add_subparsers(dest='action', metavar='ACTION', required=True)
-    layout = argparse.ArgumentDefaultsHelpFormatter
+    layout = HelpFormatter
+    _add_check(actions)
 
     render = actions.add_parser(
         'render',
@@ -80,7 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     render.add_argument('--rate', type=rate, default=10.0, metavar='HZ', help='frames a second')
     render.add_argument(
         '--out',
-        type=Path,
+        type=output_folder,
         required=True,
         metavar='DIR',
         help='bag to write; with --format images the folder of images, and '
@@ -109,8 +116,43 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='folder of label images of the same names (default: DIRannot, where it exists)',
     )
     to_bag.add_argument('--rate', type=rate, default=1.0, metavar='HZ', help='frames a second')
-    to_bag.add_argument('--out', type=Path, required=True, metavar='DIR', help='bag to write')
+    to_bag.add_argument(
+        '--out', type=output_folder, required=True, metavar='DIR', help='bag to write'
+    )
     _common(to_bag)
+
+
+def _add_check(actions: Any) -> None:
+    parser = actions.add_parser(
+        'check',
+        formatter_class=HelpFormatter,
+        help='look at a labelled dataset before training on it',
+        description='Read every image and label image of a dataset, count what they show, and '
+        'draw a contact sheet. Nothing is written to the dataset. Exit status: 0 if every file '
+        'can be used, 1 if not.',
+    )
+    parser.add_argument(
+        'dataset',
+        metavar='DATASET',
+        help='folder in a known layout, or a dataset.yaml (docs/own-data.md)',
+    )
+    parser.add_argument(
+        '--classes',
+        required=True,
+        metavar='NAME|FILE',
+        help='class file that the labels are to be read in: the name of a shipped one, or a path',
+    )
+    add_split_drawing(parser)
+    parser.add_argument(
+        '--sheet',
+        type=output_file,
+        default='out/data-check.png',
+        metavar='FILE',
+        help='PNG file that takes the contact sheet: overlays of up to twelve images',
+    )
+    parser.add_argument(
+        '--json', type=output_file, metavar='FILE', help='write the findings to this file'
+    )
 
 
 def _common(parser: argparse.ArgumentParser) -> None:
@@ -118,7 +160,9 @@ def _common(parser: argparse.ArgumentParser) -> None:
         '--storage', choices=('mcap', 'sqlite3'), default='mcap', help='storage of the bag'
     )
     parser.add_argument('--force', action='store_true', help='replace an output that exists')
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write the results as JSON')
+    parser.add_argument(
+        '--json', type=output_file, metavar='FILE', help='write the results to this file'
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -127,6 +171,8 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         EdgeSegNetError: Wrong input, or an output that exists.
     """
+    if args.action == 'check':
+        return _check(args)
     began = time.perf_counter()
     result = _render(args) if args.action == 'render' else _to_bag(args)
     seconds = time.perf_counter() - began
@@ -135,6 +181,40 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         write_json(args.json, result)
     return 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    from edgesegnet_ros.extras import need
+
+    need('data', ('tqdm',), 'edgesegnet data check')
+    import cv2
+    from tqdm import tqdm
+
+    from edgesegnet_ros.data.classes import load_classes
+    from edgesegnet_ros.data.datasets import check, open_dataset
+
+    dataset = open_dataset(
+        args.dataset, load_classes(args.classes), args.val_fraction, args.split_seed
+    )
+    inside = Path(args.sheet).resolve().is_relative_to(dataset.root.resolve())
+    if inside and not Path.cwd().samefile(dataset.root):
+        raise DataError(
+            f'--sheet {args.sheet}: nothing is written to a dataset; name another file'
+        )
+    found = check.check(
+        dataset, lambda samples: tqdm(samples, 'checking', unit='image', disable=None)
+    )
+    print(check.as_text(dataset, found))
+    figures = {**check.as_json(dataset, found), 'sheet': None}
+    if found.shown:
+        sheet = check.contact_sheet(dataset, found)
+        _, encoded = cv2.imencode('.png', cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+        write_bytes(args.sheet, encoded.tobytes())
+        figures['sheet'] = str(args.sheet)
+        print(f'contact sheet: {args.sheet}')
+    if args.json:
+        write_json(args.json, figures)
+    return 1 if found.wrong else 0
 
 
 def _render(args: argparse.Namespace) -> dict:
