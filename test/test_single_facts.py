@@ -55,7 +55,7 @@ def test_documents_name_the_default_model_and_classes():
     assert (
         values['model'] == shipped.DEFAULT_MODEL and values['classes'] == shipped.DEFAULT_CLASSES
     )
-    table = (ROOT / 'README.md').read_text()
+    table = (ROOT / 'docs/node.md').read_text()
     for name, value in (('model', values['model']), ('classes', values['classes'])):
         assert re.search(rf'^\| `{name}` \| `{re.escape(value)}` \|', table, re.MULTILINE)
 

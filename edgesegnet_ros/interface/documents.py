@@ -29,7 +29,7 @@ from edgesegnet_ros.interface.parameter_table import (
 )
 
 ROOT = Path(__file__).resolve().parents[2]
-TABLES = {'parameters': 'README.md', 'diagnostics': 'docs/diagnostics.md'}
+TABLES = {'parameters': 'docs/node.md', 'diagnostics': 'docs/diagnostics.md'}
 """Name of a table -> the file that holds it."""
 PARAMETER_FILE = 'config/edgesegnet.yaml'
 _WIDTH = 99
