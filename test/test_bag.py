@@ -199,7 +199,7 @@ def test_what_is_no_bag_is_named(tmp_path):
     (tmp_path / 'folder' / 'x.mcap').write_bytes(b'')
     with pytest.raises(BagError, match=r'name the file itself: x\.mcap'):
         BagFrames(tmp_path / 'folder')
-    with pytest.raises(BagError, match='seems to be empty'):
+    with pytest.raises(BagError, match='it is empty'):
         BagFrames(tmp_path / 'folder' / 'x.mcap')
     (tmp_path / 'a.txt').write_text('hello')
     with pytest.raises(BagError, match='a.txt: not a bag, which is'):

@@ -200,7 +200,7 @@ def foreign_labels(path):
 def broken_picture(path):
     path.mkdir()
     (path / 'a.png').write_bytes(b'\x89PNG')
-    return r'a\.png: not a picture that OpenCV can read'
+    return r'a\.png: not an image that OpenCV can read'
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from edgesegnet_ros.data.camvid import labels_folder, read_labels
+from edgesegnet_ros.data.file_kind import is_hidden, why_unreadable
 from edgesegnet_ros.errors import EdgeSegNetError
 
 IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.pgm', '.png', '.ppm', '.tif', '.tiff', '.webp')
@@ -24,6 +25,8 @@ START_NS = 1_700_000_000_000_000_000
 """Stamp of the first frame where the input has no stamps of its own."""
 PERIOD_NS = 100_000_000
 """Between the frames of a folder, and of a video that does not tell its rate."""
+
+_MOST_REASONS = 5
 
 _log = logging.getLogger(__name__)
 
@@ -80,6 +83,8 @@ class Source(ABC):
         total: Number of frames; None where only the end will tell.
         has_labels: Whether frames may carry ground truth.
         live: Whether frames come by themselves and cannot wait.
+        skipped: How many images could not be used so far.
+        reasons: Why, of the first few.
     """
 
     def __init__(
@@ -89,6 +94,8 @@ class Source(ABC):
         self.total = total
         self.has_labels = has_labels
         self.live = live
+        self.skipped = 0
+        self.reasons: List[str] = []
 
     @abstractmethod
     def __iter__(self) -> Iterator[SourceFrame]:
@@ -128,7 +135,8 @@ class FolderSource(Source):
         for number, path in enumerate(self._files):
             image = cv2.imread(str(path), cv2.IMREAD_COLOR)
             if image is None:
-                raise SourceError(f'{path}: not a picture that OpenCV can read')
+                reason = why_unreadable(path) or 'not an image that OpenCV can read'
+                raise SourceError(f'{path}: {reason}')
             label_file = self._labels.get(path.stem)
             labels = None if label_file is None else read_labels(label_file, self._num_classes)
             yield SourceFrame(
@@ -160,6 +168,9 @@ class VideoSource(Source):
         os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
         capture = _captured(str(self._path))
         if not capture.isOpened():
+            reason = why_unreadable(self._path)
+            if reason:
+                raise SourceError(f'{self._path}: {reason}')
             raise SourceError(
                 f'{self._path}: not a video that OpenCV can read. An input is a folder of '
                 'pictures, a video, a ROS 2 bag (.mcap, .db3 or its folder) or camera:0'
@@ -169,16 +180,19 @@ class VideoSource(Source):
     def __iter__(self) -> Iterator[SourceFrame]:
         """See Source."""
         capture = self._open()
+        stamp_ns = 0
         try:
             for number in range(10**12):
                 readable, image = capture.read()
                 if not readable:
                     return
+                # The file's own times, which need not be evenly apart; some containers have none.
+                told_ns = int(round(capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6))
+                if number and told_ns <= stamp_ns:
+                    told_ns = stamp_ns + int(round(self._period_ns))
+                stamp_ns = told_ns
                 yield SourceFrame(
-                    cv2.cvtColor(image, cv2.COLOR_BGR2RGB),
-                    None,
-                    START_NS + int(round(number * self._period_ns)),
-                    str(number),
+                    cv2.cvtColor(image, cv2.COLOR_BGR2RGB), None, START_NS + stamp_ns, str(number)
                 )
         finally:
             capture.release()
@@ -239,7 +253,14 @@ class BagSource(Source):
         def tell(problem: BagProblem) -> None:
             _log.warning('%s: %s', problem.where, problem.what)
 
-        self._frames = BagFrames(path, topic, labels_topic, tell if tolerant else None)
+        def skip(problem: BagProblem) -> None:
+            tell(problem)
+            if problem.kind == 'bad_image':
+                self.skipped += 1
+            if len(self.reasons) < _MOST_REASONS:
+                self.reasons.append(f'{problem.where}: {problem.what}')
+
+        self._frames = BagFrames(path, topic, labels_topic, tell if tolerant else None, skip)
         if not self._frames.total:
             raise SourceError(f'{path}: {self._frames.image_topic} holds no image')
         info = self._frames.camera_info
@@ -250,7 +271,11 @@ class BagSource(Source):
                 info.width,
                 info.height,
                 info.distortion_model,
-                *(tuple(map(float, values)) for values in (info.d, info.k, info.r, info.p)),
+                # ROS 1 has the names of the matrices in capitals.
+                *(
+                    tuple(map(float, getattr(info, name, getattr(info, name.upper(), ()))))
+                    for name in 'dkrp'
+                ),
             )
         )
         has_labels = self._frames.label_topic is not None
@@ -294,10 +319,15 @@ def open_source(
             'bag (.mcap, .db3 or its folder) or camera:0'
         )
     suffix = path.suffix.lower()
-    if suffix in (*BAG_SUFFIXES, '.bag') or (path / 'metadata.yaml').is_file():
+    is_bag = suffix in (*BAG_SUFFIXES, '.bag') or path.name.endswith('.bag.active')
+    if is_bag or (path / 'metadata.yaml').is_file():
         return BagSource(path, topic, labels_topic, tolerant)
     if path.is_dir():
-        bags = [file for file in sorted(path.iterdir()) if file.suffix in BAG_SUFFIXES]
+        bags = [
+            file
+            for file in sorted(path.iterdir())
+            if file.suffix in BAG_SUFFIXES and not is_hidden(file)
+        ]
         if tolerant and bags and not images_in(path):
             return BagSource(path, topic, labels_topic, tolerant)
         if len(bags) == 1 and not images_in(path):
@@ -316,7 +346,11 @@ def images_in(folder: Path) -> List[Path]:
     """Image files right in a folder, in name order; none where there is no such folder."""
     if not folder.is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in IMAGE_SUFFIXES and not is_hidden(path)
+    )
 
 
 def cameras() -> Dict[int, str]:

@@ -231,7 +231,14 @@ def _follow_player(
 
     totals = [number for number in (source.total, args.frames) if number is not None]
     player = processes.start('bag_player', arguments, piped=True)
-    played: Dict = {'published': 0, 'republished': 0, 'unanswered': 0, 'round_trip_ms': []}
+    played: Dict = {
+        'published': 0,
+        'republished': 0,
+        'unanswered': 0,
+        'round_trip_ms': [],
+        'skipped': 0,
+        'reasons': [],
+    }
     with tqdm(
         total=min(totals, default=None), desc='segmenting', unit='frame', disable=None
     ) as bar:

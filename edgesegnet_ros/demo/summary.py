@@ -23,7 +23,8 @@ def figures(
     Args:
         args: Of the command.
         source: What was played.
-        played: Of the player: published, republished, unanswered, round_trip_ms.
+        played: Of the player: published, republished, unanswered, round_trip_ms, and the
+            number of images that it skipped with the first reasons.
         collected: The collector's figures.
         out: Folder of the results.
 
@@ -31,14 +32,17 @@ def figures(
         Shares are 0-1 (null without labels), times in ms. `latency_ms` is the node's own, from
         the image callback's entry to the last output's publication; `round_trip_ms` is from the
         player's publication to the collector's answer; `dropped` are frames that went in and
-        did not come out.
+        did not come out, `skipped` those of them that hold no usable image, `reasons` the first
+        few sentences on what was skipped.
     """
     values = (collected['diagnostics'] or {}).get('values', {})
     return {
         'input': source.name,
-        'frames_in': played['published'],
+        'frames_in': played['published'] + played['skipped'],
         'frames_out': collected['frames_out'],
-        'dropped': played['published'] - collected['frames_out'],
+        'dropped': played['published'] + played['skipped'] - collected['frames_out'],
+        'skipped': played['skipped'],
+        'reasons': played['reasons'],
         'republished': played['republished'],
         'frames_scored': collected['frames_scored'],
         'latency_ms': keys.stage_times_ms(values, keys.LATENCY),
@@ -89,6 +93,8 @@ def verdict(figures: Dict, out: Path) -> int:
     # A camera does not wait, and what the node then drops it drops by right.
     elif figures['dropped'] and not figures['live']:
         problem = f'{figures["dropped"]} of {figures["frames_in"]} frames never came out'
+    for reason in figures['reasons']:
+        print(f'edgesegnet demo: {reason}', file=sys.stderr)
     if problem:
         print(f'edgesegnet demo: {problem}; see the logs in {out}', file=sys.stderr)
     return 1 if problem else 0

@@ -357,7 +357,12 @@ def main() -> int:
                 at_s=player.last_published[1],
             ),
         )
-        say(event='done', **figures._asdict())
+        say(
+            event='done',
+            skipped=source.skipped,
+            reasons=source.reasons,
+            **figures._asdict(),
+        )
     except PlaybackError as error:
         print(f'bag_player: {error}', file=sys.stderr)
         return 1

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .errors import BagError
-from .opening import BagFile, OnProblem, payload, type_of
-from .reading import COMPRESSED, IMAGE, OUTPUTS, names_labels
+from .opening import BagFile, OnProblem, payload
+from .reading import OUTPUTS, names_labels
+from .topic_reader import COMPRESSED, IMAGE, type_of
 
 _DEPTHS = ('16UC1', '32FC1')
 _TRANSPORT = '/compressed'
@@ -135,7 +136,7 @@ def _no_camera(reader: Any, name: str, images: list[str]) -> str:
     connections = [c for c in reader.connections if c.topic == name]
     try:
         for connection, _, data in reader.messages(connections=connections):
-            message = reader.deserialize(payload(data), type_of(connection))
+            message = reader.deserialize(payload(data), connection)
             encoding = getattr(message, 'encoding', '') or getattr(message, 'format', '')
             return 'depth' if encoding.startswith(_DEPTHS) else ''
     except Exception:  # a damaged first message: what reads all of them says so

@@ -12,11 +12,16 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from edgesegnet_ros.data.file_kind import is_hidden, why_unreadable
+
 from .errors import BagError
-from .salvage import SalvagedMcap, salvage_ros1, salvage_sqlite, zstd
+from .salvage import SalvagedMcap, merged_sqlite, salvage_ros1, salvage_sqlite, zstd
+from .topic_reader import TopicReader
 
 ROS2_SUFFIXES = ('.mcap', '.db3')
-SUFFIXES = (*ROS2_SUFFIXES, '.bag')
+ACTIVE = '.active'
+"""At the end of a ROS 1 bag's name while it is recorded, and after a crash."""
+SUFFIXES = (*ROS2_SUFFIXES, '.bag', '.bag' + ACTIVE)
 _REPAIR = 'If its recording was cut off, `ros2 bag reindex` (SQLite) or `mcap recover` may mend it'
 _ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
 
@@ -56,10 +61,16 @@ class BagFile:
         self.path = Path(path).expanduser()
         self._on_problem = on_problem
         self._temporary: tempfile.TemporaryDirectory | None = None
+        self._merged = False
         self._paths: list[Any] = [self.path]
         refuse_what_is_no_bag(self.path, lenient=on_problem is not None)
-        if on_problem is not None:
-            self._prepare(on_problem)
+        try:
+            self._merge_logs()
+            if on_problem is not None:
+                self._prepare(on_problem)
+        except BaseException:
+            self.close()
+            raise
 
     @contextmanager
     def opened(self) -> Iterator[Any]:
@@ -68,13 +79,8 @@ class BagFile:
         Raises:
             BagError: It is damaged, in the block as well.
         """
-        from rosbags.highlevel import AnyReader
-        from rosbags.typesys import Stores, get_typestore
-
         try:
-            # Humble's types stand in where a bag, such as an old SQLite one, has none of its own.
-            types = get_typestore(Stores.ROS2_HUMBLE)
-            with AnyReader(self._paths, default_typestore=types) as reader:
+            with TopicReader(self._paths) as reader:
                 yield reader
         except (BagError, GeneratorExit):
             raise
@@ -118,9 +124,36 @@ class BagFile:
         if self._temporary is not None:
             self._temporary.cleanup()
 
+    def _merge_logs(self) -> None:
+        """Read copies of SQLite files that left a write-ahead log, with what is in the log."""
+        files = [self.path] if self.path.is_file() else _files_of(self.path)
+        if not any(_log_of(file).is_file() and _log_of(file).stat().st_size for file in files):
+            return
+        try:
+            self._paths = [
+                merged_sqlite(file, self._folder()) if _log_of(file).is_file() else file
+                for file in files
+            ]
+        except OSError as error:
+            raise BagError(
+                f'{self.path}: has a write-ahead log (-wal), and there is no room for a copy that '
+                f'it can be merged into: {error.strerror or error}'
+            ) from error
+        self._merged = True
+
     def _prepare(self, on_problem: OnProblem) -> None:
+        if self._merged:
+            on_problem(
+                BagProblem(
+                    'no_index',
+                    str(self.path),
+                    'its recording ended without merging the write-ahead log (-wal); the messages '
+                    'there are read, too',
+                    0,
+                )
+            )
         with suppress(BagError):
-            if self.path.is_file() or (self.path / 'metadata.yaml').is_file():
+            if self._merged or self.path.is_file() or (self.path / 'metadata.yaml').is_file():
                 with self.opened():
                     pass
                 self._note_missing_index(on_problem)
@@ -148,7 +181,8 @@ class BagFile:
             )
         readable = [what for file in files for what in self._readable(file, found.append)]
         if not readable:
-            raise BagError(f'{self.path}: nothing of it can be read. {_REPAIR}')
+            reasons = '; '.join(f'{Path(each.where).name} {each.what}' for each in found)
+            raise BagError(f'{self.path}: nothing of it can be read ({reasons}). {_REPAIR}')
         for problem in found:
             on_problem(problem)
         self._paths = readable
@@ -157,11 +191,16 @@ class BagFile:
 
     def _readable(self, file: Path, on_problem: OnProblem) -> list[Any]:
         """What stands for one file; none where nothing of it can be read."""
+        plain = file
         try:
             plain = self._decompressed(file)
             if plain.suffix == '.mcap' and _lacks_summary(plain):
                 on_problem(_NO_SUMMARY._replace(where=str(file)))
-            if _opens(plain):
+            reason = why_unreadable(plain)
+            if reason:
+                raise BagError(reason)
+            reason = _why_not(plain)
+            if not reason:
                 return [plain]
             salvaged: Any
             if plain.suffix == '.mcap':
@@ -171,10 +210,11 @@ class BagFile:
                 salvaged, lost = salvage_sqlite(plain, self._folder()), 'its end is missing'
             else:
                 salvaged, lost = salvage_ros1(plain, self._folder()), 'its end is missing'
-            if not _opens(salvaged):
-                raise BagError(f'{file}: nothing of it can be read')
+            if _why_not(salvaged):
+                raise BagError(reason)
         except (BagError, OSError) as error:
-            on_problem(BagProblem('truncated', str(file), f'left out: {error}'))
+            told = str(error).removeprefix(f'{plain}: ')
+            on_problem(BagProblem('truncated', str(file), f'left out: {told}'))
             return []
         on_problem(
             BagProblem(
@@ -214,27 +254,18 @@ def payload(data: bytes) -> bytes:
     return zstd().decompress(data) if data[:4] == _ZSTD_MAGIC else data
 
 
-def type_of(connection: Any) -> str:
-    """The type of a topic as rosbag2 spells it; other writers leave its `/msg/` out."""
-    from rosbags.typesys.msg import normalize_msgtype
-
-    return str(normalize_msgtype(connection.msgtype))
-
-
 def reason_of(error: BaseException) -> str:
     """What an exception says, without its full stop; its name where it says nothing."""
     return str(error).rstrip('.') or type(error).__name__
 
 
-def _opens(path: Any) -> bool:
-    from rosbags.highlevel import AnyReader
-    from rosbags.typesys import Stores, get_typestore
-
+def _why_not(path: Any) -> str:
+    """Why a file cannot be opened; empty for one that can."""
     try:
-        with AnyReader([path], default_typestore=get_typestore(Stores.ROS2_HUMBLE)):
-            return True
-    except Exception:  # whatever rosbags lets through: it is tried another way
-        return False
+        with TopicReader([path]):
+            return ''
+    except Exception as error:  # whatever rosbags lets through: it is tried another way
+        return reason_of(error)
 
 
 def _lacks_summary(file: Path) -> bool:
@@ -247,9 +278,14 @@ def _lacks_summary(file: Path) -> bool:
     return end.endswith(b'\x89MCAP0\r\n') and end[9:17] == b'\0' * 8
 
 
+def _log_of(file: Path) -> Path:
+    """Where SQLite keeps what is not in a database file yet."""
+    return file.with_name(file.name + '-wal')
+
+
 def _files_of(folder: Path) -> list[Path]:
     names = (*ROS2_SUFFIXES, *(suffix + '.zstd' for suffix in ROS2_SUFFIXES))
-    found = [file for file in folder.iterdir() if file.name.endswith(names)]
+    found = [f for f in folder.iterdir() if f.name.endswith(names) and not is_hidden(f)]
     return sorted(found, key=lambda file: (len(file.name), file.name))
 
 
@@ -275,7 +311,10 @@ def refuse_what_is_no_bag(path: Path, lenient: bool = False) -> None:
             else '; a ROS 2 bag is a folder with metadata.yaml, or an .mcap or .db3 file'
         )
         raise BagError(f'{path}: not a ROS 2 bag, it has no metadata.yaml{hint}')
-    if path.is_file() and path.suffix not in SUFFIXES:
+    reason = why_unreadable(path) if path.is_file() else ''
+    if reason:
+        raise BagError(f'{path}: {reason}')
+    if path.is_file() and not path.name.endswith(SUFFIXES):
         raise BagError(
             f'{path}: not a bag, which is a folder with metadata.yaml, an .mcap or .db3 file, or '
             'a .bag file of ROS 1'

@@ -19,10 +19,9 @@ from edgesegnet_ros.data.encodings import (
 )
 
 from .errors import BagError
-from .opening import BagFile, BagProblem, OnProblem, payload, reason_of, type_of
+from .opening import BagFile, BagProblem, OnProblem, payload, reason_of
+from .topic_reader import CAMERA_INFO, COMPRESSED, IMAGE, type_of
 
-IMAGE, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
-CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 LABEL_WORDS = ('label', 'ground_truth', 'annot', 'mask')
 OUTPUTS = 'segmentation/'
 """In the names of the node's own outputs: a recording of them is neither input nor truth."""
@@ -68,8 +67,11 @@ class BagFrames:
             says label, ground_truth, annot or mask. An empty string for none.
         on_problem: Called for what is wrong with the bag or a message of it, which is then gone
             on without. Where not given, that is an error.
+        on_bad: Called for an image or label image that cannot be used, which is then skipped;
+            where not given, `on_problem` is.
 
     Attributes:
+        seen: Images that were read so far, those that cannot be used included.
         image_topic: The topic that is read.
         label_topic: The topic of labels, or None.
         total: Number of images.
@@ -85,8 +87,11 @@ class BagFrames:
         image_topic: str | None = None,
         label_topic: str | None = None,
         on_problem: OnProblem | None = None,
+        on_bad: OnProblem | None = None,
     ) -> None:
         self._on_problem = on_problem
+        self._on_bad = on_bad or on_problem
+        self.seen = 0
         self._told: set[str] = set()
         self._file = BagFile(path, on_problem)
         self.path = self._file.path
@@ -104,7 +109,7 @@ class BagFrames:
             self.camera_info = None
             if info is not None and type_of(info) == CAMERA_INFO:
                 for connection, _, data in reader.messages(connections=[info]):
-                    self.camera_info = reader.deserialize(payload(data), type_of(connection))
+                    self.camera_info = reader.deserialize(payload(data), connection)
                     break
 
     def _choose_image(self, topics: dict, wanted: str | None) -> str:
@@ -191,6 +196,7 @@ class BagFrames:
         for topic, read in self._messages():
             is_label = topic == self.label_topic
             number += not is_label
+            self.seen = max(self.seen, number + 1)
             try:
                 message, stamp_ns = read()
                 if is_label:
@@ -198,11 +204,11 @@ class BagFrames:
                 else:
                     yield self._frame(message, stamp_ns)._replace(number=number)
             except BagError as error:
-                if self._on_problem is None:
+                if self._on_bad is None:
                     raise
                 kind = 'bad_labels' if is_label else 'bad_image'
                 where = f'{self.path}: {topic}, message {number}'
-                self._on_problem(BagProblem(kind, where, f'left out: {error}', int(not is_label)))
+                self._on_bad(BagProblem(kind, where, f'skipped: {error}', int(not is_label)))
 
     def _messages(self) -> Iterator[tuple[str, Callable[[], tuple[Any, int]]]]:
         """Topic of each message, and what reads it: message and stamp in ns."""
@@ -235,7 +241,7 @@ class BagFrames:
     ) -> Callable[[], tuple[Any, int]]:
         def read() -> tuple[Any, int]:
             try:
-                message = reader.deserialize(payload(data), type_of(connection))
+                message = reader.deserialize(payload(data), connection)
             except Exception as error:  # a damaged message has many ways to fail
                 raise BagError(
                     f'{self.path}: {connection.topic}, recorded at {recorded_ns} ns: damaged '

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import bz2
 import io
+import shutil
 import sqlite3
 import struct
 from collections.abc import Iterator
@@ -157,6 +158,32 @@ def zstd() -> Any:
     return module
 
 
+def merged_sqlite(path: Path, folder: Path) -> Path:
+    """Copy an SQLite bag together with its write-ahead log, merged.
+
+    Args:
+        path: Of the .db3 file; its `-wal` is beside it.
+        folder: Takes the copy.
+
+    Raises:
+        OSError: There is no room for it.
+        BagError: The database cannot be opened.
+    """
+    copy = folder / path.name
+    shutil.copyfile(path, copy)
+    shutil.copyfile(f'{path}-wal', f'{copy}-wal')
+    try:
+        database = sqlite3.connect(copy)
+        try:
+            database.execute('PRAGMA wal_checkpoint(TRUNCATE)')
+            database.execute('PRAGMA journal_mode=DELETE')
+        finally:
+            database.close()
+    except sqlite3.DatabaseError as error:
+        raise BagError(f'{path}: its write-ahead log cannot be merged ({error})') from error
+    return copy
+
+
 def salvage_sqlite(path: Path, folder: Path) -> Path:
     """Copy what can be read of a damaged SQLite bag.
 
@@ -220,7 +247,7 @@ def salvage_ros1(path: Path, folder: Path) -> Path:
     """
     from rosbags.rosbag1 import Writer
 
-    copy = folder / path.name
+    copy = folder / f'{path.name}.bag'  # rosbags goes by the name's end, which may be .active
     with path.open('rb') as file, Writer(copy) as writer:
         if not file.readline(16).startswith(b'#ROSBAG V2.0'):
             raise BagError(f'{path}: not a bag of ROS 1, version 2.0')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,8 @@ from edgesegnet_ros.evaluation.replay.options import ReplayOptions
 from edgesegnet_ros.evaluation.replay.result import Problem, ReplayError
 
 ATTEMPTS = 3
+
+_log = logging.getLogger(__name__)
 
 
 class Job(NamedTuple):
@@ -28,6 +31,16 @@ class Job(NamedTuple):
     key: str
 
 
+class Death(NamedTuple):
+    """A worker that ended in the middle of its job.
+
+    Attributes:
+        cause: As far as it is known, such as `killed by SIGKILL`.
+    """
+
+    cause: str
+
+
 class Crew(Protocol):
     """Workers of one kind; a worker is whatever `hire` gives."""
 
@@ -37,8 +50,8 @@ class Crew(Protocol):
     def submit(self, worker: Any, job: Job) -> None:
         """Give it a job."""
 
-    def wait(self, workers: list[Any]) -> list[tuple[Any, BagOutcome | None]]:
-        """Those of the workers that have finished, one at least; None for one that died."""
+    def wait(self, workers: list[Any]) -> list[tuple[Any, BagOutcome | Death]]:
+        """Those of the workers that have finished or died; at least one."""
 
     def dismiss(self) -> None:
         """End all of them."""
@@ -71,12 +84,12 @@ def schedule(jobs: list[Job], crew: Crew, size: int) -> Iterator[BagOutcome]:
                 busy[worker] = job
             for worker, outcome in crew.wait(list(busy)):
                 job = busy.pop(worker)
-                if outcome is None:
+                if isinstance(outcome, Death):
                     deaths[job.bag] += 1
                     if deaths[job.bag] < ATTEMPTS:
                         waiting.appendleft(job)
                         continue
-                    yield _given_up(job)
+                    yield _given_up(job, outcome)
                     continue
                 idle.append(worker)
                 if outcome.fatal is not None:
@@ -90,15 +103,14 @@ def schedule(jobs: list[Job], crew: Crew, size: int) -> Iterator[BagOutcome]:
         crew.dismiss()
 
 
-def _given_up(job: Job) -> BagOutcome:
+def _given_up(job: Job, death: Death) -> BagOutcome:
     return BagOutcome(
         job.bag,
         problems=[
             Problem(
                 'worker_died',
                 job.bag,
-                f'the process that replayed it died {ATTEMPTS} times (it may need '
-                'more memory than there is): left out',
+                f'the process that replayed it died {ATTEMPTS} times ({death.cause}): skipped',
             )
         ],
     )
@@ -160,3 +172,7 @@ class BagWorker:
             return replay_bag(Path(job.bag), self._options, self._engines, self._out, job.key)
         except EdgeSegNetError as error:
             return BagOutcome(job.bag, problems=[Problem('unreadable', job.bag, str(error))])
+        except Exception as error:  # a bug must not cost the results of the other bags
+            _log.exception('%s: replaying it failed', job.bag)
+            reason = f'replaying it failed: {type(error).__name__}: {error}'
+            return BagOutcome(job.bag, problems=[Problem('worker_died', job.bag, reason)])

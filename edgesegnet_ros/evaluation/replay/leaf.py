@@ -160,11 +160,11 @@ class Leaf:
             engine: Description of what ran.
         """
         scoring, options = self.scoring, self.options
-        seen = max(self.pipeline.seen, self.frames.total)
+        seen = max(self.frames.seen, self.frames.total)
         if not seen:
             self.log.add('no_images', self.where, 'holds no image: there is nothing to evaluate')
         missing = seen - scoring.tallies.frames
-        unread = self.frames.total - self.pipeline.seen
+        unread = self.frames.total - self.frames.seen
         if unread > 0:
             self.log.add(
                 'truncated',

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from edgesegnet_ros.evaluation.replay.crew import BagWorker, Job
+from edgesegnet_ros.evaluation.replay.crew import BagWorker, Death, Job
 from edgesegnet_ros.evaluation.replay.one_bag import BagOutcome
 from edgesegnet_ros.evaluation.replay.options import ReplayOptions
 
@@ -62,10 +62,10 @@ class LocalCrew:
             return
         self._on_submit(worker.process.pid, job)
 
-    def wait(self, workers: list[LocalWorker]) -> list[tuple[LocalWorker, BagOutcome | None]]:
+    def wait(self, workers: list[LocalWorker]) -> list[tuple[LocalWorker, BagOutcome | Death]]:
         """See Crew."""
         by_line = {worker.line: worker for worker in workers}
-        finished: list[tuple[LocalWorker, BagOutcome | None]] = []
+        finished: list[tuple[LocalWorker, BagOutcome | Death]] = []
         for line in multiprocessing.connection.wait(list(by_line)):
             worker = by_line[line]
             try:
@@ -74,7 +74,7 @@ class LocalCrew:
                 worker.process.join()
                 worker.line.close()
                 self._workers.remove(worker)
-                finished.append((worker, None))
+                finished.append((worker, Death(_cause(worker.process.exitcode))))
         return finished
 
     def dismiss(self) -> None:
@@ -85,6 +85,15 @@ class LocalCrew:
         for worker in self._workers:
             worker.process.join()
         self._workers = []
+
+
+def _cause(status: int | None) -> str:
+    """What an exit status says of how a process ended."""
+    if status is not None and status < 0:
+        name = signal.Signals(-status).name
+        hint = ', perhaps for want of memory' if name == 'SIGKILL' else ''
+        return f'killed by {name}{hint}'
+    return f'exit status {status}'
 
 
 def _work(line: Any, options: ReplayOptions, out: str) -> None:

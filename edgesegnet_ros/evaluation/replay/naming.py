@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from edgesegnet_ros.data.bag.opening import ROS2_SUFFIXES, SUFFIXES
+from edgesegnet_ros.data.file_kind import is_hidden
 from edgesegnet_ros.evaluation.replay.result import ReplayError
 
 
@@ -59,7 +60,7 @@ def _is_bag(folder: Path) -> bool:
     """Whether a folder is one bag: it has metadata.yaml, or its files bear its own name."""
     if (folder / 'metadata.yaml').is_file():
         return True
-    files = [file for file in folder.iterdir() if file.name.endswith(_ENDINGS)]
+    files = [f for f in folder.iterdir() if f.name.endswith(_ENDINGS) and not is_hidden(f)]
     own = re.compile(re.escape(folder.name) + r'(_\d+)?\..*')
     return bool(files) and all(own.fullmatch(file.name) for file in files)
 
@@ -70,8 +71,10 @@ _ENDINGS = (*ROS2_SUFFIXES, *(suffix + '.zstd' for suffix in ROS2_SUFFIXES))
 def _inside(folder: Path) -> list[Path]:
     bags: list[Path] = []
     for entry in sorted(folder.iterdir()):
+        if is_hidden(entry):
+            continue
         if entry.is_dir():
             bags += [entry] if _is_bag(entry) else _inside(entry)
-        elif entry.suffix in SUFFIXES:
+        elif entry.name.endswith(SUFFIXES):
             bags.append(entry)
     return bags

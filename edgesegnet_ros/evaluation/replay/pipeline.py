@@ -46,7 +46,6 @@ class Pipeline:
 
     Attributes:
         read_times: Reading and decoding.
-        seen: Images that the bag gave, unusable ones counted.
         wall_s: From the first frame to the last.
     """
 
@@ -57,7 +56,6 @@ class Pipeline:
         self._decoded: Handover[Decoded] = Handover(WAITING)
         self._labelled: Handover[Labelled | None] = Handover(WAITING)
         self.read_times = Times()
-        self.seen = 0
         self.wall_s = 0.0
         self._failure: BaseException | None = None
 
@@ -123,7 +121,6 @@ class Pipeline:
             frame = next(frames, None)
             if frame is None:
                 return
-            self.seen = max(self.seen, frame.number + 1)
             truth = frame.labels
             if self._folder is not None:
                 try:

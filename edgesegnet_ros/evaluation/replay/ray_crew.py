@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from edgesegnet_ros.engines import cpu
-from edgesegnet_ros.evaluation.replay.crew import BagWorker, Job
+from edgesegnet_ros.evaluation.replay.crew import BagWorker, Death, Job
 from edgesegnet_ros.evaluation.replay.one_bag import BagOutcome
 from edgesegnet_ros.evaluation.replay.options import ReplayOptions
 from edgesegnet_ros.evaluation.replay.result import ReplayError
@@ -82,17 +82,17 @@ class RayCrew:
         """See Crew."""
         self._answers[worker] = worker.replay.remote(job)
 
-    def wait(self, workers: list[Any]) -> list[tuple[Any, BagOutcome | None]]:
+    def wait(self, workers: list[Any]) -> list[tuple[Any, BagOutcome | Death]]:
         """See Crew."""
         by_answer = {self._answers[worker]: worker for worker in workers}
         ready, _ = self._ray.wait(list(by_answer), num_returns=1)
-        finished: list[tuple[Any, BagOutcome | None]] = []
+        finished: list[tuple[Any, BagOutcome | Death]] = []
         for answer in ready:
             worker = by_answer[answer]
             try:
                 finished.append((worker, self._ray.get(answer)))
-            except self._ray.exceptions.RayActorError:
-                finished.append((worker, None))
+            except self._ray.exceptions.RayActorError as error:
+                finished.append((worker, Death(str(error).strip().partition('\n')[0])))
         return finished
 
     def dismiss(self) -> None:
