@@ -7,6 +7,7 @@ from typing import Optional, Tuple
 import numpy as np
 import torch
 
+from edgesegnet_ros.engines import cpu
 from edgesegnet_ros.engines.base import Engine, EngineDescription
 from edgesegnet_ros.engines.recipe import NEVER
 from edgesegnet_ros.network.normalisation import Normalisation
@@ -57,6 +58,7 @@ class EagerReference(Engine):
 
     def describe(self) -> EngineDescription:
         """See `Engine.describe`."""
-        return EngineDescription(
-            'torch eager', 'fp32', str(self._device), torch.__version__, torch.get_num_threads()
-        )
+        on_cpu = self._device.type == 'cpu'
+        device = cpu.name() if on_cpu else torch.cuda.get_device_name(self._device)
+        threads = torch.get_num_threads() if on_cpu else 0
+        return EngineDescription('torch eager', 'fp32', device, torch.__version__, threads)

@@ -12,7 +12,7 @@ import torch
 
 from edgesegnet_ros.engines import cpu
 from edgesegnet_ros.engines.base import BackEnd, Engine, EngineDescription
-from edgesegnet_ros.engines.pytorch import write_confidence
+from edgesegnet_ros.engines.device_path import write_confidence
 from edgesegnet_ros.engines.recipe import Recipe
 from edgesegnet_ros.engines.request import EngineError
 from edgesegnet_ros.network import HEAD_STRIDE
@@ -67,7 +67,9 @@ class OnnxRuntimeEngine(Engine):
             raise EngineError(f'the onnxruntime engine failed: {reason}') from error
         np.copyto(labels, self._labels[0])
         if confidence is not None:
-            write_confidence(torch.from_numpy(self._logits), self._temperature, confidence)
+            with torch.inference_mode():
+                logits, out = torch.from_numpy(self._logits), torch.from_numpy(confidence)
+                write_confidence(logits, self._temperature, out)
 
     def describe(self) -> EngineDescription:
         """See `Engine.describe`."""

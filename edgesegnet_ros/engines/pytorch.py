@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Callable, Optional, Tuple
+from typing import Dict, Iterator, Optional, Tuple
 
 import numpy as np
 import torch
 
 from edgesegnet_ros.engines import cpu
 from edgesegnet_ros.engines.base import BackEnd, Engine, EngineDescription
+from edgesegnet_ros.engines.device_path import DevicePath, Logits, write_labels
 from edgesegnet_ros.engines.recipe import Recipe
 from edgesegnet_ros.engines.request import EngineError
-from edgesegnet_ros.network import HEAD_STRIDE
-from edgesegnet_ros.network.upsampling import upsample
+from edgesegnet_ros.engines.round_trip import RoundTrip
 
-Logits = Callable[[torch.Tensor], torch.Tensor]
 _DTYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 
 
@@ -69,22 +69,12 @@ def choose_precision(wanted: str, device: torch.device) -> Tuple[str, str]:
     return wanted, ''
 
 
-@torch.inference_mode()
-def write_confidence(logits: torch.Tensor, temperature: float, out: np.ndarray) -> None:
-    """The winner's probability at full size.
-
-    Args:
-        logits: (1, classes, H/4, W/4) floats.
-        temperature: Divides them.
-        out: (H, W) uint8, takes it; 255 for 1.
-    """
-    scaled = upsample(logits / temperature, HEAD_STRIDE)
-    share = torch.exp(scaled.amax(1) - torch.logsumexp(scaled, dim=1))
-    torch.from_numpy(out).copy_((share[0] * 255.0).round_().clamp_(0.0, 255.0))
-
-
 class TorchEngine(Engine):
-    """The inference form in PyTorch, channels last.
+    """The inference form in PyTorch.
+
+    On a CPU it is channels last. On a GPU in a half precision it is channels last too, with
+    filters padded to the multiples of 8 that tensor cores take; in fp32 it is neither, and TF32 is
+    off.
 
     Args:
         recipe: What runs, and how; its precision may be auto.
@@ -98,23 +88,26 @@ class TorchEngine(Engine):
     def __init__(self, recipe: Recipe, logits: Optional[Logits] = None) -> None:
         self.device = choose_device(recipe.device)
         self.precision, self.reason = choose_precision(recipe.precision, self.device)
-        height, width = self.input_size = recipe.input_size
+        self.input_size = recipe.input_size
         self.num_classes = recipe.info.num_classes
         self._threads = recipe.threads
-        if self.device.type == 'cpu' and torch.get_num_threads() != self._threads:
+        self._on_cpu = self.device.type == 'cpu'
+        self._finite = True
+        self._trips: Dict[bool, RoundTrip] = {}
+        if self._on_cpu and torch.get_num_threads() != self._threads:
             torch.set_num_threads(self._threads)
+        half = self.precision != 'fp32'
         dtype = _DTYPES[self.precision]
-        if logits is None:
-            network = recipe.network()
-            logits = network.to(self.device, dtype, memory_format=torch.channels_last)
-        self._network = logits
-        self._temperature = float(recipe.info.temperature)
-        scale, shift = (torch.from_numpy(values) for values in recipe.normalisation())
-        self._scale, self._shift = scale.to(self.device), shift.to(self.device)
-        # Rows of pixels, as images come; seen as (1, 3, H, W) they are channels last.
-        self._logits: Optional[torch.Tensor] = None
-        self._pixels = torch.empty((1, height, width, 3), dtype=torch.float32, device=self.device)
-        self._input = torch.empty((1, height, width, 3), dtype=dtype, device=self.device)
+        form = torch.channels_last if self._on_cpu or half else torch.contiguous_format
+        # Graphs of another library's engine are that library's business.
+        self._captures = logits is None
+        try:
+            if logits is None:
+                network = recipe.network(padded=half and not self._on_cpu)
+                logits = network.to(self.device, dtype, memory_format=form)
+            self._path = DevicePath(recipe, logits, self.device, dtype, form)
+        except RuntimeError as error:
+            raise self._failed(error) from error
 
     @torch.inference_mode()
     def _infer(
@@ -122,17 +115,35 @@ class TorchEngine(Engine):
     ) -> None:
         """See `Engine.infer`."""
         try:
-            self._pixels[0].copy_(torch.from_numpy(image))
-            self._pixels.mul_(self._scale).add_(self._shift)
-            self._input.copy_(self._pixels)
-            logits = self._network(self._input.permute(0, 3, 1, 2)).float()
-            self._logits = logits
-            torch.from_numpy(labels).copy_(upsample(logits, HEAD_STRIDE).argmax(1)[0])
+            if not self._on_cpu:
+                self._infer_on_gpu(image, labels, confidence)
+                return
+            logits = self._path.compute(torch.from_numpy(image))
+            write_labels(logits, torch.from_numpy(labels))
             if confidence is not None:
-                write_confidence(logits, self._temperature, confidence)
+                self._path.write_confidence(logits, torch.from_numpy(confidence))
         except RuntimeError as error:
-            reason = str(error).splitlines()[0]
-            raise EngineError(f'the torch engine failed on {self.device}: {reason}') from error
+            raise self._failed(error) from error
+
+    def _infer_on_gpu(
+        self, image: np.ndarray, labels: np.ndarray, confidence: Optional[np.ndarray]
+    ) -> None:
+        wanted = confidence is not None
+        trip = self._trips.get(wanted)
+        if trip is None:
+            with torch.cuda.device(self.device), _measured_kernels():
+                trip = self._trips[wanted] = RoundTrip(self._path, wanted, self._captures)
+        maps, self._finite = trip.run(image)
+        np.copyto(labels, maps[0])
+        if confidence is not None:
+            np.copyto(confidence, maps[1])
+
+    def _failed(self, error: RuntimeError) -> EngineError:
+        reason = (str(error).splitlines() or [''])[0]
+        return EngineError(f'the torch engine failed on {self.device}: {reason}')
+
+    def _logits_are_finite(self) -> bool:
+        return super()._logits_are_finite() if self._on_cpu else self._finite
 
     def describe(self) -> EngineDescription:
         """See `Engine.describe`."""
@@ -145,14 +156,27 @@ class TorchEngine(Engine):
 
     def last_logits(self) -> Optional[np.ndarray]:
         """See `Engine.last_logits`."""
-        return None if self._logits is None else self._logits.cpu().numpy()
+        logits = self._path.logits
+        return None if logits is None else logits.cpu().numpy()
 
     def _free(self) -> None:
         """See `Engine.close`."""
-        self._logits = None
-        del self._network, self._pixels, self._input
+        self._trips.clear()
+        del self._path
         if self.device.type == 'cuda':
             torch.cuda.empty_cache()
+
+
+@contextmanager
+def _measured_kernels() -> Iterator[None]:
+    """Let cuDNN measure its kernels once, on the shapes that the graph has, and without TF32."""
+    cudnn = torch.backends.cudnn
+    before = cudnn.benchmark, cudnn.allow_tf32
+    cudnn.benchmark, cudnn.allow_tf32 = True, False
+    try:
+        yield
+    finally:
+        cudnn.benchmark, cudnn.allow_tf32 = before
 
 
 class TorchBackEnd(BackEnd):

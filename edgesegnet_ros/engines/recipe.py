@@ -19,6 +19,7 @@ from edgesegnet_ros.engines.pictures import PictureSet, calibration_set
 from edgesegnet_ros.engines.request import EngineError, EngineRequest
 from edgesegnet_ros.network import STRIDE
 from edgesegnet_ros.network.normalisation import scale_and_shift
+from edgesegnet_ros.network.padding import pad_filters
 from edgesegnet_ros.network.registry import InferenceForm, Network, inference_form
 from edgesegnet_ros.network.weights import WeightsInfo, load_weights
 
@@ -65,13 +66,17 @@ class Recipe(NamedTuple):
             for image, _ in self.calibrated_on.read(self.classes)
         ]
 
-    def network(self) -> InferenceForm:
+    def network(self, padded: bool = False) -> InferenceForm:
         """A new copy of the inference form, fp32 on the CPU.
 
-        Takes (N, 3, H, W) floats normalised by `normalisation`, gives logits (N, classes, H/4,
-        W/4); ignored classes never win.
+        Args:
+            padded: Whether its filters are padded to multiples of 8, which changes no logit.
+
+        Returns:
+            Takes (N, 3, H, W) floats normalised by `normalisation`, gives logits (N, classes, H/4,
+            W/4); ignored classes never win.
         """
-        network = inference_form(self.model)
+        network = inference_form(pad_filters(self.model) if padded else self.model)
         with torch.no_grad():
             network.classifier_bias[list(self.classes.ignored)] = NEVER
         return network
