@@ -24,14 +24,22 @@ ENGINE_REASON = 'engine_reason'
 THREADS = 'threads'
 RATE_IN_HZ = 'rate_in_hz'
 RATE_OUT_HZ = 'rate_out_hz'
-AGE_MS_P50 = 'age_ms_p50'
+AGE, PUBLISHED_AGE = 'age', 'published_age'
+LOST_ESTIMATE = 'frames_lost_estimate'
+ESCAPED = 'callback_errors'
+CPU_BUSY, CPU_OWN, CPU_PRESSURE = 'cpu_busy_percent', 'cpu_own_percent', 'cpu_pressure_percent'
+TEMPERATURE_C = 'temperature_c_max'
+POWER_MODE = 'power_mode'
 
 DROPS: Dict[str, str] = {
     'replaced': 'A newer image arrived before inference of this one began.',
-    'too_old': 'The image was older than max_age_ms.',
+    'too_old': 'The image was older than max_age_ms on arrival, or its stamp gave no age.',
+    'too_old_waiting': 'The image was older than max_age_ms when inference could begin.',
+    'too_old_result': 'The image was older than max_age_ms when its result was ready.',
     'over_rate': 'The image arrived faster than max_rate_hz.',
     'unseen': 'No output had a subscriber (parameter lazy).',
-    'discarded': 'The node was deactivated, or its engine failed, before publication.',
+    'discarded': 'The node was deactivated, its engine failed, or its clock jumped back before '
+    'publication.',
     'bad': 'The image could not be used; frames_bad_<kind> counts each kind.',
 }
 """Why a received frame is not published: reason -> what it means."""
@@ -92,13 +100,24 @@ KEYS: Dict[str, str] = {
     ENGINE_REASON: 'Why this engine was chosen, and how it agreed with the fp32 network.',
     RATE_IN_HZ: 'Images received per second, over the last 3 s.',
     RATE_OUT_HZ: 'Frames published per second, over the last 3 s.',
-    AGE_MS_P50: "Median age of images on arrival by their stamp and the node's clock, in ms.",
+    stage_ms(AGE, '<p50, p95, p99>'): "Age of images on arrival by their stamp and the node's "
+    'clock, in ms; negative for stamps in the future.',
+    stage_ms(PUBLISHED_AGE, '<p50, p95, p99>'): 'The same age when the results were published.',
     frames('in'): 'Images received since configure.',
     frames('out'): 'Frames published since configure.',
+    LOST_ESTIMATE: 'Estimate, from gaps in the stamps, of images that were published but never '
+    'reached the node.',
     **{frames(reason): meaning for reason, meaning in DROPS.items()},
     **{
         stage_ms(stage, '<p50, p95, p99>'): f'Time in ms: {meaning}; over the last 300 frames.'
         for stage, meaning in TIMES.items()
     },
+    ESCAPED: 'Exceptions in callbacks since the start; the log names them.',
+    CPU_BUSY: 'Share of all cores that anything used since the last report.',
+    CPU_OWN: "The node's own share of all cores.",
+    CPU_PRESSURE: 'Share of the last 10 s in which some task waited for a core (Linux PSI); high '
+    'values mean that nodes compete for the CPU.',
+    TEMPERATURE_C: 'The hottest thermal zone of the machine, where it has any.',
+    POWER_MODE: 'Number of the nvpmodel power mode, on a Jetson.',
 }
 """Every key, or pattern of keys, and what its value means."""

@@ -23,6 +23,7 @@ from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.interface import diagnostic_keys
 from edgesegnet_ros.interface.parameter_table import (
     GROUP_CLASSES_DESCRIPTION,
+    GROUP_UNLABELED_DESCRIPTION,
     PARAMETERS,
     SECTIONS,
     NodeParameter,
@@ -53,6 +54,7 @@ def parameter_table() -> str:
         live = 'yes' if parameter.live else 'no'
         rows.append(f'| `{parameter.name}` | `{_value(parameter)}` | {live} | {description} |')
     rows.append(f"| `group.<name>.classes` | `['']` | yes | {GROUP_CLASSES_DESCRIPTION} |")
+    rows.append(f'| `group.<name>.unlabeled` | `outside` | yes | {GROUP_UNLABELED_DESCRIPTION} |')
     return '\n'.join(rows)
 
 

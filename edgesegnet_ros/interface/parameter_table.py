@@ -13,13 +13,29 @@ from typing import List, NamedTuple, Optional, Tuple, Union
 from edgesegnet_ros import shipped
 from edgesegnet_ros.data.geometry import RESIZE_MODES
 from edgesegnet_ros.engines.request import ENGINES, PRECISIONS
+from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.network import STRIDE
 
 Value = Union[bool, int, float, str, List[int], List[str]]
 ALL_GROUPS = '*'
 """Stands in `groups` for every group of the class file."""
-GROUP_CLASSES = re.compile(r'group\.([A-Za-z][A-Za-z0-9_]*)\.classes')
-"""Names of the parameters that say what a group holds."""
+GROUP_PARAMETER = re.compile(
+    r'group\.(?P<name>[A-Za-z][A-Za-z0-9_]*)\.(?P<what>classes|unlabeled)'
+)
+"""Names of the parameters of a group."""
+INSIDE, OUTSIDE = 'inside', 'outside'
+"""Values of group.<name>.unlabeled."""
+_SHOWN = 100
+
+
+class NodeParameterError(EdgeSegNetError):
+    """A parameter's value that is refused; the message has name, value and what is allowed."""
+
+
+def shown(value: object) -> str:
+    """A value for a message, however long it is."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f'{text[:_SHOWN]}… ({len(text)} characters)'
 
 
 class NodeParameter(NamedTuple):
@@ -69,7 +85,7 @@ class NodeParameter(NamedTuple):
             )
         else:
             fine = value != '' or self.default == ''
-        return None if fine else f'{self.name} = {value!r} is refused: {self.allowed}'
+        return None if fine else f'{self.name} = {shown(value)} is refused: {self.allowed}'
 
 
 class Section(NamedTuple):
@@ -111,6 +127,7 @@ SECTIONS: Tuple[Section, ...] = (
         (
             'To define a group, name it in groups and list its classes:',
             'group.vehicles.classes: [car]',
+            'group.vehicles.unlabeled: inside',
         ),
     ),
     Section(
@@ -150,6 +167,14 @@ SECTIONS: Tuple[Section, ...] = (
                 'engine_cache',
                 '',
                 'Folder of built engines; empty uses ~/.cache/edgesegnet_ros.',
+            ),
+            NodeParameter(
+                'inference_timeout_s',
+                10.0,
+                'An engine that works on one image for longer than this has failed; in s, checked '
+                'once per second.',
+                live=True,
+                range=(0.5, 3600.0),
             ),
             NodeParameter(
                 'on_engine_failure',
@@ -208,6 +233,13 @@ SECTIONS: Tuple[Section, ...] = (
                 range=(0.0, 3.6e6),
             ),
             NodeParameter(
+                'max_image_pixels',
+                7680 * 4320,
+                'Refuse images with more pixels (height times width) before they are decoded.',
+                live=True,
+                range=(1, 2**30),
+            ),
+            NodeParameter(
                 'max_rate_hz',
                 0.0,
                 'Drop images that arrive faster than this; in Hz, 0 disables the limit.',
@@ -250,6 +282,10 @@ SECTIONS: Tuple[Section, ...] = (
 )
 PARAMETERS = tuple(parameter for section in SECTIONS for parameter in section.parameters)
 BY_NAME = {parameter.name: parameter for parameter in PARAMETERS}
+GROUP_UNLABELED_DESCRIPTION = (
+    'Whether unlabelled pixels are outside or inside the mask of this group: outside for areas '
+    'that must be certain (drivable), inside for objects that must not be missed (obstacles).'
+)
 GROUP_CLASSES_DESCRIPTION = (
     "Names of the classes in this group; [''] uses the classes that the class file lists."
 )

@@ -6,10 +6,10 @@ from typing import Callable, Optional, Tuple, Union
 
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from edgesegnet_ros.node import qos
 from edgesegnet_ros.node.camera_info import sibling
 
 INPUT_QOS = QoSProfile(
@@ -54,14 +54,15 @@ class Camera:
             self.topic,
             self._on_image,
             INPUT_QOS,
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            event_callbacks=qos.subscription_events(self.topic, node.get_logger().warning),
+            qos_overriding_options=qos.overridable(),
         )
         self._infos = node.create_subscription(
             CameraInfo,
             info_topic,
             self._on_info,
             INPUT_QOS,
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            qos_overriding_options=qos.overridable(),
         )
 
     def close(self) -> None:

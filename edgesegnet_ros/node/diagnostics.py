@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -9,9 +10,20 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from edgesegnet_ros.engines.base import EngineDescription
 from edgesegnet_ros.interface import diagnostic_keys as keys
 from edgesegnet_ros.node.frame_statistics import FrameStatistics
+from edgesegnet_ros.node.stamps import FUTURE_MS
 
 SILENT_AFTER_S = 2.0
-"""A camera that sends nothing for so long is reported."""
+"""A camera that sends nothing, or a node that publishes nothing, for so long is reported."""
+_WHY = {
+    'bad': 'could not be used',
+    'too_old': 'were older than max_age_ms or had no stamp',
+    'too_old_waiting': 'were older than max_age_ms when inference could begin',
+    'too_old_result': 'were older than max_age_ms when their result was ready',
+    'over_rate': 'came faster than max_rate_hz',
+    'unseen': 'had no subscriber',
+    'replaced': 'were replaced by newer ones',
+    'discarded': 'were discarded',
+}
 
 
 class NodeHealth(NamedTuple):
@@ -21,15 +33,21 @@ class NodeHealth(NamedTuple):
         state: The lifecycle state's label.
         model: As the parameter says.
         engine: What runs, or None while unconfigured.
-        failure: Why the engine was given up, or None.
+        failure: Why a transition failed or the engine was given up, or None.
         image_topic: Resolved name of the input.
         image_publishers: How many offer it.
         matched_publishers: How many of them the subscription takes images from; fewer than offer
             it where a QoS does not fit. None where rclpy cannot tell (Humble) or while inactive.
         subscribed: Outputs that somebody subscribes to.
         new_bad: Bad images since the last report.
+        new_sizes: Changes of the image's size since the last report.
         active_for_s: Seconds since activation, or None.
         fallback: Why another engine than the wanted one runs, or None.
+        infers_for_s: How long the engine has been working on its frame.
+        worker_ended: Whether the thread that segments is gone.
+        clock_stands_still: Whether use_sim_time is set and /clock does not come.
+        escaped: Exceptions that came out of callbacks.
+        opening_for_s: How long an engine has been being opened, or None.
     """
 
     state: str
@@ -41,49 +59,109 @@ class NodeHealth(NamedTuple):
     matched_publishers: Optional[int]
     subscribed: List[str]
     new_bad: int
+    new_sizes: int
     active_for_s: Optional[float]
-    fallback: Optional[str] = None
+    fallback: Optional[str]
+    infers_for_s: float
+    worker_ended: bool
+    clock_stands_still: bool
+    escaped: int
+    opening_for_s: Optional[float]
 
 
 def verdict(health: NodeHealth, statistics: FrameStatistics) -> Tuple[bytes, str]:
-    """Level and one sentence."""
+    """Level and one sentence.
+
+    STALE: no image comes, so that the last results grow old. ERROR: images come and nothing is
+    published, or the node has given up. WARN: results are published, and something is wrong. OK:
+    all is well, or nothing is asked for.
+    """
     if health.failure is not None:
         return DiagnosticStatus.ERROR, health.failure
+    if health.opening_for_s is not None:
+        return DiagnosticStatus.OK, f'opening the engine, for {health.opening_for_s:.0f} s'
     if health.active_for_s is None:
         return DiagnosticStatus.OK, health.state
+    if health.worker_ended:
+        return DiagnosticStatus.ERROR, 'the thread that segments has ended: configure again'
     silent = statistics.silent_for_s()
     silent = health.active_for_s if silent is None else min(silent, health.active_for_s)
+    stuck = _nothing_published(health, statistics)
+    if stuck is not None:
+        return DiagnosticStatus.ERROR, stuck
     if silent > SILENT_AFTER_S:
-        return DiagnosticStatus.WARN, silence(health, silent)
-    if health.new_bad:
-        return DiagnosticStatus.WARN, f'{health.new_bad} unusable images since the last report'
-    if health.fallback is not None:
-        return DiagnosticStatus.WARN, health.fallback
+        return DiagnosticStatus.STALE, silence(health, silent)
+    warning = _warning(health, statistics)
+    if warning is not None:
+        return DiagnosticStatus.WARN, warning
     rates = statistics.rates_hz()
     if rates['out'] == 0.0 and statistics.counts['unseen']:
         return DiagnosticStatus.OK, 'idle: nobody subscribes to an output (lazy)'
     return DiagnosticStatus.OK, f'segmenting at {rates["out"]:.1f} Hz'
 
 
+def _nothing_published(health: NodeHealth, statistics: FrameStatistics) -> Optional[str]:
+    """Why nothing is published although images come; None where something is."""
+    if health.infers_for_s > SILENT_AFTER_S:
+        return f'the engine has been working on one frame for {health.infers_for_s:.0f} s'
+    since, last = statistics.unpublished()
+    assert health.active_for_s is not None
+    quiet = health.active_for_s if last is None else time.monotonic() - last
+    if quiet <= SILENT_AFTER_S or statistics.rates_hz()['in'] == 0.0:
+        return None
+    reasons = {what: since[what] for what in _WHY if since[what] and what != 'unseen'}
+    if not reasons:
+        return None
+    main = max(reasons, key=lambda what: reasons[what])
+    return (
+        f'nothing published for {quiet:.0f} s: {reasons[main]} of {since["in"]} images '
+        f'{_WHY[main]}' + ('; /clock does not come' if health.clock_stands_still else '')
+    )
+
+
+def _warning(health: NodeHealth, statistics: FrameStatistics) -> Optional[str]:
+    if health.new_bad:
+        return f'{health.new_bad} unusable images since the last report'
+    if health.fallback is not None:
+        return health.fallback
+    if health.clock_stands_still:
+        return 'use_sim_time is set, but nothing has come on /clock: ages are unknown'
+    ages = statistics.ages()
+    if ages is not None and ages.p50 < -FUTURE_MS:
+        return f"images are stamped {-ages.p50 / 1e3:.1f} s ahead of the node's clock"
+    if health.new_sizes > 1:
+        return (
+            f'the size of images changed {health.new_sizes} times since the last report; '
+            f'publishers of {health.image_topic}: {health.image_publishers}'
+        )
+    return None
+
+
 def silence(health: NodeHealth, silent_s: float) -> str:
     """That no image comes, and the reason as far as the graph shows it."""
     offered, matched = health.image_publishers, health.matched_publishers
     if not offered:
-        why = 'nobody publishes it'
+        why = 'it has no publisher'
     elif matched == 0:
-        why = f'publishers: {offered}, none with a QoS that fits the subscription'
+        why = (
+            f'none of its {offered} publishers offers a QoS that fits the subscription: '
+            f'see qos_overrides.{health.image_topic}.subscription'
+        )
     else:
         why = f'publishers: {offered}'
     return f'no image on {health.image_topic} for {silent_s:.0f} s ({why})'
 
 
-def report(name: str, health: NodeHealth, statistics: FrameStatistics) -> DiagnosticArray:
+def report(
+    name: str, health: NodeHealth, statistics: FrameStatistics, machine: Dict[str, str]
+) -> DiagnosticArray:
     """The whole message but its stamp.
 
     Args:
         name: The node's fully qualified name.
         health: See there.
         statistics: Of the frames.
+        machine: Values of the machine, by key.
     """
     status = DiagnosticStatus()
     status.level, status.message = verdict(health, statistics)
@@ -107,12 +185,18 @@ def report(name: str, health: NodeHealth, statistics: FrameStatistics) -> Diagno
     rates = statistics.rates_hz()
     values[keys.RATE_IN_HZ] = f'{rates["in"]:.2f}'
     values[keys.RATE_OUT_HZ] = f'{rates["out"]:.2f}'
-    age = statistics.median_age_ms()
-    if age is not None:
-        values[keys.AGE_MS_P50] = f'{age:.1f}'
+    for ages, name_of_age in (
+        (statistics.ages(), keys.AGE),
+        (statistics.published_ages(), keys.PUBLISHED_AGE),
+    ):
+        for percentile, age in ages._asdict().items() if ages is not None else ():
+            values[keys.stage_ms(name_of_age, percentile)] = f'{age:.1f}'
     counts = dict(statistics.counts)
     for what in ('in', 'out', *keys.DROPS, *sorted(k for k in counts if k.startswith('bad_'))):
         values[keys.frames(what)] = str(counts.get(what, 0))
+    values[keys.LOST_ESTIMATE] = str(statistics.lost.total)
+    values[keys.ESCAPED] = str(health.escaped)
+    values.update(machine)
     for stage in keys.TIMES:
         percentiles = statistics.percentiles(stage)
         if percentiles is not None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 import rclpy
 from rclpy.signals import uninstall_signal_handlers
 
@@ -18,3 +21,19 @@ def shut_down() -> None:
     uninstall_signal_handlers()
     signals.ignore()
     rclpy.try_shutdown()
+
+
+def leave(status: int, idle: bool) -> int:
+    """The exit status, for sys.exit; ends the process at once where a thread still computes.
+
+    The interpreter's own end would wait for libraries that such a thread is in, or crash in them.
+
+    Args:
+        status: Of the process.
+        idle: Whether no thread is left that computes.
+    """
+    if not idle:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    return status

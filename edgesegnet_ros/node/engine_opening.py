@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, Optional
 
 from edgesegnet_ros.engines import LoadedModel, open_engine
@@ -28,7 +27,7 @@ def open_or_fall_back(request: EngineRequest, may_fall_back: bool) -> OpenedEngi
         EdgeSegNetError: Neither can be had.
     """
     try:
-        return OpenedEngine(_open(request))
+        return OpenedEngine(open_engine(request))
     except EngineError as error:
         plain = request.engine == 'torch' and request.precision in ('auto', 'fp32')
         if plain or not may_fall_back:
@@ -48,16 +47,4 @@ def fall_back(request: EngineRequest, reason: str) -> OpenedEngine:
     """
     device = 'auto' if request.device.startswith('dla') else request.device
     plain = request._replace(engine='torch', precision='fp32', device=device)
-    return OpenedEngine(_open(plain), f'on torch, since {reason}')
-
-
-def _open(request: EngineRequest) -> LoadedModel:
-    """Open it in a thread that ends.
-
-    GNU OpenMP keeps a team of threads for each thread that has computed. When teams have more
-    threads than there are cores, all of them sleep between any two operations (on two cores 160
-    changes of context a frame in place of 28), so the executor's thread must not have one beside
-    the worker's.
-    """
-    with ThreadPoolExecutor(1, thread_name_prefix='engine opening') as opening:
-        return opening.submit(open_engine, request).result()
+    return OpenedEngine(open_engine(plain), f'on torch, since {reason}')

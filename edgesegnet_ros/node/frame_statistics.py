@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, deque
-from typing import Deque, Dict, List, NamedTuple, Optional
+from typing import Deque, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
 from edgesegnet_ros.interface.diagnostic_keys import TIMES
+from edgesegnet_ros.node.stamps import LostFrames
 
 _WINDOW = 300
 """Frames that percentiles are taken over."""
@@ -27,7 +28,10 @@ class FrameStatistics:
     """Counts frames; written by the node's two threads, read by its diagnostics.
 
     Attributes:
-        counts: `in`, `out`, each reason of `diagnostic_keys.DROPS`, and `bad_<kind>`.
+        counts: `in`, `out`, each reason of `diagnostic_keys.DROPS`, `bad_<kind>`, and
+            `size_changes`.
+        last_arrival: Of time.monotonic, in s; None before the first.
+        lost: Estimates the images that never arrived.
     """
 
     def __init__(self) -> None:
@@ -37,36 +41,73 @@ class FrameStatistics:
         self._arrivals: Deque[float] = deque(maxlen=_WINDOW)
         self._publications: Deque[float] = deque(maxlen=_WINDOW)
         self._ages: Deque[float] = deque(maxlen=_WINDOW)
+        self._published_ages: Deque[float] = deque(maxlen=_WINDOW)
+        self._since_out: Counter = Counter()
+        self._last_out: Optional[float] = None
         self.last_arrival: Optional[float] = None
+        self.lost = LostFrames()
+
+    def activated(self) -> None:
+        """Judge silence and what is published from now on."""
+        with self._lock:
+            self.last_arrival = self._last_out = None
+            self._since_out = Counter()
 
     def count(self, what: str) -> None:
         """Add one."""
         with self._lock:
             self.counts[what] += 1
+            self._since_out[what] += 1
 
     def bad(self, kind: str) -> None:
         """Count a frame that could not be used."""
         with self._lock:
             self.counts['bad'] += 1
+            self._since_out['bad'] += 1
             self.counts[f'bad_{kind}'] += 1
 
-    def arrived(self, age_ms: Optional[float]) -> None:
-        """Count an arriving frame and note its age in ms, where its stamp gives one."""
+    def arrived(self, age_ms: Optional[float], stamp_ns: int = 0) -> None:
+        """Count an arriving frame.
+
+        Args:
+            age_ms: Its age, where its stamp gives one.
+            stamp_ns: The stamp.
+        """
         now = time.monotonic()
         with self._lock:
             self.counts['in'] += 1
+            self._since_out['in'] += 1
             self.last_arrival = now
             self._arrivals.append(now)
             if age_ms is not None:
                 self._ages.append(age_ms)
+            self.lost.arrived(stamp_ns)
 
-    def published(self, stages_ms: Dict[str, float]) -> None:
-        """Count a published frame and note its stage times in ms."""
+    def published(self, times_ms: Dict[str, float], age_ms: Optional[float] = None) -> None:
+        """Count a published frame.
+
+        Args:
+            times_ms: Of its stages, by name.
+            age_ms: Its age at publication, where its stamp gives one.
+        """
         with self._lock:
             self.counts['out'] += 1
-            self._publications.append(time.monotonic())
-            for stage, value in stages_ms.items():
+            self._last_out = time.monotonic()
+            self._since_out = Counter()
+            self._publications.append(self._last_out)
+            if age_ms is not None:
+                self._published_ages.append(age_ms)
+            for stage, value in times_ms.items():
                 self._stages[stage].append(value)
+
+    def unpublished(self) -> Tuple[Counter, Optional[float]]:
+        """What has happened since the last publication, and when that was (time.monotonic).
+
+        The counter has `in` and reasons of `diagnostic_keys.DROPS`; the time is None before the
+        first publication since `activated`.
+        """
+        with self._lock:
+            return Counter(self._since_out), self._last_out
 
     def percentiles(self, stage: str) -> Optional[Percentiles]:
         """Of one stage; None before the first frame."""
@@ -74,11 +115,17 @@ class FrameStatistics:
             values: List[float] = list(self._stages[stage])
         return Percentiles(*np.percentile(values, (50, 95, 99))) if values else None
 
-    def median_age_ms(self) -> Optional[float]:
-        """Of the frames' stamps on arrival; None where they carry none."""
+    def ages(self) -> Optional[Percentiles]:
+        """Of the frames on arrival, by their stamps; None where they carry none."""
         with self._lock:
             ages = list(self._ages)
-        return float(np.median(ages)) if ages else None
+        return Percentiles(*np.percentile(ages, (50, 95, 99))) if ages else None
+
+    def published_ages(self) -> Optional[Percentiles]:
+        """Of the frames at publication; None where they carry no stamps."""
+        with self._lock:
+            ages = list(self._published_ages)
+        return Percentiles(*np.percentile(ages, (50, 95, 99))) if ages else None
 
     def rates_hz(self, over_s: float = 3.0) -> Dict[str, float]:
         """Frames in and out a second, over the last seconds."""

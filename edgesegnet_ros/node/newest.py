@@ -33,6 +33,12 @@ class NewestSlot(Generic[Item]):
             item, self._item = self._item, None
             return item
 
+    def clear(self) -> bool:
+        """Drop the item that waits; returns whether there was one."""
+        with self._changed:
+            dropped, self._item = self._item is not None, None
+            return dropped
+
     def close(self) -> None:
         """Wake whoever waits and give nothing any more."""
         with self._changed:

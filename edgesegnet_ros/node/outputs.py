@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional
 
 import cv2
 import numpy as np
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, Image, RegionOfInterest
 from std_msgs.msg import Header
 from vision_msgs.msg import LabelInfo, VisionClass
@@ -19,6 +18,8 @@ from edgesegnet_ros.data.masks import group_mask
 from edgesegnet_ros.data.picture import colorize, overlay
 from edgesegnet_ros.interface import messages
 from edgesegnet_ros.msg import ClassMask, ClassMasks
+from edgesegnet_ros.node import qos
+from edgesegnet_ros.node.groups import Group
 from edgesegnet_ros.node.images import to_message
 
 OUTPUT_QOS = QoSProfile(
@@ -68,18 +69,16 @@ class Outputs:
     Args:
         node: Owns the publishers.
         classes: Gives colours.
-        groups: Name -> class ids; each gets a topic.
+        groups: By name; each gets a topic.
     """
 
-    def __init__(
-        self, node: LifecycleNode, classes: ClassSet, groups: Dict[str, Tuple[int, ...]]
-    ) -> None:
+    def __init__(self, node: LifecycleNode, classes: ClassSet, groups: Dict[str, Group]) -> None:
         self._node = node
         self._classes = classes
         self._rgb = classes.palette
         self._bgr = np.ascontiguousarray(self._rgb[:, ::-1])
         self._publishers = {name: self._create(type_, name) for name, type_ in _TYPES.items()}
-        self._groups: Dict[str, Tuple[int, ...]] = {}
+        self._groups: Dict[str, Group] = {}
         # Groups change in the executor's thread while frames are published in another.
         self._lock = threading.Lock()
         self.set_groups(groups)
@@ -87,18 +86,21 @@ class Outputs:
             LabelInfo,
             'segmentation/label_info',
             LATCHED_QOS,
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            qos_overriding_options=qos.overridable(),
         )
 
     def _create(self, type_: type, name: str):  # noqa: ANN202 - a lifecycle publisher
+        topic = f'segmentation/{name}'
+        resolved = self._node.resolve_topic_name(topic)
         return self._node.create_lifecycle_publisher(
             type_,
-            f'segmentation/{name}',
+            topic,
             OUTPUT_QOS,
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            event_callbacks=qos.publisher_events(resolved, self._node.get_logger().warning),
+            qos_overriding_options=qos.overridable(),
         )
 
-    def set_groups(self, groups: Dict[str, Tuple[int, ...]]) -> None:
+    def set_groups(self, groups: Dict[str, Group]) -> None:
         """Open a topic for each new group, close those of groups that are gone."""
         with self._lock:
             for gone in set(self._groups) - set(groups):
@@ -117,11 +119,12 @@ class Outputs:
 
     def wanted(self) -> List[str]:
         """Outputs that somebody listens to."""
-        return [
-            name
-            for name, publisher in list(self._publishers.items())
-            if publisher.get_subscription_count() > 0
-        ]
+        with self._lock:
+            return [
+                name
+                for name, publisher in self._publishers.items()
+                if publisher.get_subscription_count() > 0
+            ]
 
     def publish(self, frame: SegmentedFrame, wanted: List[str]) -> None:
         """Publish the outputs named in `wanted`, the mask first."""
@@ -147,15 +150,17 @@ class Outputs:
 
     def _publish_groups(self, frame: SegmentedFrame, wanted: List[str]) -> None:
         together = ClassMasks(header=frame.header) if 'class_masks' in wanted else None
-        for name, ids in list(self._groups.items()):
+        for name, group in self._groups.items():
             if together is None and _GROUP + name not in wanted:
                 continue
-            mask = group_mask(frame.labels, ids)
+            mask = group_mask(frame.labels, group.ids, group.with_unlabeled)
             message = to_message(mask, 'mono8', frame.header)
             if _GROUP + name in wanted:
                 self._send(_GROUP + name, message)
             if together is not None:
-                together.masks.append(messages.class_mask(_CLASSES, name, ids, mask, message))
+                together.masks.append(
+                    messages.class_mask(_CLASSES, name, group.ids, mask, message)
+                )
         if together is not None:
             self._send('class_masks', together)
 
@@ -166,7 +171,8 @@ class Outputs:
 
     def destroy(self) -> None:
         """Take all topics down."""
-        for publisher in self._publishers.values():
-            self._node.destroy_lifecycle_publisher(publisher)
-        self._publishers = {}
+        with self._lock:
+            publishers, self._publishers = self._publishers, {}
+            for publisher in publishers.values():
+                self._node.destroy_lifecycle_publisher(publisher)
         self._node.destroy_publisher(self._label_info)

@@ -41,6 +41,25 @@ def interrupt_once() -> None:
         signal.signal(number, handler)
 
 
+class NoteOnly:
+    """Notes signals from now on and interrupts nothing; the process ends when it looks.
+
+    rclpy's handlers would shut the context down under a thread that is publishing, and
+    KeyboardInterrupt could come in the middle of any callback.
+
+    Attributes:
+        noted: Whether a signal has come.
+    """
+
+    def __init__(self) -> None:
+        self.noted = False
+        for number in ENDING:
+            signal.signal(number, self._note)
+
+    def _note(self, number: int, frame: Any) -> None:
+        self.noted = True
+
+
 def ignore() -> None:
     """Ignore SIGINT and SIGTERM until the process has ended, Python's own shutdown included."""
     for number in ENDING:

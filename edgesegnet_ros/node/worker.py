@@ -1,4 +1,10 @@
-"""The thread that segments, so that the executor stays free to answer services."""
+"""The thread that an engine lives in: it opens it, segments with it and closes it.
+
+No other thread computes with the engine or closes it, so that one which hangs is not closed under
+the thread that is in it. OpenMP also keeps one team of threads for it: a second team, of a thread
+that had only opened it, would make both sleep between any two operations (on two cores 160 changes
+of context a frame in place of 28).
+"""
 
 from __future__ import annotations
 
@@ -10,13 +16,14 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from edgesegnet_ros.data.encodings import ImageMessageError, compressed_to_rgb, to_rgb
 from edgesegnet_ros.data.geometry import to_network
-from edgesegnet_ros.engines.segmenter import Segmenter
+from edgesegnet_ros.engines.request import EngineRequest
+from edgesegnet_ros.engines.segmenter import Segmentation, Segmenter
+from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.node.camera_info import for_outputs
+from edgesegnet_ros.node.engine_opening import OpenedEngine, fall_back, open_or_fall_back
 from edgesegnet_ros.node.frame_statistics import FrameStatistics
 from edgesegnet_ros.node.newest import NewestSlot
 from edgesegnet_ros.node.outputs import Outputs, SegmentedFrame
-
-_JOIN_TIMEOUT_S = 10.0
 
 
 class Arrival(NamedTuple):
@@ -26,101 +33,218 @@ class Arrival(NamedTuple):
         message: The image.
         entered: Of time.perf_counter, in s.
         camera_info: The newest one at that time.
+        is_current: Whether its result may still be published: False once the node has been
+            deactivated or its clock has jumped back.
     """
 
     message: Union[Image, CompressedImage]
     entered: float
     camera_info: Optional[CameraInfo]
+    is_current: Callable[[], bool] = lambda: True
+
+
+class WorkerSettings(NamedTuple):
+    """What a worker needs beside its engine.
+
+    Attributes:
+        request: The engine to open.
+        may_fall_back: Whether the torch engine takes the place of one that fails.
+        resize_mode: `stretch` or `letterbox`.
+        output_resolution: `input` or `network`.
+        unlabeled_below: Called for each frame; gives the threshold, 0-1.
+        age_ms: Age of a message now; None where its stamp does not tell.
+        max_age_ms: Called for each frame; 0 for no limit.
+        failed: What became of the requested engine, where torch is to take its place at once.
+    """
+
+    request: EngineRequest
+    may_fall_back: bool
+    resize_mode: str
+    output_resolution: str
+    unlabeled_below: Callable[[], float]
+    age_ms: Callable[[Union[Image, CompressedImage]], Optional[float]]
+    max_age_ms: Callable[[], float]
+    failed: str = ''
+
+
+class WorkerEvents(NamedTuple):
+    """Callbacks, all called in the worker's thread.
+
+    Attributes:
+        on_bad_image: Told of each image that cannot be used.
+        on_engine: Told of an engine that takes the place of one that failed.
+        on_failure: Told why the worker ended by itself.
+        on_error: Told where an exception came from that is no engine's, and the exception.
+    """
+
+    on_bad_image: Callable[[ImageMessageError], None]
+    on_engine: Callable[[SegmentationWorker, OpenedEngine], None]
+    on_failure: Callable[[SegmentationWorker, str], None]
+    on_error: Callable[[str, Exception], None]
 
 
 class SegmentationWorker:
     """Takes the newest image, segments it, publishes it; begins with the next.
 
     Args:
-        segmenter: Used by this thread alone from now on.
-        outputs: Where results go.
-        statistics: Counts what happens.
-        unlabeled_below: Called for each frame; gives the threshold, 0-1.
-        on_bad_image: Told of each unusable message.
-        on_failure: Told of whatever ended a frame but a bad image; returns a segmenter to go on
-            with, or None to stop.
-        network_sized: Whether outputs have the network's size.
+        settings: What to do.
+        statistics: Counts what happens to frames.
+        events: Whom to tell.
+
+    Attributes:
+        opened: Its engine; None until it is open, and again when it is closed.
+        error: Why the first engine could not be opened.
     """
 
     def __init__(
-        self,
-        segmenter: Segmenter,
-        outputs: Outputs,
-        statistics: FrameStatistics,
-        unlabeled_below: Callable[[], float],
-        on_bad_image: Callable[[ImageMessageError], None],
-        on_failure: Callable[[Exception], Optional[Segmenter]],
-        network_sized: bool,
+        self, settings: WorkerSettings, statistics: FrameStatistics, events: WorkerEvents
     ) -> None:
-        self._segmenter = segmenter
-        self._outputs = outputs
+        self.settings = settings
+        self.opened: Optional[OpenedEngine] = None
+        self.error: Optional[Exception] = None
         self._statistics = statistics
-        self._unlabeled_below = unlabeled_below
-        self._on_bad_image = on_bad_image
-        self._on_failure = on_failure
-        self._network_sized = network_sized
+        self._events = events
         self._slot: NewestSlot[Arrival] = NewestSlot()
         self._gate = threading.Lock()
-        self._open = True
+        self._outputs: Optional[Outputs] = None
+        self._closing = False
+        self._tried = threading.Event()
+        self._infers_since: Optional[float] = None
         self._thread = threading.Thread(target=self._work, name='segmentation', daemon=True)
         self._thread.start()
+
+    # From other threads.
+
+    def wait_until_tried(self) -> None:
+        """Wait until the engine is open or cannot be opened."""
+        self._tried.wait()
+
+    @property
+    def has_tried(self) -> bool:
+        """Whether the engine is open or could not be opened."""
+        return self._tried.is_set()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the thread is gone, and its engine with it."""
+        return not self._thread.is_alive()
+
+    @property
+    def infers_for_s(self) -> float:
+        """How long the engine has been working on a frame; 0 where it has none."""
+        since = self._infers_since
+        return 0.0 if since is None else time.monotonic() - since
+
+    def publish_to(self, outputs: Optional[Outputs]) -> None:
+        """Publish there from now on; None for nowhere: then nothing goes out any more."""
+        with self._gate:
+            self._outputs = outputs
+        if outputs is None and self._slot.clear():
+            self._statistics.count('discarded')
+
+    def drop_waiting(self, reason: str) -> None:
+        """Drop the image that waits, if one does."""
+        if self._slot.clear():
+            self._statistics.count(reason)
 
     def offer(self, arrival: Arrival) -> None:
         """Hand over an image; one that still waits is dropped for it."""
         if self._slot.put(arrival):
             self._statistics.count('replaced')
 
-    def stop(self) -> bool:
-        """Publish nothing from now on and end the thread; False if it would not end."""
-        with self._gate:
-            self._open = False
+    def close(self) -> None:
+        """Publish nothing from now on; close the engine when it has finished its frame."""
+        self._closing = True
+        self.publish_to(None)
         self._slot.close()
-        if self._thread is not threading.current_thread():
-            self._thread.join(_JOIN_TIMEOUT_S)
-        return not self._thread.is_alive()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the thread's end; False where it takes longer."""
+        self._thread.join(timeout_s)
+        return self.has_ended
+
+    # In the thread.
 
     def _work(self) -> None:
+        try:
+            try:
+                self.opened = self._open()
+            except Exception as error:
+                self.error = error
+                if self.settings.failed:
+                    self._events.on_failure(self, f'{self.settings.failed}; and torch: {error}')
+                return
+            finally:
+                self._tried.set()
+            if self.settings.failed:
+                self._events.on_engine(self, self.opened)
+            reason = self._serve()
+            if reason is not None and not self._closing:
+                self._events.on_failure(self, reason)
+        except Exception as error:  # a thread that ends in silence would be worse
+            self._events.on_error('the segmentation thread', error)
+            self._events.on_failure(self, f'{type(error).__name__}: {error}')
+        finally:
+            self._close_engine()
+
+    def _open(self) -> OpenedEngine:
+        settings = self.settings
+        if settings.failed:
+            return fall_back(settings.request, settings.failed)
+        return open_or_fall_back(settings.request, settings.may_fall_back)
+
+    def _serve(self) -> Optional[str]:
+        """Segment until closed (None) or until no engine is left (the reason)."""
+        segmenter = self._segmenter()
         while True:
             arrival = self._slot.take()
             if arrival is None:
-                return
+                return None
             try:
-                self._segment(arrival)
+                self._segment(arrival, segmenter)
             except ImageMessageError as error:
                 self._statistics.bad(error.kind)
-                self._on_bad_image(error)
-            except Exception as error:  # a thread that dies silently is worse than any of them
+                self._events.on_bad_image(error)
+            except _EngineFailure as failure:
                 self._statistics.count('discarded')
-                another = self._on_failure(error)
-                if another is None:
-                    return
-                self._segmenter = another
+                reason = self._replace_engine(failure.reason)
+                if reason is not None:
+                    return reason
+                segmenter = self._segmenter()
+            except Exception as error:  # not the engine's: it can go on
+                self._statistics.count('discarded')
+                if not self._closing:
+                    self._events.on_error('a frame', error)
 
-    def _segment(self, arrival: Arrival) -> None:
+    def _segment(self, arrival: Arrival, segmenter: Segmenter) -> None:
         taken = time.perf_counter()
-        wanted = self._outputs.wanted()
-        message = arrival.message
-        compressed = isinstance(message, CompressedImage)
-        picture = compressed_to_rgb(message) if compressed else to_rgb(message)
+        outputs, message = self._outputs, arrival.message
+        if outputs is None or not arrival.is_current():
+            self._statistics.count('discarded')
+            return
+        if self._is_too_old(message):
+            self._statistics.count('too_old_waiting')
+            return
+        wanted = outputs.wanted()
+        picture = _converted(message)
         converted = time.perf_counter()
-        result = self._segmenter.segment(picture, 'confidence' in wanted, self._unlabeled_below())
+        result = self._infer(segmenter, picture, 'confidence' in wanted)
         segmented = time.perf_counter()
+        at_network = self.settings.output_resolution == 'network'
         info = arrival.camera_info if 'camera_info' in wanted else None
         if info is not None:
-            info = for_outputs(info, message.header, result.placement, self._network_sized)
-        if self._network_sized and 'overlay' in wanted:
+            info = for_outputs(info, message.header, result.placement, at_network)
+        if at_network and 'overlay' in wanted:
             picture = to_network(picture, result.placement)
         frame = SegmentedFrame(message.header, result.labels, result.confidence, picture, info)
         with self._gate:
-            if not self._open:
+            if self._outputs is not outputs or not arrival.is_current():
                 self._statistics.count('discarded')
                 return
-            self._outputs.publish(frame, wanted)
+            if self._is_too_old(message):
+                self._statistics.count('too_old_result')
+                return
+            outputs.publish(frame, wanted)
             published = time.perf_counter()
         self._statistics.published(
             {
@@ -129,5 +253,84 @@ class SegmentationWorker:
                 **result.stages_ms,
                 'publish': (published - segmented) * 1e3,
                 'latency': (published - arrival.entered) * 1e3,
-            }
+            },
+            self.settings.age_ms(message),
         )
+
+    def _infer(self, segmenter: Segmenter, picture, confidence: bool) -> Segmentation:  # noqa: ANN001
+        self._infers_since = time.monotonic()
+        try:
+            return segmenter.segment(picture, confidence, self.settings.unlabeled_below())
+        except MemoryError:
+            height, width = picture.shape[:2]
+            raise ImageMessageError(
+                'memory', f'{width}x{height} pixels take more memory than there is'
+            ) from None
+        except EdgeSegNetError as error:
+            raise _EngineFailure(str(error)) from error
+        except Exception as error:
+            raise _EngineFailure(f'{type(error).__name__}: {error}') from error
+        finally:
+            self._infers_since = None
+
+    def _is_too_old(self, message: Union[Image, CompressedImage]) -> bool:
+        limit = self.settings.max_age_ms()
+        if limit <= 0.0:
+            return False
+        age = self.settings.age_ms(message)
+        return age is not None and age > limit
+
+    def _segmenter(self) -> Segmenter:
+        assert self.opened is not None
+        return Segmenter(
+            self.opened.model.engine, self.settings.resize_mode, self.settings.output_resolution
+        )
+
+    def _replace_engine(self, reason: str) -> Optional[str]:
+        """Close the engine that failed and open torch; returns why that is not possible."""
+        assert self.opened is not None
+        runs = self.opened.model.engine.describe().engine
+        self._close_engine()
+        if not self.settings.may_fall_back or runs == 'torch' or self._closing:
+            return reason
+        try:
+            self.opened = fall_back(self.settings.request, f'{runs} failed: {reason}')
+        except Exception as error:
+            return f'{reason}; and torch: {error}'
+        self._events.on_engine(self, self.opened)
+        return None
+
+    def _close_engine(self) -> None:
+        opened, self.opened = self.opened, None
+        if opened is not None:
+            try:
+                opened.model.engine.close()
+            except Exception as error:
+                self._events.on_error('closing the engine', error)
+
+
+class _EngineFailure(Exception):
+    """An exception that came from the engine.
+
+    Attributes:
+        reason: What it said.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def _converted(message: Union[Image, CompressedImage]):  # noqa: ANN202 - an array of images.py
+    try:
+        if isinstance(message, CompressedImage):
+            return compressed_to_rgb(message)
+        return to_rgb(message)
+    except ImageMessageError:
+        raise
+    except MemoryError:
+        raise ImageMessageError('memory', 'the image takes more memory than there is') from None
+    except Exception as error:  # whatever a library makes of it, it is the image's fault
+        raise ImageMessageError(
+            'undecodable', f'it cannot be converted: {type(error).__name__}: {str(error)[:200]}'
+        ) from None

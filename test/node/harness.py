@@ -46,10 +46,14 @@ class NodeProcess:
     Args:
         parameters: ROS parameters by name, as YAML texts.
         remaps: Topic remaps.
+        log: Takes what it prints.
+        namespace: Another one.
     """
 
-    def __init__(self, parameters: dict[str, str], remaps: dict[str, str], log: Path) -> None:
-        self.namespace = f'/test_{os.getpid()}_{next(_numbers)}'
+    def __init__(
+        self, parameters: dict[str, str], remaps: dict[str, str], log: Path, namespace: str = ''
+    ) -> None:
+        self.namespace = namespace or f'/test_{os.getpid()}_{next(_numbers)}'
         words = ['-r', f'__ns:={self.namespace}']
         # What needs neither building nor proof, unless a test is about an engine.
         for name, value in {'engine': 'torch', 'precision': 'fp32', **parameters}.items():

@@ -97,7 +97,7 @@ def test_a_camera_that_stops_and_comes_back(launch):
     camera.publish(image_message(NOISE, stamp=1))
     client.messages('segmentation/mask', 1)
     client.node.destroy_publisher(camera)
-    values = client.diagnostics(lambda v: v['level'] == b'\x01', 'a warning')
+    values = client.diagnostics(lambda v: v['level'] == b'\x03', 'stale outputs')
     assert 'no image on' in values['message'] and values['image_publishers'] == '0'
     camera = client.publisher(Image, 'image')
     camera.publish(image_message(NOISE, stamp=2))

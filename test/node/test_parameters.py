@@ -8,6 +8,7 @@ from harness import ACTIVATE, CLEANUP, CONFIGURE, DEACTIVATE, image_message, pix
 from rcl_interfaces.srv import DescribeParameters
 from sensor_msgs.msg import Image
 
+from edgesegnet_ros.engines.request import ENGINES
 from edgesegnet_ros.interface.parameter_table import PARAMETERS
 
 SMALL = {'input_size': '[64, 64]'}
@@ -31,7 +32,7 @@ def test_each_is_declared_with_default_and_description(launch):
 
 
 REFUSED = [
-    ('engine', 'cudnn', 'auto, torch, tensorrt, openvino, onnxruntime'),
+    ('engine', 'cudnn', ', '.join(ENGINES)),
     ('precision', 'int4', 'auto, fp32, bf16, fp16, int8'),
     ('resize_mode', 'crop', 'stretch, letterbox'),
     ('output_resolution', 'half', 'input, network'),
