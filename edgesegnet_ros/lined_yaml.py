@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, Type
+from typing import Any, Dict, Hashable, Type
 
 import yaml
 
@@ -27,6 +27,13 @@ def _mapping(loader: _LineLoader, node: yaml.MappingNode) -> Lines:
     mapping.key_lines = {}
     for key_node, value_node in node.value:
         key = loader.construct_object(key_node, deep=True)
+        if not isinstance(key, Hashable):
+            raise yaml.constructor.ConstructorError(
+                None,
+                None,
+                'a key must be a plain value, not a list or mapping',
+                key_node.start_mark,
+            )
         mapping[key] = loader.construct_object(value_node, deep=True)
         mapping.key_lines[key] = key_node.start_mark.line + 1
     return mapping
@@ -51,3 +58,5 @@ def read_lines(path: Path, error: Type[EdgeSegNetError]) -> Any:
         mark = getattr(problem, 'problem_mark', None)
         text = getattr(problem, 'problem', None) or str(problem)
         raise error(f'{path}:{mark.line + 1 if mark else 1}: not YAML: {text}') from None
+    except RecursionError:
+        raise error(f'{path}:1: lists or mappings are nested too deeply') from None

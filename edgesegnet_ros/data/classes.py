@@ -189,6 +189,7 @@ def valid_group_name(name: Optional[object]) -> bool:
     """Whether `name` can be a part of a topic's name (ROS 2 topic and service names)."""
     return (
         isinstance(name, str)
+        and 0 < len(name) <= 64
         and name.isascii()
         and name.replace('_', 'a').isalnum()
         and name[0].isalpha()

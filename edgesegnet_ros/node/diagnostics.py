@@ -40,7 +40,6 @@ class NodeHealth(NamedTuple):
             it where a QoS does not fit. None where rclpy cannot tell (Humble) or while inactive.
         subscribed: Outputs that somebody subscribes to.
         new_bad: Bad images since the last report.
-        new_sizes: Changes of the image's size since the last report.
         active_for_s: Seconds since activation, or None.
         fallback: Why another engine than the wanted one runs, or None.
         infers_for_s: How long the engine has been working on its frame.
@@ -59,7 +58,6 @@ class NodeHealth(NamedTuple):
     matched_publishers: Optional[int]
     subscribed: List[str]
     new_bad: int
-    new_sizes: int
     active_for_s: Optional[float]
     fallback: Optional[str]
     infers_for_s: float
@@ -129,9 +127,10 @@ def _warning(health: NodeHealth, statistics: FrameStatistics) -> Optional[str]:
     ages = statistics.ages()
     if ages is not None and ages.p50 < -FUTURE_MS:
         return f"images are stamped {-ages.p50 / 1e3:.1f} s ahead of the node's clock"
-    if health.new_sizes > 1:
+    changes = statistics.size_changes()
+    if changes > 2:
         return (
-            f'the size of images changed {health.new_sizes} times since the last report; '
+            f'the size of images changed {changes} times in 10 s; '
             f'publishers of {health.image_topic}: {health.image_publishers}'
         )
     return None

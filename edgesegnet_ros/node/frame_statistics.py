@@ -28,8 +28,7 @@ class FrameStatistics:
     """Counts frames; written by the node's two threads, read by its diagnostics.
 
     Attributes:
-        counts: `in`, `out`, each reason of `diagnostic_keys.DROPS`, `bad_<kind>`, and
-            `size_changes`.
+        counts: `in`, `out`, each reason of `diagnostic_keys.DROPS`, and `bad_<kind>`.
         last_arrival: Of time.monotonic, in s; None before the first.
         lost: Estimates the images that never arrived.
     """
@@ -42,6 +41,7 @@ class FrameStatistics:
         self._publications: Deque[float] = deque(maxlen=_WINDOW)
         self._ages: Deque[float] = deque(maxlen=_WINDOW)
         self._published_ages: Deque[float] = deque(maxlen=_WINDOW)
+        self._sizes_changed: Deque[float] = deque(maxlen=_WINDOW)
         self._since_out: Counter = Counter()
         self._last_out: Optional[float] = None
         self.last_arrival: Optional[float] = None
@@ -58,6 +58,17 @@ class FrameStatistics:
         with self._lock:
             self.counts[what] += 1
             self._since_out[what] += 1
+
+    def size_changed(self) -> None:
+        """Note that an image has another size than the one before."""
+        with self._lock:
+            self._sizes_changed.append(time.monotonic())
+
+    def size_changes(self, over_s: float = 10.0) -> int:
+        """How often the size has changed in the last seconds."""
+        since = time.monotonic() - over_s
+        with self._lock:
+            return sum(at > since for at in self._sizes_changed)
 
     def bad(self, kind: str) -> None:
         """Count a frame that could not be used."""

@@ -90,7 +90,7 @@ class Intake:
             )
         changed = self._camera.size_change(message)
         if changed:
-            statistics.count('size_changes')
+            statistics.size_changed()
             self._warn('size', changed)
         assumption = assumption_of(message)
         if assumption:

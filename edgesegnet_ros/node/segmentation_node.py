@@ -362,7 +362,6 @@ class SegmentationNode(ManagedNode):
             self._camera.matched_publishers(),
             self._outputs.wanted() if self._outputs else [],
             self._new('bad'),
-            self._new('size_changes'),
             active_for,
             self._fallback,
             0.0 if worker is None else worker.infers_for_s,
