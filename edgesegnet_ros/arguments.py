@@ -10,11 +10,13 @@ from typing import Tuple
 
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
-    """Shows the defaults that say something: not None, no empty text, list or switch."""
+    """Shows the defaults that say something: not None, no empty text, list or switch.
+
+    The help of an option that takes a list says its default itself.
+    """
 
     def _get_help_string(self, action: argparse.Action) -> str:
-        nothing = action.default is None or action.default is False
-        if nothing or action.default in ('', [], ()):
+        if action.default in (None, '') or isinstance(action.default, (bool, list)):
             return action.help or ''
         return super()._get_help_string(action) or ''
 

@@ -8,22 +8,49 @@ import logging
 import sys
 from typing import List, Optional
 
+from edgesegnet_ros import __version__
+from edgesegnet_ros.arguments import HelpFormatter
 from edgesegnet_ros.errors import EdgeSegNetError
 
 COMMANDS = {
-    'demo': ('edgesegnet_ros.demo', 'watch the node segment a street, images or a camera'),
-    'data': ('edgesegnet_ros.data.command', 'render a street, turn a folder into a bag'),
-    'train': ('edgesegnet_ros.training.command', 'train on CamVid and rendered streets'),
-    'table1': ('edgesegnet_ros.evaluation.table1', "the paper's Table 1 from our measurements"),
-    'figure2': ('edgesegnet_ros.evaluation.figure2', "label maps as in the paper's Fig. 2"),
-    'evaluate': ('edgesegnet_ros.evaluation.command', 'accuracy of a model on a split of CamVid'),
-    'replay': ('edgesegnet_ros.evaluation.replay.command', 'recorded bags, and a report on them'),
-    'export': ('edgesegnet_ros.engines.command', 'build an engine, prove it, keep it'),
+    'demo': (
+        'edgesegnet_ros.demo',
+        'play a rendered street, images, a bag or a camera to the ROS 2 node and show its masks',
+    ),
+    'predict': (
+        'edgesegnet_ros.prediction.command',
+        'segment images, videos, bags or a camera without ROS',
+    ),
+    'data': (
+        'edgesegnet_ros.data.command',
+        'check a labelled dataset, render a street, or turn a folder of images into a bag',
+    ),
+    'train': ('edgesegnet_ros.training.command', 'train a network on labelled images'),
+    'evaluate': (
+        'edgesegnet_ros.evaluation.command',
+        'measure the accuracy of a model on a split of a dataset',
+    ),
+    'replay': (
+        'edgesegnet_ros.evaluation.replay.command',
+        'run a model over recorded bags and report what it did',
+    ),
+    'export': (
+        'edgesegnet_ros.engines.command',
+        'build an engine for this machine, prove it and keep it',
+    ),
+    'bench': ('edgesegnet_ros.evaluation.bench', 'measure the speed of networks and engines here'),
     'doctor': (
         'edgesegnet_ros.doctor.command',
-        'what keeps the node from working, and the remedy',
+        'find what keeps the node from working, and the remedy',
     ),
-    'bench': ('edgesegnet_ros.evaluation.bench', 'speed of the engines on this machine'),
+    'table1': (
+        'edgesegnet_ros.evaluation.table1',
+        "measure the columns of the paper's Table 1 on this machine",
+    ),
+    'figure2': (
+        'edgesegnet_ros.evaluation.figure2',
+        "draw images, labels and predictions as in the paper's Fig. 2",
+    ),
 }
 EXIT_USAGE = 2
 
@@ -33,15 +60,16 @@ def build_parser(only: Optional[str] = None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog='edgesegnet',
         description='Semantic segmentation for robots: EdgeSegNet as a ROS 2 node and its tools.',
-        epilog='Exit status: 0 well, 1 the check failed, 2 wrong use.',
+        epilog='Exit status: 0 success, 1 check failed, 2 usage error.',
     )
+    parser.add_argument('--version', action='version', version=f'edgesegnet_ros {__version__}')
     commands = parser.add_subparsers(dest='command', metavar='COMMAND', required=True)
     for name, (module, summary) in COMMANDS.items():
         command = commands.add_parser(
             name,
             help=summary,
             description=summary[0].upper() + summary[1:] + '.',
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            formatter_class=HelpFormatter,
         )
         if name == only:
             importlib.import_module(module).add_arguments(command)

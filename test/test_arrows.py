@@ -17,6 +17,7 @@ ROOMS = {
     'interface': {'network', 'data', 'engines'},
     'evaluation': {'network', 'data', 'engines', 'interface', 'demo'},
     'training': {'network', 'data', 'engines', 'evaluation'},
+    'prediction': {'network', 'data', 'engines', 'evaluation'},
     'exploration': {'network', 'data', 'engines', 'evaluation', 'training'},
     'demo': {'network', 'data', 'engines', 'interface'},
     'doctor': {'data', 'engines', 'interface', 'demo'},

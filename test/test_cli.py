@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgesegnet_ros import cli
+from edgesegnet_ros import __version__, cli
 
 
 @pytest.mark.parametrize('command', sorted(cli.COMMANDS))
@@ -35,3 +35,23 @@ def test_a_size_that_is_none(capsys):
     with pytest.raises(SystemExit) as ended:
         cli.main(['bench', '--input-size', 'big'])
     assert ended.value.code == 2 and "'big' is not HxW" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('command', sorted(cli.COMMANDS))
+def test_help_shows_no_default_that_says_nothing(command, capsys):
+    for words in [[command]] if command != 'data' else [['data', 'check'], ['data', 'render']]:
+        with pytest.raises(SystemExit):
+            cli.main([*words, '--help'])
+    text = ' '.join(capsys.readouterr().out.split())
+    for nothing in ('(default: None)', '(default: )', '(default: [])', '(default: False)'):
+        assert nothing not in text
+
+
+def test_version_and_exit_status_are_told(capsys):
+    for words, told in (
+        (['--version'], f'edgesegnet_ros {__version__}'),
+        (['--help'], 'Exit status: 0 success, 1 check failed, 2 usage error.'),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            cli.main(words)
+        assert ended.value.code == 0 and told in capsys.readouterr().out

@@ -297,7 +297,7 @@ def _to_bag(args: argparse.Namespace) -> dict:
         for number, path in enumerate(tqdm(files, desc='writing', unit='frame')):
             image = cv2.imread(str(path), cv2.IMREAD_COLOR)
             if image is None:
-                raise DataError(f'{path}: not a picture that OpenCV can read')
+                raise DataError(f'{path}: not an image that OpenCV can read')
             ids = read_labels(labels[path.stem], NUM_CLASSES) if labels else None
             if ids is not None and ids.shape != image.shape[:2]:
                 raise DataError(

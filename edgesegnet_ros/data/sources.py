@@ -97,6 +97,13 @@ class Source(ABC):
         self.skipped = 0
         self.reasons: List[str] = []
 
+    def _skip(self, problem: str) -> None:
+        """Count an image that cannot be used, and say which and why."""
+        self.skipped += 1
+        if len(self.reasons) < _MOST_REASONS:
+            self.reasons.append(problem)
+        _log.warning('%s', problem)
+
     @abstractmethod
     def __iter__(self) -> Iterator[SourceFrame]:
         """Frames in the order of their stamps.
@@ -113,14 +120,22 @@ class FolderSource(Source):
     8-bit ids, void is the number of classes or 255.
     """
 
-    def __init__(self, folder: Path, num_classes: int, files: Optional[List[Path]] = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        num_classes: int,
+        files: Optional[List[Path]] = None,
+        tolerant: bool = False,
+        labels: bool = True,
+    ) -> None:
+        self._tolerant = tolerant
         self._files = images_in(folder) if files is None else files
         if not self._files:
             raise SourceError(
                 f'{folder}: holds no picture ({", ".join(IMAGE_SUFFIXES)}) and is no ROS 2 bag'
             )
         annotated = labels_folder(folder.resolve())
-        self._labels = {path.stem: path for path in images_in(annotated)}
+        self._labels = {path.stem: path for path in images_in(annotated)} if labels else {}
         self._num_classes = num_classes
         matched = any(path.stem in self._labels for path in self._files)
         if self._labels and not matched:
@@ -135,8 +150,11 @@ class FolderSource(Source):
         for number, path in enumerate(self._files):
             image = cv2.imread(str(path), cv2.IMREAD_COLOR)
             if image is None:
-                reason = why_unreadable(path) or 'not an image that OpenCV can read'
-                raise SourceError(f'{path}: {reason}')
+                problem = f'{path}: {why_unreadable(path) or "not an image that OpenCV can read"}'
+                if not self._tolerant:
+                    raise SourceError(problem)
+                self._skip(problem)
+                continue
             label_file = self._labels.get(path.stem)
             labels = None if label_file is None else read_labels(label_file, self._num_classes)
             yield SourceFrame(
@@ -295,6 +313,7 @@ def open_source(
     topic: Optional[str] = None,
     labels_topic: Optional[str] = None,
     tolerant: bool = False,
+    labels: bool = True,
 ) -> Source:
     """Open what a user names.
 
@@ -304,7 +323,9 @@ def open_source(
         num_classes: Of the labels in a sibling `…annot` folder, where that number is void.
         topic: A bag's image topic; the first one where not given.
         labels_topic: A bag's topic of ground truth; found by its name where not given.
-        tolerant: Whether a damaged bag gives what can be read of it, with a warning.
+        tolerant: Whether images that cannot be read, and what is missing of a damaged bag, are
+            skipped with a warning and counted, in place of an error.
+        labels: Whether the label images of a folder are looked for.
 
     Raises:
         SourceError: There is nothing there, or nothing that can be read.
@@ -336,9 +357,9 @@ def open_source(
             raise SourceError(
                 f'{path}: holds {len(bags)} bags ({", ".join(bag.name for bag in bags)}): name one'
             )
-        return FolderSource(path, num_classes)
+        return FolderSource(path, num_classes, None, tolerant, labels)
     if suffix in IMAGE_SUFFIXES:
-        return FolderSource(path.parent, num_classes, [path])
+        return FolderSource(path.parent, num_classes, [path], tolerant, labels)
     return VideoSource(path)
 
 

@@ -1,0 +1,1 @@
+"""Segmenting files without ROS: `edgesegnet predict`."""

@@ -1,0 +1,212 @@
+"""`edgesegnet predict`: images, videos, bags and cameras to label images, without ROS."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgesegnet_ros import shipped
+from edgesegnet_ros.arguments import output_file, output_folder, size
+from edgesegnet_ros.data.geometry import RESIZE_MODES
+from edgesegnet_ros.engines.request import ENGINES, PRECISIONS
+from edgesegnet_ros.prediction.results import (
+    FILM_NAME,
+    KINDS,
+    PredictError,
+    Results,
+    refuse_old_results,
+)
+
+if TYPE_CHECKING:
+    from edgesegnet_ros.data.sources import Source
+    from edgesegnet_ros.engines.segmenter import Segmenter
+    from edgesegnet_ros.prediction.window import Window
+
+_REQUEST = ('model', 'classes', 'engine', 'precision', 'device', 'num_threads', 'input_size')
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What is segmented, with which model, and what is written."""
+    add = parser.add_argument
+    add(
+        'inputs',
+        nargs='+',
+        metavar='INPUT',
+        help='image, folder of images, video, ROS bag (.mcap, .db3, .bag or its folder), or '
+        'camera:0; several are allowed',
+    )
+    add(
+        '--out',
+        type=output_folder,
+        required=True,
+        metavar='DIR',
+        help='folder of the results; of several inputs, each gets a folder in it',
+    )
+    add(
+        '--write',
+        nargs='+',
+        choices=KINDS,
+        default=['labels', 'colors', 'overlays'],
+        help='what to write. labels: class ids as PNG, 255 for unlabelled; colors: class colours; '
+        f'overlays: these over the image; film: the overlays as {FILM_NAME}. If not given, all '
+        'but the film',
+    )
+    add('--view', action='store_true', help='show the overlays in a window while they are made')
+    add('--frames', type=int, metavar='N', help='stop after so many frames of each input')
+    add('--topic', help="image topic of a bag; if not given, the bag's first one")
+    add(
+        '--model',
+        default=shipped.DEFAULT_MODEL,
+        metavar='NAME|FILE',
+        help='name of a shipped model, or path of a weights file',
+    )
+    add('--classes', metavar='NAME|FILE', help='class file, where the model does not settle it')
+    add('--engine', choices=ENGINES, help='back end; if not given, the fastest that is present')
+    add('--precision', choices=PRECISIONS, help='number format')
+    add('--device', help='auto, cpu, cuda or cuda:N')
+    add('--num-threads', type=int, metavar='N', help='CPU threads; 0 for all cores')
+    add('--input-size', type=size, metavar='HxW', help='input of the network')
+    add(
+        '--resize-mode',
+        default='stretch',
+        choices=RESIZE_MODES,
+        help='how an image is brought to the input of the network',
+    )
+    add(
+        '--unlabeled-below',
+        type=float,
+        default=0.0,
+        metavar='P',
+        help='pixels of a smaller confidence (0 to 1) become 255, unlabelled',
+    )
+    add('--json', type=output_file, metavar='FILE', help='write a summary to this file')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Segment every input; 0, or 1 where images could not be read."""
+    from edgesegnet_ros.extras import need
+    from edgesegnet_ros.whole_file import write_json
+
+    if args.frames is not None and args.frames < 1:
+        raise PredictError(f'--frames {args.frames}: at least 1')
+    if not 0.0 <= args.unlabeled_below <= 1.0:
+        raise PredictError(f'--unlabeled-below {args.unlabeled_below:g}: 0 to 1')
+    if 'film' in args.write:
+        need('report', ('av',), 'a film')
+    summary = _predict(args)
+    if args.json:
+        write_json(args.json, summary)
+    bad = sum(each['unreadable'] for each in summary['inputs'])
+    return 1 if bad else 0
+
+
+def _predict(args: argparse.Namespace) -> dict[str, Any]:
+    from edgesegnet_ros.data.sources import open_source
+    from edgesegnet_ros.engines import open_engine
+    from edgesegnet_ros.engines.request import EngineRequest
+    from edgesegnet_ros.engines.segmenter import Segmenter
+    from edgesegnet_ros.prediction.window import Window
+
+    # Every input is opened before any is segmented.
+    folders = _folders(args.out, args.inputs)
+    refuse_old_results(folders)
+    sources = [
+        open_source(name, topic=args.topic, tolerant=True, labels=False) for name in args.inputs
+    ]
+    view = Window(f'edgesegnet predict: {args.model}') if args.view else None
+    try:
+        # What is not given is left to the request, or to what the model says of itself.
+        given = {name: getattr(args, name) for name in _REQUEST if getattr(args, name) is not None}
+        model = open_engine(EngineRequest(**given))
+        segmenter = Segmenter(model.engine, args.resize_mode)
+        description = model.engine.describe()
+        summary: dict[str, Any] = {
+            'model': args.model,
+            'classes': model.classes.names,
+            'engine': description.engine,
+            'precision': description.precision,
+            'device': description.device,
+            'inputs': [],
+        }
+        for name, source, folder in zip(args.inputs, sources, folders):
+            results = Results(folder, tuple(dict.fromkeys(args.write)), model.classes)
+            entry = _segment(source, segmenter, results, view, args)
+            summary['inputs'].append({'input': name, 'out': str(folder), **entry})
+            print(_line(summary['inputs'][-1]))
+            if view and view.closed:
+                break
+        return summary
+    finally:
+        if view:
+            view.destroy()
+
+
+def _folders(out: Path, inputs: list[str]) -> list[Path]:
+    """A folder of results for each input: `out` itself for one input."""
+    if len(inputs) == 1:
+        return [out]
+    folders: list[Path] = []
+    for name in inputs:
+        stem = Path(name).stem or Path(name).resolve().name
+        folder = out / stem.replace(':', '_')
+        number = 2
+        while folder in folders:
+            folder, number = out / f'{stem}_{number}', number + 1
+        folders.append(folder)
+    return folders
+
+
+def _segment(
+    source: Source,
+    segmenter: Segmenter,
+    results: Results,
+    view: Window | None,
+    args: argparse.Namespace,
+) -> dict[str, Any]:
+    """Segment one input; Ctrl-C ends a camera, which has no other end."""
+    from tqdm import tqdm
+
+    count, total_ms, complete = 0, 0.0, False
+    totals = [number for number in (source.total, args.frames) if number is not None]
+    name = Path(source.name).name
+    frames: Iterator[Any] = iter(source)
+    try:
+        with tqdm(
+            total=min(totals, default=None), desc=name, unit='frame', disable=None
+        ) as progress:
+            for frame in frames:
+                started = time.perf_counter()
+                found = segmenter.segment(frame.image, True, args.unlabeled_below)
+                milliseconds = 1000.0 * (time.perf_counter() - started)
+                shown = results.add(frame, found, milliseconds)
+                count, total_ms = count + 1, total_ms + milliseconds
+                progress.update()
+                if view:
+                    view.show(shown)
+                if count == args.frames or (view and view.closed):
+                    break
+        complete = True
+    except KeyboardInterrupt:
+        if not source.live:
+            raise
+        print(f'{name}: ended by Ctrl-C after {count} frames', file=sys.stderr)
+    finally:
+        results.close(complete)
+    return {
+        'frames': count,
+        'unreadable': source.skipped,
+        'latency_ms': round(total_ms / count, 3) if count else None,
+    }
+
+
+def _line(entry: dict[str, Any]) -> str:
+    bad = f' ({entry["unreadable"]} could not be read)' if entry['unreadable'] else ''
+    pace = '' if entry['latency_ms'] is None else f', {entry["latency_ms"]:.1f} ms each'
+    return (
+        f'{entry["input"]}: {entry["frames"]} frames segmented{bad}{pace}; results in '
+        f'{entry["out"]}'
+    )
