@@ -72,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the demo; 0, 1 when a process failed or frames are missing, 2 for wrong use."""
+    """Run the demo; 0 success, 1 a process failed or frames are missing, 2 usage error."""
     from edgesegnet_ros.demo.processes import ProcessFailed
 
     # Whoever is asked to end must get to end its children.

@@ -68,8 +68,8 @@ class Verdict(NamedTuple):
     def figures(self) -> str:
         """For people."""
         points = self.points_lost
-        lost = '' if points is None else f', {points:+.2f} points of accuracy lost'
-        return f'{100 * self.agreement:.3f} % of the labels as in fp32{lost} on {self.frames}'
+        accuracy = '' if points is None else f', accuracy {0.0 - points:+.2f} points'
+        return f'{100 * self.agreement:.3f} % of the labels as in fp32{accuracy} on {self.frames}'
 
     @classmethod
     def from_record(cls, stored: Dict[str, Any]) -> Verdict:

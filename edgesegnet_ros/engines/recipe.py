@@ -121,7 +121,8 @@ def recipe_of(
 @lru_cache(maxsize=None)  # once a process: a bench opens the same weights many times
 def _warn_of_the_size(path: Path, trained: Size, asked: Size) -> None:
     _log.warning(
-        '%s was trained for an input of %dx%d; at %dx%d things have other sizes than it knows',
+        '%s was trained for an input of %dx%d; at %dx%d objects appear at a different scale than '
+        'in training: expect lower accuracy',
         path,
         *trained,
         *asked,

@@ -4,7 +4,7 @@
 
 With --bring-up it also configures and activates a node, and fails at once when a transition does.
 
-Exit status: 0 all is there, 1 not in time or a transition failed, 2 wrong use.
+Exit status: 0 success, 1 not in time or a transition failed, 2 usage error.
 """
 
 from __future__ import annotations

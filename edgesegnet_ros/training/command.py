@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--out',
         default='out/train',
-        help='takes checkpoint, weights, logs and curves; a run found there is gone on with',
+        help='takes checkpoint, weights, logs and curves; resumes a run found there',
     )
     parser.add_argument(
         '--classes', default=shipped.DEFAULT_CLASSES, help='class file that the labels follow'
@@ -118,7 +118,7 @@ def run(args: argparse.Namespace) -> int:
     if outcome.signal:
         print(
             f'stopped after epoch {progress.epoch} and {progress.step} steps; the same command '
-            'goes on'
+            'resumes it'
         )
         return 128 + outcome.signal
     print(

@@ -135,7 +135,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Replay; 0, 1 where something is missing or a gate fired, 2 for wrong use."""
+    """Replay; 0 success, 1 something is missing or a gate fired, 2 usage error."""
     from edgesegnet_ros.extras import need
 
     if args.compare:
