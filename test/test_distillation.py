@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
+from edgesegnet_ros.data.classes import load_classes
 from edgesegnet_ros.network import HEAD_STRIDE
 from edgesegnet_ros.network.registry import build_network
 from edgesegnet_ros.network.weights import WeightsInfo, save_weights
@@ -17,6 +18,7 @@ from edgesegnet_ros.training.loss import distance_to_teacher
 from edgesegnet_ros.training.normalised import NormalisedNetwork
 
 CPU = torch.device('cpu')
+CLASSES = load_classes('camvid11')
 
 
 class Means(nn.Module):
@@ -35,24 +37,24 @@ def views():
     """Two whose every pixel and label tells its place."""
     rows, columns = torch.arange(48).reshape(48, 1), torch.arange(64)
     place = (4 * rows + columns).expand(2, 3, 48, 64) % 251
-    return place.to(torch.uint8), place[:, 0].long()
+    return place.to(torch.uint8), place[:, 0].to(torch.uint8)
 
 
 def test_a_lesson_is_one_part_of_images_labels_and_logits(views):
-    teacher = Teacher([Means(1.0), Means(3.0)], (32, 16), CPU)
+    teacher = Teacher([NormalisedNetwork(Means(n)) for n in (1.0, 3.0)], (32, 16), CPU)
     means, corners = NormalisedNetwork(Means(2.0)), set()
     for seed in range(40):
         torch.manual_seed(seed)
         images, labels, logits = teacher.lesson(*views)
         assert images.shape == (2, 3, 32, 16) and labels.shape == (2, 32, 16)
-        torch.testing.assert_close(images[:, 0].long(), labels)
+        torch.testing.assert_close(images[:, 0], labels)
         torch.testing.assert_close(logits, means(images))
         corners.add((int(labels[0, 0, 0]) // 4, int(labels[0, 0, 0]) % 4))
     assert len(corners) > 20  # parts of the whole view, not of its middle
 
 
 def test_a_teacher_without_a_margin_and_its_student_see_the_same(views):
-    images, labels, logits = Teacher([Means(1.0)], (48, 64), CPU).lesson(*views)
+    images, labels, logits = Teacher([NormalisedNetwork(Means(1.0))], (48, 64), CPU).lesson(*views)
     assert torch.equal(images, views[0]) and torch.equal(labels, views[1])
     assert logits.shape == (2, 3, 12, 16)
 
@@ -69,20 +71,20 @@ def test_a_teacher_and_a_distillation_want_each_other(tmp_path):
     path = str(tmp_path / 'w.safetensors')
     save_weights(path, build_network('edgesegnet', 11), WeightsInfo('camvid11', 11, (64, 64)))
     taught = TrainConfig(distillation=0.5)
-    assert open_teacher(TrainConfig(), (), 11, CPU) is None
-    assert isinstance(open_teacher(taught, (path,), 11, CPU), Teacher)
+    assert open_teacher(TrainConfig(), (), CLASSES, CPU) is None
+    assert isinstance(open_teacher(taught, (path,), CLASSES, CPU), Teacher)
     with pytest.raises(DistillationError, match='needs the weights of a teacher: give --teacher'):
-        open_teacher(taught, (), 11, CPU)
+        open_teacher(taught, (), CLASSES, CPU)
     with pytest.raises(DistillationError, match='nothing is learned from it: give --distillation'):
-        open_teacher(TrainConfig(), (path,), 11, CPU)
+        open_teacher(TrainConfig(), (path,), CLASSES, CPU)
     with pytest.raises(InitialWeightsError, match='11 outputs'):
-        open_teacher(taught, (path,), 32, CPU)
+        open_teacher(taught, (path,), load_classes('camvid32'), CPU)
 
 
 def test_the_teacher_counts_where_pixels_are_labelled():
     torch.manual_seed(0)
     own, teacher = torch.randn(1, 3, 2, 2), torch.randn(1, 3, 2, 2)
-    labels = torch.zeros(1, 8, 8, dtype=torch.int64)
+    labels = torch.zeros(1, 8, 8, dtype=torch.uint8)
     labels[:, :4] = 255
     total, weight = distance_to_teacher(own, teacher, labels, 2.0)
     p, q = (F.softmax(logits[:, :, 1] / 2.0, 1) for logits in (teacher, own))

@@ -26,7 +26,9 @@ from edgesegnet_ros.engines.recipe import recipe_of
 from edgesegnet_ros.engines.segmenter import Segmenter
 from edgesegnet_ros.evaluation.accuracy import score
 from edgesegnet_ros.network.weights import load_weights
+from edgesegnet_ros.training import begin
 from edgesegnet_ros.training import train as training
+from edgesegnet_ros.training.average import WeightAverage
 from edgesegnet_ros.training.checkpoint import CheckpointError
 from edgesegnet_ros.training.config import ConfigError, TrainConfig
 
@@ -85,6 +87,9 @@ def whole(small_camvid, tmp_path_factory):
     return out
 
 
+CLOCK = ('seconds', 'views_per_second', 'waiting_for_data')
+
+
 def same_run(one, other):
     """Whether two runs' states are the same to the bit, and their logs but for the clock."""
     first, second = (load_file(out / training.CHECKPOINT) for out in (one, other))
@@ -94,7 +99,7 @@ def same_run(one, other):
     for out in (one, other):
         rows.append(
             [
-                {name: value for name, value in row.items() if name != 'seconds'}
+                {name: value for name, value in row.items() if name not in CLOCK}
                 for row in csv.DictReader((out / 'log.csv').open())
             ]
         )
@@ -104,7 +109,7 @@ def same_run(one, other):
 def stop_after(monkeypatch, steps, number):
     """Send this process a signal after so many steps."""
     seen = []
-    update = training.update_average
+    update = WeightAverage.update_parameters
 
     def count(*arguments):
         update(*arguments)
@@ -112,7 +117,7 @@ def stop_after(monkeypatch, steps, number):
         if len(seen) == steps:
             os.kill(os.getpid(), number)
 
-    monkeypatch.setattr(training, 'update_average', count)
+    monkeypatch.setattr(WeightAverage, 'update_parameters', count)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +173,7 @@ def test_a_bad_dataset_is_refused_whole_before_training(small_camvid, tmp_path, 
     labels = cv2.imread(str(folder / 'trainannot/2.png'), cv2.IMREAD_UNCHANGED)
     cv2.imwrite(str(folder / 'trainannot/2.png'), labels[:-1])
     cv2.imwrite(str(folder / 'valannot/0.png'), labels * 0 + 99)
-    monkeypatch.setattr(training, 'build_network', None)
+    monkeypatch.setattr(begin, 'build_network', None)
     with pytest.raises(DatasetError) as refused:
         run(folder, tmp_path / 'out')
     text = str(refused.value)

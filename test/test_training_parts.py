@@ -16,6 +16,7 @@ from test_training import CONFIG, one_thread, run, small_camvid  # noqa: F401 - 
 from torch.nn import functional as F  # noqa: N812
 
 from edgesegnet_ros import cli, shipped
+from edgesegnet_ros.data.classes import load_classes
 from edgesegnet_ros.network import HEAD_STRIDE
 from edgesegnet_ros.network.registry import build_network, identity
 from edgesegnet_ros.network.upsampling import upsample
@@ -25,12 +26,18 @@ from edgesegnet_ros.training import train as training
 from edgesegnet_ros.training.checkpoint import changed_settings
 from edgesegnet_ros.training.command import config_of
 from edgesegnet_ros.training.config import ConfigError, TrainConfig, read_settings
-from edgesegnet_ros.training.initial import InitialWeightsError, read_network, start_from
-from edgesegnet_ros.training.loss import class_weights, cross_entropy
+from edgesegnet_ros.training.initial import (
+    InitialWeightsError,
+    read_initial,
+    read_network,
+    start_from,
+)
+from edgesegnet_ros.training.loss import class_table, class_weights, cross_entropy
 from edgesegnet_ros.training.muon import orthogonalised
 from edgesegnet_ros.training.schedule import build_optimizer, learning_rate
 
 INFO = WeightsInfo('camvid11', 11, (64, 64))
+CLASSES = load_classes('camvid11')
 
 
 # Settings.
@@ -95,7 +102,7 @@ def test_settings_that_contradict_each_other():
 
 def rates(**settings):
     config = TrainConfig(epochs=10, learning_rate=1.0, warmup_epochs=1.0, **settings)
-    return [learning_rate(config, progress / 10) for progress in range(100)]
+    return [learning_rate(config, progress / 100) for progress in range(100)]
 
 
 def test_the_rate_rises_and_falls():
@@ -164,7 +171,7 @@ def test_cross_entropy_is_torchs_mean_and_void_does_not_count():
     coarse, weights = torch.randn(2, 3, 4, 4), torch.tensor([1.0, 2.0, 0.5])
     labels = torch.randint(0, 3, (2, 16, 16))
     labels[0, :8] = 255
-    total, weight = cross_entropy(coarse, labels, weights, 0.1)
+    total, weight = cross_entropy(coarse, labels.byte(), class_table(weights), 0.1)
     expected = F.cross_entropy(
         upsample(coarse, HEAD_STRIDE), labels, weights, ignore_index=255, label_smoothing=0.1
     )
@@ -200,9 +207,9 @@ def test_weights_of_something_else_are_refused(tmp_path):
     path = str(tmp_path / 'w.safetensors')
     save_weights(path, build_network('edgesegnet', 11), INFO)
     with pytest.raises(InitialWeightsError, match='weights of edgesegnet, but refinenet101 is'):
-        read_network(path, 11, 'refinenet101')
+        read_initial(path, 'refinenet101', CLASSES)
     with pytest.raises(InitialWeightsError, match='11 outputs for the classes camvid11, but 32'):
-        read_network(path, 32)
+        read_network(path, load_classes('camvid32'))
 
 
 def test_training_goes_on_from_given_weights_and_learns_from_a_teacher(
@@ -215,7 +222,7 @@ def test_training_goes_on_from_given_weights_and_learns_from_a_teacher(
     save_weights(path, given, INFO)
     still = replace(CONFIG, epochs=1, learning_rate=0.0, freeze_norms=True)
     run(small_camvid, tmp_path / 'still', still, init=str(path))
-    after = read_network(str(tmp_path / 'still' / training.WEIGHTS), 11)
+    after = read_network(str(tmp_path / 'still' / training.WEIGHTS), CLASSES)[0]
     image = torch.randn(1, 3, 64, 64)
     with torch.inference_mode():
         expected = given.coarse_logits(image)

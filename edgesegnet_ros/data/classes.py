@@ -8,7 +8,7 @@ that is wrong with one is reported with its line.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Dict, List, NamedTuple, NoReturn, Optional, Tuple, Union
+from typing import Any, Dict, List, NamedTuple, NoReturn, Optional, Tuple, Union
 
 import numpy as np
 
@@ -66,6 +66,18 @@ class ClassSet(NamedTuple):
     def names(self) -> List[str]:
         """Names of the classes in the order of their ids."""
         return [entry.name for entry in self.classes]
+
+    def as_document(self) -> Dict[str, Any]:
+        """What a class file of this set holds, for the header of a weights file."""
+        names = self.names
+        return {
+            'name': self.name,
+            'classes': [
+                {'id': one.id, 'name': one.name, 'color': list(one.color)} for one in self.classes
+            ],
+            'groups': {group: [names[i] for i in ids] for group, ids in self.groups.items()},
+            'ignored': [names[i] for i in self.ignored],
+        }
 
     def ids(self, class_names: List[str]) -> Tuple[int, ...]:
         """Ids of classes by name, ascending.
@@ -183,6 +195,30 @@ class _Reader:
             document.key_lines.get('ignored', document.line),
         )
         return result._replace(ignored=ignored)
+
+
+def class_set_of(document: Dict[str, Any], where: str) -> ClassSet:
+    """The class set that `ClassSet.as_document` gave.
+
+    Args:
+        document: What a class file holds.
+        where: The file that holds it, for the message.
+
+    Raises:
+        ClassFileError: It is not such a document.
+    """
+    try:
+        classes = tuple(
+            SegmentationClass(int(one['id']), str(one['name']), tuple(one['color']))
+            for one in document['classes']
+        )
+        found = ClassSet(str(document['name']), classes, {})
+        groups = {name: found.ids(members) for name, members in document['groups'].items()}
+        return found._replace(groups=groups, ignored=found.ids(document['ignored']))
+    except (KeyError, TypeError, ValueError, AttributeError, ClassFileError) as error:
+        raise ClassFileError(
+            f'{where}: the class set that it holds cannot be read ({error})'
+        ) from None
 
 
 def valid_group_name(name: Optional[object]) -> bool:

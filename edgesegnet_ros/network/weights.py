@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Dict, NamedTuple, Tuple, Union
+from typing import Any, Dict, NamedTuple, Optional, Tuple, Union
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -45,6 +45,9 @@ class WeightsInfo(NamedTuple):
         temperature: Divides the logits before a softmax is read as a confidence.
         network: Name of a design, which the file's header holds too, or key of
             `registry.NETWORKS`. Files without it are EdgeSegNet's.
+        resize_mode: How images were brought to the input size: `stretch` or `letterbox`.
+        class_set: The class set that was trained, as a class file holds it (see
+            `data.classes.class_set_of`); None in files of before there was one.
     """
 
     classes: str
@@ -54,6 +57,8 @@ class WeightsInfo(NamedTuple):
     std: Tuple[float, float, float] = IMAGENET_STD
     temperature: float = 1.0
     network: str = 'edgesegnet'
+    resize_mode: str = 'stretch'
+    class_set: Optional[Dict[str, Any]] = None
 
 
 def save_weights(
@@ -79,8 +84,11 @@ def save_weights(
         name: value.to(dtype) if value.is_floating_point() else value
         for name, value in plain.state_dict().items()
     }
-    info = info._replace(network=name_of(model))
-    header = {'format': FORMAT, 'info': json.dumps(info._asdict())}
+    fields = info._replace(network=name_of(model))._asdict()
+    class_set = fields.pop('class_set')
+    header = {'format': FORMAT, 'info': json.dumps(fields)}
+    if class_set is not None:
+        header['class_set'] = json.dumps(class_set)
     design = identity_of(model)
     if isinstance(design, Design):
         header['design'] = json.dumps(design.as_dict())
@@ -104,11 +112,12 @@ def store_temperature(path: Union[str, Path], temperature: float) -> None:
     if not 0.0 < temperature < float('inf'):
         raise ValueError(f'a temperature is above 0 and finite, not {temperature}')
     path = Path(path)
-    _, info = load_weights(path)
+    load_weights(path)
     with safe_open(str(path), framework='pt') as file:
         metadata = dict(file.metadata())
         tensors = {name: file.get_tensor(name) for name in file.keys()}
-    metadata['info'] = json.dumps(info._replace(temperature=float(temperature))._asdict())
+    info = {**json.loads(metadata['info']), 'temperature': float(temperature)}
+    metadata['info'] = json.dumps(info)
     try:
         write_whole(path, tensors, metadata)
     except WriteError as error:
@@ -146,9 +155,14 @@ def load_weights(path: Union[str, Path]) -> Tuple[Network, WeightsInfo]:
         )
     fields: Dict[str, Any] = {}
     try:
-        fields.update(json.loads(metadata['info']))
-        for name, value in fields.items():
-            fields[name] = tuple(value) if isinstance(value, list) else value
+        given = json.loads(metadata['info'])
+        # What a later version has added is left alone.
+        for name in WeightsInfo._fields:
+            if name in given:
+                value = given[name]
+                fields[name] = tuple(value) if isinstance(value, list) else value
+        if 'class_set' in metadata:
+            fields['class_set'] = json.loads(metadata['class_set'])
         info = WeightsInfo(**fields)
         described = metadata.get('design')
         design = design_of(json.loads(described), str(path)) if described else info.network

@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.network.storage import write_whole
 from edgesegnet_ros.training.config import TrainConfig
+from edgesegnet_ros.training.learner import Learner
 from edgesegnet_ros.whole_file import WriteError
 
 FORMAT = 'edgesegnet_ros-checkpoint/2'
@@ -33,6 +34,7 @@ class Progress:
         loss: Sum of those steps' losses.
         best: Highest pixel accuracy on val so far, 0-1; -1 before the first.
         seconds: Spent on the epoch's steps that are done.
+        trained: Seconds spent on all steps, validation left out.
         history: A row of figures an epoch.
     """
 
@@ -42,43 +44,45 @@ class Progress:
     loss: float = 0.0
     best: float = -1.0
     seconds: float = 0.0
+    trained: float = 0.0
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
-class Parts(NamedTuple):
-    """What has a state; a checkpoint takes it from them and gives it back."""
+class Checkpoint(NamedTuple):
+    """What a checkpoint file holds.
 
-    model: torch.nn.Module
-    average: torch.nn.Module
-    optimizer: torch.optim.Optimizer
-    scaler: torch.amp.GradScaler
+    Attributes:
+        tensors: The state of network, average and optimizer (see `learner.Learner.state`).
+        progress: How far the run was.
+        settings: Those that it had.
+        about: What it was trained on (see `begin.about`); empty in old files.
+        scaler: State of the gradient scaler.
+    """
+
+    tensors: dict[str, torch.Tensor]
+    progress: Progress
+    settings: dict[str, Any]
+    about: dict[str, Any]
+    scaler: dict[str, Any]
 
 
-def save_checkpoint(path: Path, parts: Parts, progress: Progress, config: TrainConfig) -> None:
+def save_checkpoint(
+    path: Path, learner: Learner, progress: Progress, config: TrainConfig, about: dict[str, Any]
+) -> None:
     """Write a run's state; the checkpoint before stays whole until this one is.
 
     Raises:
         CheckpointError: It cannot be written.
     """
-    tensors: dict[str, torch.Tensor] = {}
-    for prefix, module in (('model', parts.model), ('average', parts.average)):
-        tensors.update({f'{prefix}/{name}': v for name, v in module.state_dict().items()})
-    for index, state in parts.optimizer.state_dict()['state'].items():
-        tensors.update(
-            {
-                f'optimizer/{index}/{name}': value
-                for name, value in state.items()
-                if value is not None
-            }
-        )
     header = {
         'format': FORMAT,
         'progress': json.dumps(asdict(progress)),
         'config': json.dumps(asdict(config)),
-        'scaler': json.dumps(parts.scaler.state_dict()),
+        'scaler': json.dumps(learner.scaler.state_dict()),
+        'about': json.dumps(about),
     }
     try:
-        write_whole(path, tensors, header)
+        write_whole(path, learner.state(), header)
     except WriteError as error:
         raise CheckpointError(
             f'{error}; the checkpoint that was there is unchanged: give the same command again '
@@ -86,14 +90,11 @@ def save_checkpoint(path: Path, parts: Parts, progress: Progress, config: TrainC
         ) from None
 
 
-def load_checkpoint(path: Path, parts: Parts) -> tuple[Progress, dict[str, Any]]:
-    """Restore a run's state.
-
-    Returns:
-        How far it was, and the settings that it had.
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read a run's state.
 
     Raises:
-        CheckpointError: The file is truncated, of another network or of another version.
+        CheckpointError: The file is truncated or of another version.
     """
     try:
         with safe_open(path, framework='pt') as file:
@@ -101,32 +102,37 @@ def load_checkpoint(path: Path, parts: Parts) -> tuple[Progress, dict[str, Any]]
             tensors = {name: file.get_tensor(name) for name in file.keys()}
         if header.get('format') != FORMAT:
             raise ValueError(f'not a checkpoint of {FORMAT}')
-        progress = Progress(**json.loads(header['progress']))
-        config = json.loads(header['config'])
-        for prefix, module in (('model/', parts.model), ('average/', parts.average)):
-            module.load_state_dict(
-                {
-                    name[len(prefix) :]: value
-                    for name, value in tensors.items()
-                    if name.startswith(prefix)
-                }
-            )
-        state: dict[int, dict[str, torch.Tensor]] = {}
-        for name, value in tensors.items():
-            if name.startswith('optimizer/'):
-                _, index, key = name.split('/')
-                state.setdefault(int(index), {})[key] = value
-        groups = parts.optimizer.state_dict()['param_groups']
-        parts.optimizer.load_state_dict({'state': state, 'param_groups': groups})
-        if parts.scaler.is_enabled() and json.loads(header['scaler']):
-            parts.scaler.load_state_dict(json.loads(header['scaler']))
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise CheckpointError(
-            f'{path}: cannot be resumed from ({reason}); give another --out, or remove the file '
-            'to start again'
-        ) from None
-    return progress, config
+        return Checkpoint(
+            tensors,
+            Progress(**json.loads(header['progress'])),
+            json.loads(header['config']),
+            json.loads(header.get('about', '{}')),
+            json.loads(header['scaler']),
+        )
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise _unusable(path, error) from None
+
+
+def restore(path: Path, checkpoint: Checkpoint, learner: Learner) -> None:
+    """Give the state back.
+
+    Raises:
+        CheckpointError: It is another network's.
+    """
+    try:
+        learner.load_state(checkpoint.tensors, checkpoint.progress.steps)
+        if learner.scaler.is_enabled() and checkpoint.scaler:
+            learner.scaler.load_state_dict(checkpoint.scaler)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise _unusable(path, error) from None
+
+
+def _unusable(path: Path, error: Exception) -> CheckpointError:
+    reason = str(error).splitlines()[0]
+    return CheckpointError(
+        f'{path}: cannot be resumed from ({reason}); give another --out, or remove the file to '
+        'start again'
+    )
 
 
 def changed_settings(before: dict[str, Any], config: TrainConfig) -> list[str]:

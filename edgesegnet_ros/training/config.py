@@ -45,6 +45,12 @@ class TrainConfig:
         'or unet, a teacher for --distillation',
     )
     epochs: int = setting(24, 'how many; an epoch is camvid_views and rendered views', low=1)
+    minutes: float = setting(
+        0.0,
+        'length of the run in minutes of training, in place of epochs; validation does not count; '
+        '0 for a run of epochs',
+        low=0,
+    )
     batch: int = setting(4, 'views a step, of all processes together', low=1)
     seed: int = setting(1, 'of all chance', low=0)
 
@@ -139,6 +145,9 @@ class TrainConfig:
     weight_decay: float = setting(1e-2, 'of convolutions, not of norms and biases', low=0)
     gradient_norm: float = setting(5.0, 'longer gradients are shortened to this', low=0)
     warmup_epochs: float = setting(1.0, 'over which the rate rises', low=0)
+    warmup_share: float = setting(
+        0.0, 'the same as a share of the run; above 0 it is used in place', low=0, high=1
+    )
     schedule: str = setting(
         'cosine',
         'cosine falls from the warm-up to the end; wsd stays, and '
@@ -148,6 +157,9 @@ class TrainConfig:
         'constant',
     )
     decay_epochs: float = setting(4.0, 'of wsd: the last ones, over which the rate falls', low=0)
+    decay_share: float = setting(
+        0.0, 'the same as a share of the run; above 0 it is used in place', low=0, high=1
+    )
     final_rate: float = setting(0.01, 'where the rate ends, as a share of its peak', low=0, high=1)
     ema_decay: float = setting(
         0.998, 'of the averaged weights, which are what is kept', low=0, high=0.99999
@@ -157,6 +169,16 @@ class TrainConfig:
     )
     freeze_norms: bool = setting(
         False, 'batch norms keep their statistics: for small batches from given weights'
+    )
+    freeze_body_epochs: int = setting(
+        0, 'first epochs in which only the classifier learns, for new classes with --init', low=0
+    )
+    filter_multiple: int = setting(
+        0,
+        'filters are padded with zeros to multiples of this while they are trained, for tensor '
+        'cores; 0 for 8 on a GPU and none on a CPU',
+        low=0,
+        high=64,
     )
     precision: str = setting(
         'auto',
@@ -178,6 +200,13 @@ class TrainConfig:
             checked(one.name, getattr(self, one.name))
         if self.scale_min > self.scale_max:
             raise ConfigError(f'scale_min {self.scale_min} is above scale_max {self.scale_max}')
+        if self.minutes and not (
+            self.warmup_share and (self.schedule != 'wsd' or self.decay_share)
+        ):
+            raise ConfigError(
+                'minutes needs a schedule in shares of the run: give warmup_share, such as 0.02, '
+                'and for wsd decay_share, such as 0.6'
+            )
         if self.teacher_margin % STRIDE:
             raise ConfigError(f'teacher_margin {self.teacher_margin}: a multiple of {STRIDE}')
 

@@ -93,7 +93,7 @@ class Views(Dataset):
         return random.permutation(np.concatenate([real, rendered]))
 
     def __getitem__(self, place: Place) -> tuple[torch.Tensor, torch.Tensor]:
-        """(3, h, w) uint8 RGB and (h, w) int64 labels, as large as `config.view`."""
+        """(3, h, w) uint8 RGB and (h, w) uint8 labels, as large as `config.view`."""
         config, (epoch, position) = self._config, place
         random = np.random.default_rng([config.seed, epoch, position])
         # Chance of their own: a run without them sees what it saw before there were any.
@@ -104,7 +104,8 @@ class Views(Dataset):
             view = paste(view, self._other(pasting), self._thin)
         if self._real and mixing.random() < config.mix:
             other = self._other(mixing)
-            seen = mixing.permutation(np.setdiff1d(other[1], [VOID]))
+            counts = cv2.calcHist([other[1]], [0], None, [VOID], [0, VOID])
+            seen = mixing.permutation(np.flatnonzero(counts))
             view = paste(view, other, seen[: -(-len(seen) // 2)])
         # Last, so that colours do not tell what was pasted.
         image, labels = view
@@ -112,9 +113,8 @@ class Views(Dataset):
             image = take_tone(image, self._tones[self._another(mixing)], mixing.random())
         image = relight(image, mixing, config.light)
         image = recolour(image, random, config.color)
-        return torch.from_numpy(image.transpose(2, 0, 1).copy()), torch.from_numpy(
-            labels.astype(np.int64)
-        )
+        # Contiguous, since copies are what workers hand over; labels stay the bytes they are.
+        return torch.from_numpy(image.transpose(2, 0, 1).copy()), torch.from_numpy(labels)
 
     def _other(self, random: np.random.Generator) -> LabelledPair:
         return self._view(self._another(random), random)
@@ -212,7 +212,7 @@ class Batches:
             epoch, step = epoch + 1, 0
 
     def load(self, epoch: int, step: int, pin: bool = False) -> Iterator[list[torch.Tensor]]:
-        """(n, 3, h, w) uint8 images and (n, h, w) int64 labels from a place on.
+        """(n, 3, h, w) uint8 images and (n, h, w) uint8 labels from a place on.
 
         One loader serves the whole run, so that its processes start once.
 

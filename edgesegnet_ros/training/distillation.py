@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from edgesegnet_ros.data.classes import ClassSet
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.network import HEAD_STRIDE
 from edgesegnet_ros.training.config import TrainConfig
@@ -24,7 +25,7 @@ class Lesson(NamedTuple):
 
     Attributes:
         images: (N, 3, h, w) uint8, of the crop size.
-        labels: (N, h, w) int64.
+        labels: (N, h, w) uint8.
         logits: (N, C, h/4, w/4), the teacher's.
     """
 
@@ -37,7 +38,8 @@ class Teacher:
     """Networks that look at a view and its surroundings together.
 
     Args:
-        networks: In evaluation mode, of the same classes; the mean of their logits counts.
+        networks: In evaluation mode, uint8 images to logits of the same classes; the mean of
+            their logits counts.
         crop: Height and width of what the student sees of a view.
         device: Where they compute.
     """
@@ -46,7 +48,7 @@ class Teacher:
         self, networks: Sequence[nn.Module], crop: tuple[int, int], device: torch.device
     ) -> None:
         self._networks = [
-            NormalisedNetwork(network).to(device).eval().requires_grad_(False)
+            network.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
             for network in networks
         ]
         self._crop = crop
@@ -57,7 +59,7 @@ class Teacher:
 
         Args:
             images: (N, 3, H, W) uint8, at least as large as the crop.
-            labels: (N, H, W) int64.
+            labels: (N, H, W) uint8.
         """
         logits = torch.stack([network(images) for network in self._networks]).mean(0)
         coarse, fine = [], []
@@ -73,14 +75,26 @@ class Teacher:
         )
 
 
+class _Ordered(nn.Module):
+    """A network whose outputs are put into another order of the same classes."""
+
+    def __init__(self, network: NormalisedNetwork, order: list[int]) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer('order', torch.tensor(order))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.network(images).index_select(1, self.order)
+
+
 def open_teacher(
-    config: TrainConfig, paths: Sequence[str], classes: int, device: torch.device
+    config: TrainConfig, paths: Sequence[str], classes: ClassSet, device: torch.device
 ) -> Teacher | None:
     """The teacher that a run asks for; None where it asks for none.
 
     Args:
         config: Its `distillation` asks for one.
-        paths: Weights files.
+        paths: Weights files; each network gets the normalisation that it was trained with.
         classes: That the outputs of each have to be.
         device: Where it computes.
 
@@ -98,4 +112,10 @@ def open_teacher(
         )
     if not paths:
         return None
-    return Teacher([read_network(path, classes) for path in paths], config.crop, device)
+    networks: list[nn.Module] = []
+    for path in paths:
+        network, info, order = read_network(path, classes)
+        teacher = NormalisedNetwork(network, info.mean, info.std)
+        in_order = order == sorted(order)
+        networks.append(teacher if in_order else _Ordered(teacher, order))
+    return Teacher(networks, config.crop, device)

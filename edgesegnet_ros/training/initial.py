@@ -3,44 +3,149 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import torch
 from torch import nn
 
+from edgesegnet_ros import shipped
+from edgesegnet_ros.data.classes import ClassSet, class_set_of, load_classes
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.network.fold import FoldableConv2d
-from edgesegnet_ros.network.registry import Network, identity, identity_of, name_of
-from edgesegnet_ros.network.weights import load_weights
+from edgesegnet_ros.network.registry import (
+    Network,
+    build_network,
+    identity,
+    identity_of,
+    name_of,
+)
+from edgesegnet_ros.network.weights import WeightsInfo, load_weights
 
 
 class InitialWeightsError(EdgeSegNetError):
     """Weights of another network, or for another number of classes."""
 
 
-def read_network(path: str, num_classes: int, wanted: str | None = None) -> Network:
-    """A network from a weights file, in evaluation mode.
+class Initial(NamedTuple):
+    """A network whose body has given weights, and whose head is that of the trained classes.
+
+    Attributes:
+        network: In evaluation mode, without training norms.
+        info: Of the weights file: normalisation above all.
+        kept: Names of the classes whose rows of the head are the file's.
+        drawn: Names of those whose rows are random.
+        left: Names of the file's classes that are not trained.
+    """
+
+    network: Network
+    info: WeightsInfo
+    kept: tuple[str, ...]
+    drawn: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+
+    def table(self, path: str) -> str:
+        """What was kept, for people."""
+        rows = [('body', f'all of {path}')]
+        for title, names in (
+            ('classes kept', self.kept),
+            ('classes drawn anew', self.drawn),
+            ('classes left out', self.left),
+        ):
+            rows.append((title, f'{len(names)}: {", ".join(names)}' if names else 'none'))
+        return '\n'.join(f'  {title:20}{text}' for title, text in rows)
+
+
+def class_names(path: str, info: WeightsInfo) -> list[str] | None:
+    """Names of a weights file's classes in the order of its outputs; None where nobody knows.
+
+    Args:
+        path: For messages.
+        info: Of a file that holds its class set, or names a shipped one.
+
+    Raises:
+        ClassFileError: The class set in the file cannot be read.
+    """
+    if info.class_set is not None:
+        return class_set_of(info.class_set, path).names
+    if info.classes in shipped.names('classes'):
+        names = load_classes(info.classes).names
+        return names if len(names) == info.num_classes else None
+    return None
+
+
+def read_network(path: str, classes: ClassSet) -> tuple[Network, WeightsInfo, list[int]]:
+    """A network of the trained classes from a weights file, in evaluation mode.
 
     Args:
         path: A weights file.
-        num_classes: That its outputs have to be.
-        wanted: Name or design file of the network that it has to be, where only one will do.
+        classes: That its outputs have to be, in any order.
+
+    Returns:
+        The network, what its file says, and which output belongs to each class of `classes`.
 
     Raises:
-        InitialWeightsError: It is none of these.
+        InitialWeightsError: Its outputs are other classes.
         WeightsError: The file cannot be used.
     """
     network, info = load_weights(path)
-    if wanted and identity_of(network) != identity(wanted):
+    wanted, names = classes.names, class_names(path, info)
+    if info.num_classes != len(wanted):
+        raise InitialWeightsError(
+            f'{path}: {info.num_classes} outputs for the classes {info.classes}, but '
+            f'{len(wanted)} classes ({classes.name}) are trained'
+        )
+    if names is None or names == wanted:
+        return network, info, list(range(len(wanted)))
+    if set(names) != set(wanted):
+        raise InitialWeightsError(
+            f'{path}: it knows {", ".join(sorted(set(names) - set(wanted)))}, but not '
+            f'{", ".join(sorted(set(wanted) - set(names)))} of {classes.name}; give a teacher '
+            'that was trained for the same classes'
+        )
+    return network, info, [names.index(name) for name in wanted]
+
+
+@torch.no_grad()
+def read_initial(path: str, wanted: str, classes: ClassSet) -> Initial:
+    """All of a weights file that fits what is trained; the rest is drawn anew.
+
+    Args:
+        path: A weights file.
+        wanted: Name or design file of the network that is trained.
+        classes: That are trained. Rows of the head are kept by the name of their class; where the
+            file's names are not known, by their number if there are as many classes.
+
+    Raises:
+        InitialWeightsError: It is another network.
+        WeightsError: The file cannot be used.
+    """
+    given, info = load_weights(path)
+    if identity_of(given) != identity(wanted):
         raise InitialWeightsError(
             f'{path}: weights of {info.network}, but {wanted} is trained; '
             'give --network, or another file'
         )
-    if info.num_classes != num_classes:
-        raise InitialWeightsError(
-            f'{path}: {info.num_classes} outputs for the classes '
-            f'{info.classes}, but {num_classes} classes are trained'
-        )
-    return network
+    new, old = classes.names, class_names(path, info)
+    if old is None:
+        old = list(new) if info.num_classes == len(new) else ['?'] * info.num_classes
+    if old == new:
+        return Initial(given, info, tuple(new))
+    network = build_network(identity_of(given), len(new)).eval()
+    own, source = network.state_dict(), given.state_dict()
+    rows = [(new.index(name), old.index(name)) for name in new if name in old]
+    for name, value in source.items():
+        if own[name].shape == value.shape and not name.startswith('head.'):
+            own[name].copy_(value)
+        else:  # the head has a row for each class
+            for to, of in rows:
+                own[name][to] = value[of]
+    return Initial(
+        network,
+        info,
+        tuple(name for name in new if name in old),
+        tuple(name for name in new if name not in old),
+        tuple(name for name in old if name not in new),
+    )
 
 
 @torch.no_grad()

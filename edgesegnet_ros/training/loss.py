@@ -43,22 +43,41 @@ def class_weights(pairs: list[LabelledPair], num_classes: int, power: float) -> 
     return torch.from_numpy(np.where(share > 0, weights, 1.0).astype(np.float32))
 
 
+def class_table(weights: torch.Tensor) -> torch.Tensor:
+    """Weights by label value, so that void needs no mask, whose size a GPU would be asked for.
+
+    Args:
+        weights: (C,) float32 of the classes.
+
+    Returns:
+        (256,) float32; 0 for values without a class.
+    """
+    table = torch.zeros(256, dtype=weights.dtype, device=weights.device)
+    table[: len(weights)] = weights
+    return table
+
+
 def cross_entropy(
-    coarse: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor, smoothing: float
+    coarse: torch.Tensor, labels: torch.Tensor, table: torch.Tensor, smoothing: float
 ) -> Summed:
-    """Cross-entropy at the labels' resolution; void counts neither above nor below the line.
+    """Cross-entropy at the labels' resolution; void is left out of both the sum and its divisor.
 
     Args:
         coarse: (N, C, H/4, W/4) logits.
-        labels: (N, H, W) int64, 255 for void.
-        weights: (C,) of the classes.
+        labels: (N, H, W) uint8, 255 for void.
+        table: (256,) weights by label value; see `class_table`.
         smoothing: Share of the target that is spread over all classes.
     """
-    logits = upsample(coarse.float(), HEAD_STRIDE)
+    logits, labels = upsample(coarse.float(), HEAD_STRIDE), labels.long()
     total = F.cross_entropy(
-        logits, labels, weights, ignore_index=VOID, reduction='sum', label_smoothing=smoothing
+        logits,
+        labels,
+        table[: coarse.shape[1]],
+        ignore_index=VOID,
+        reduction='sum',
+        label_smoothing=smoothing,
     )
-    return Summed(total, weights[labels[labels != VOID]].sum())
+    return Summed(total, table[labels].sum())
 
 
 def distance_to_teacher(
@@ -69,7 +88,7 @@ def distance_to_teacher(
     Args:
         coarse: (N, C, H/4, W/4) logits.
         teacher: The teacher's, of the same views.
-        labels: (N, H, W) int64; positions that are void are left out here too.
+        labels: (N, H, W) uint8; positions that are void are left out here too.
         temperature: Divides both; the result is multiplied by its square.
     """
     middle = HEAD_STRIDE // 2

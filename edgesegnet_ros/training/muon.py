@@ -7,7 +7,7 @@ torch.optim.Muon takes matrices only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 
@@ -45,6 +45,8 @@ class Muon(torch.optim.AdamW):
         lr: Of both.
         weight_decay: Of the filters.
         dtype: In which directions are computed; bf16 is enough where the hardware has it.
+        shapes: Of the filters without the zeros that they are padded with, which decide how long
+            a step is; those of `filters` where not given.
     """
 
     def __init__(
@@ -54,9 +56,13 @@ class Muon(torch.optim.AdamW):
         lr: float,
         weight_decay: float,
         dtype: torch.dtype = torch.float32,
+        shapes: Sequence[torch.Size] | None = None,
     ) -> None:
         self._dtype = dtype
-        own = {'params': list(filters), 'weight_decay': weight_decay, 'muon': True}
+        weights = list(filters)
+        shapes = shapes or [weight.shape for weight in weights]
+        sides = [max(shape[0], shape[1:].numel()) for shape in shapes]
+        own = {'params': weights, 'weight_decay': weight_decay, 'muon': True, 'sides': sides}
         super().__init__([own] + [{**group, 'muon': False} for group in others], lr)
 
     @torch.no_grad()
@@ -65,7 +71,7 @@ class Muon(torch.optim.AdamW):
         for group in self.param_groups:
             if not group['muon']:
                 continue
-            for weight in group['params']:
+            for weight, side in zip(group['params'], group['sides'], strict=True):
                 if weight.grad is None:
                     continue
                 state = self.state[weight]
@@ -77,8 +83,7 @@ class Muon(torch.optim.AdamW):
                 state['momentum'].lerp_(weight.grad, 1.0 - _MOMENTUM)
                 ahead = weight.grad.lerp(state['momentum'], _MOMENTUM)
                 flat = ahead.flatten(1)
-                rows, columns = flat.shape
-                rate = group['lr'] * _ADAMW_RMS * max(rows, columns) ** 0.5
+                rate = group['lr'] * _ADAMW_RMS * side**0.5
                 direction = orthogonalised(flat.to(self._dtype))
                 weight.mul_(1.0 - group['lr'] * group['weight_decay'])
                 weight.sub_(direction.to(weight.dtype).view_as(weight), alpha=rate)

@@ -5,17 +5,30 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from edgesegnet_ros.network.normalisation import Normalisation
+from edgesegnet_ros.network.normalisation import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    Channels,
+    Normalisation,
+)
 from edgesegnet_ros.network.registry import Network
 
 
 class NormalisedNetwork(nn.Module):
-    """The network behind the normalisation of its inputs: uint8 pictures to coarse logits."""
+    """The network behind the normalisation of its inputs: uint8 images to coarse logits.
 
-    def __init__(self, network: Network) -> None:
+    Args:
+        network: Takes normalised floats.
+        mean: Subtracted from red, green and blue in 0-1.
+        std: Divides the difference.
+    """
+
+    def __init__(
+        self, network: Network, mean: Channels = IMAGENET_MEAN, std: Channels = IMAGENET_STD
+    ) -> None:
         super().__init__()
         self.network = network
-        self.normalisation = Normalisation()
+        self.normalisation = Normalisation(mean, std)
 
     def normalise(self, images: torch.Tensor) -> torch.Tensor:
         """(N, 3, H, W) uint8 to floats, channels last."""

@@ -48,12 +48,17 @@ class Team(NamedTuple):
             return value
         return self.sums([torch.tensor(float(value), device=self.device)])[0].item() > 0
 
-    def wrap(self, model: torch.nn.Module) -> torch.nn.Module:
-        """The model with its gradients averaged over the processes."""
+    def wrap(self, model: torch.nn.Module, unused: bool = False) -> torch.nn.Module:
+        """The model with its gradients averaged over the processes.
+
+        Args:
+            model: On this process's device.
+            unused: Whether some of its parameters have no gradient at times.
+        """
         if self.size == 1:
             return model
         ids = [self.device.index] if self.device.type == 'cuda' else None
-        return DistributedDataParallel(model, device_ids=ids)
+        return DistributedDataParallel(model, device_ids=ids, find_unused_parameters=unused)
 
     def part(self) -> None:
         """End the group; without a group nothing happens."""

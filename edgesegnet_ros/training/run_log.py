@@ -7,7 +7,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from edgesegnet_ros.data.classes import ClassSet
 from edgesegnet_ros.extras import need
+from edgesegnet_ros.training.validation import Validation
 from edgesegnet_ros.whole_file import whole_file
 
 LOG = 'log.csv'
@@ -34,7 +38,7 @@ class RunLog:
 
     def __init__(self, out: Path, tensorboard: bool, steps: int) -> None:
         self._out = out
-        self._board = None
+        self._board: Any = None
         if tensorboard:
             need('train', ('tensorboard',), 'TensorBoard logs (--no-tensorboard for none)')
             from torch.utils.tensorboard import SummaryWriter
@@ -47,23 +51,44 @@ class RunLog:
             self._board.add_scalar('loss/step', loss, steps)
             self._board.add_scalar('learning_rate', rate, steps)
 
-    def epoch(self, history: list[dict[str, Any]], steps: int) -> None:
+    def epoch(
+        self,
+        history: list[dict[str, Any]],
+        steps: int,
+        found: Validation | None = None,
+        classes: ClassSet | None = None,
+    ) -> None:
         """Note the last row of `history`, and write them all.
+
+        Args:
+            history: A row of figures for each epoch.
+            steps: Done so far.
+            found: What validation said of this epoch; None where there was none.
+            classes: Names for its IoU by class.
 
         Raises:
             WriteError: They cannot be written.
         """
         row = history[-1]
         if self._board:
-            for name in ('loss', 'val_pixel_accuracy', 'val_miou'):
-                if row[name] is not None:
-                    self._board.add_scalar(f'epoch/{name}', row[name], steps)
+            for name, value in row.items():
+                if name != 'epoch' and value is not None:
+                    self._board.add_scalar(f'epoch/{name}', value, steps)
+            if found and classes:
+                self._note(found, classes, steps)
             self._board.flush()
         path = self._out / LOG
         with whole_file(path) as partial, partial.open('w', newline='') as file:
             writer = csv.DictWriter(file, row)
             writer.writeheader()
             writer.writerows(history)
+
+    def _note(self, found: Validation, classes: ClassSet, steps: int) -> None:
+        for name, iou in zip(classes.names, found.scores.iou, strict=True):
+            if not np.isnan(iou):
+                self._board.add_scalar(f'iou/{name}', float(iou), steps)
+        for number, sample in enumerate(found.samples):
+            self._board.add_image(f'val/{number}', sample, steps)
 
     def close(self) -> None:
         """Let TensorBoard's files go."""
@@ -84,8 +109,16 @@ class RunLog:
         losses = figure.subplots()
         epochs = [row['epoch'] for row in history]
         losses.plot(epochs, [row['loss'] for row in history], color='0.5', label='training loss')
+        scored = [row for row in history if row.get('val_loss') is not None]
+        losses.plot(
+            [row['epoch'] for row in scored],
+            [row['val_loss'] for row in scored],
+            color='0.2',
+            linestyle=':',
+            label='validation loss',
+        )
         losses.set_xlabel('epoch')
-        losses.set_ylabel('training loss')
+        losses.set_ylabel('loss')
         losses.set_ylim(bottom=0)
         scored = [row for row in history if row['val_pixel_accuracy'] is not None]
         scores = losses.twinx()

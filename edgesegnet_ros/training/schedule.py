@@ -1,4 +1,4 @@
-"""The learning rate and the decay of the averaged weights, step by step."""
+"""The learning rate step by step, and the optimizer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edgesegnet_ros.training.config import TrainConfig
 from edgesegnet_ros.training.muon import Muon
 
 
-def learning_rate(config: TrainConfig, progress: float) -> float:
+def learning_rate(config: TrainConfig, done: float) -> float:
     """Linear warm-up, then half a cosine from where the schedule begins to fall.
 
     A warm-up–stable–decay run (Hu et al., arXiv 2404.06395, section 4) can be lengthened by
@@ -19,18 +19,19 @@ def learning_rate(config: TrainConfig, progress: float) -> float:
 
     Args:
         config: The run.
-        progress: Epochs done, with fractions.
+        done: Share of the run that is done, 0-1.
     """
     peak = config.learning_rate
-    if progress < config.warmup_epochs:
-        return peak * max(progress / config.warmup_epochs, 0.01)
+    warmup = config.warmup_share or config.warmup_epochs / config.epochs
+    decay = config.decay_share or config.decay_epochs / config.epochs
+    if done < warmup:
+        return peak * max(done / warmup, 0.01)
     begin = {
-        'cosine': config.warmup_epochs,
-        'wsd': max(config.warmup_epochs, config.epochs - config.decay_epochs),
-        'constant': float(config.epochs),
+        'cosine': warmup,
+        'wsd': max(warmup, 1.0 - decay),
+        'constant': 1.0,
     }[config.schedule]
-    share = (progress - begin) / max(config.epochs - begin, 1e-9)
-    share = min(max(share, 0.0), 1.0)
+    share = min(max((done - begin) / max(1.0 - begin, 1e-9), 0.0), 1.0)
     lowest = config.final_rate
     return peak * (lowest + (1.0 - lowest) * 0.5 * (1.0 + math.cos(math.pi * share)))
 
@@ -42,7 +43,10 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 
 def build_optimizer(
-    config: TrainConfig, model: Network, dtype: torch.dtype = torch.float32
+    config: TrainConfig,
+    model: Network,
+    dtype: torch.dtype = torch.float32,
+    plain: Network | None = None,
 ) -> torch.optim.Optimizer:
     """AdamW, SGD or Muon; norms and biases are not decayed.
 
@@ -50,6 +54,8 @@ def build_optimizer(
         config: Names it, with its rate and its decay.
         model: What is trained.
         dtype: That matrices may be multiplied in.
+        plain: The network without the zeros that its filters are padded with; `model` where not
+            given.
     """
     matrices = [value for value in model.parameters() if value.ndim > 1]
     vectors = [value for value in model.parameters() if value.ndim <= 1]
@@ -63,28 +69,14 @@ def build_optimizer(
         )
     if config.optimizer == 'muon':
         # The classifier's rows are the classes, whose gradients are not to be made equally long.
-        hidden = [value for value in matrices if value is not model.head.weight]
+        hidden = {
+            name: value
+            for name, value in model.named_parameters()
+            if value.ndim > 1 and value is not model.head.weight
+        }
         groups[0]['params'] = [model.head.weight]
-        return Muon(hidden, groups, config.learning_rate, config.weight_decay, dtype)
+        shapes = [(plain or model).get_parameter(name).shape for name in hidden]
+        return Muon(
+            hidden.values(), groups, config.learning_rate, config.weight_decay, dtype, shapes
+        )
     return torch.optim.AdamW(groups, config.learning_rate)
-
-
-@torch.no_grad()
-def update_average(
-    average: torch.nn.Module, model: torch.nn.Module, decay: float, steps: int
-) -> None:
-    """Move the averaged weights and running statistics towards the trained ones.
-
-    Args:
-        average: Changed in place.
-        model: What is trained.
-        decay: Weight of the past in the long run.
-        steps: Done so far; a young average forgets the random start quickly.
-    """
-    decay = min(decay, (1 + steps) / (10 + steps))
-    values = model.state_dict().values()
-    for mean, value in zip(average.state_dict().values(), values, strict=True):
-        if mean.is_floating_point():
-            mean.lerp_(value, 1.0 - decay)
-        else:
-            mean.copy_(value)

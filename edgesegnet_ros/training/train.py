@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import math
 import sys
@@ -10,76 +9,49 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 from signal import SIGTERM
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
 import torch
-from torch import nn
 from tqdm import tqdm
 
-from edgesegnet_ros.data.camvid import LabelledPair
-from edgesegnet_ros.data.classes import ClassSet
-from edgesegnet_ros.data.datasets import Dataset
-from edgesegnet_ros.engines.pytorch import TorchEngine
-from edgesegnet_ros.engines.recipe import recipe_of
-from edgesegnet_ros.engines.segmenter import Segmenter
 from edgesegnet_ros.errors import EdgeSegNetError
-from edgesegnet_ros.evaluation.accuracy import Scores, score
-from edgesegnet_ros.network.registry import Network, build_network
 from edgesegnet_ros.network.weights import WeightsInfo, save_weights
+from edgesegnet_ros.training.begin import (
+    RunData,
+    Sources,
+    begin_network,
+    check_same_data,
+    read_data,
+    without_streets,
+)
 from edgesegnet_ros.training.checkpoint import (
-    Parts,
     Progress,
     changed_settings,
-    load_checkpoint,
+    read_checkpoint,
+    restore,
     save_checkpoint,
 )
 from edgesegnet_ros.training.config import TrainConfig
-from edgesegnet_ros.training.dataset import Batches, Views, rendered_pool
 from edgesegnet_ros.training.distillation import open_teacher
-from edgesegnet_ros.training.initial import read_network, start_from
-from edgesegnet_ros.training.loss import class_weights, cross_entropy, distance_to_teacher
-from edgesegnet_ros.training.mixed_precision import Autocast
-from edgesegnet_ros.training.normalised import NormalisedNetwork
+from edgesegnet_ros.training.learner import Learner
+from edgesegnet_ros.training.pace import Pace
 from edgesegnet_ros.training.processes import Team, join
 from edgesegnet_ros.training.run_log import RunLog, bar_interval
-from edgesegnet_ros.training.schedule import (
-    build_optimizer,
-    learning_rate,
-    set_rate,
-    update_average,
-)
+from edgesegnet_ros.training.schedule import learning_rate
 from edgesegnet_ros.training.stopping import StopRequest
+from edgesegnet_ros.training.validation import Validation, validate
 
 CHECKPOINT = 'checkpoint.safetensors'
 WEIGHTS = 'weights.safetensors'
 BEST = 'best.safetensors'
 _LOOK_EVERY = 10
 """Steps between two looks at the loss, each of which waits for a GPU."""
-_MEASURED_BATCHES = 8
-"""On which the statistics of norms behind given weights are taken."""
 
 log = logging.getLogger(__name__)
 
 
 class TrainingError(EdgeSegNetError):
     """A run that cannot go on."""
-
-
-class Sources(NamedTuple):
-    """Where a run begins.
-
-    Attributes:
-        data: Labelled images.
-        classes: What their labels mean.
-        init: Weights file to start from; random weights when empty.
-        teachers: Weights files of a distillation's teacher, whose logits are averaged.
-    """
-
-    data: Dataset
-    classes: ClassSet
-    init: str = ''
-    teachers: tuple[str, ...] = ()
 
 
 class Outcome(NamedTuple):
@@ -89,11 +61,13 @@ class Outcome(NamedTuple):
         progress: How far it came.
         signal: Number of the signal that stopped it; 0 for a run that is done.
         leads: Whether this process is the one that prints.
+        trained: Whether a step was made; not if the run had been finished before.
     """
 
     progress: Progress
     signal: int
     leads: bool
+    trained: bool = True
 
 
 def train(
@@ -103,7 +77,7 @@ def train(
     device: str = 'auto',
     tensorboard: bool = True,
 ) -> Outcome:
-    """Train until `config.epochs`, going on from the checkpoint in `out` where there is one.
+    """Train to the end of the run; resume from the checkpoint in `out` if there is one.
 
     Under torchrun each of its processes calls this, and the first one writes.
 
@@ -111,200 +85,280 @@ def train(
         config: The run.
         sources: Dataset and given weights.
         out: Takes checkpoint.safetensors (all state), weights.safetensors (the averaged weights,
-            deployable, each epoch), best.safetensors (those best on val), log.csv (a row an
+            deployable, each epoch), best.safetensors (those best on val), log.csv (a row for each
             epoch), curves.png and TensorBoard's logs.
         device: auto, cpu, cuda or cuda:N.
         tensorboard: Whether its logs are wanted.
 
     Raises:
+        CheckpointError: The checkpoint is unusable, or belongs to other data.
         DatasetError: The dataset is not whole; nothing was trained.
         EdgeSegNetError: Of the room where it failed; the message says what to do.
     """
-    classes = len(sources.classes.classes)
     with ExitStack() as stack:
         team = join(device)
         stack.callback(team.part)
-        autocast = Autocast(config.precision, team.device)
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise TrainingError(f'{out}: cannot be made ({error.strerror})') from None
-        splits = sources.data.read_splits(('train', 'val'))
-        teacher = open_teacher(config, sources.teachers, classes, team.device)
-        rendered = rendered_pool(config, quiet=not team.leads)
-        views = Views(splits['train'], rendered, config, sources.data.sequences('train'))
-        batches = Batches(views, config, team.rank, team.size)
-        weights = class_weights(splits['train'] + rendered, classes, config.class_balance)
-        weights = weights.to(team.device)
-        info = WeightsInfo(sources.classes.name, classes, config.input_size)
-
-        torch.manual_seed(config.seed)
-        network = build_network(config.network, classes, config.training_norms)
-        network.to(team.device, memory_format=torch.channels_last)
-        normalised = NormalisedNetwork(network).to(team.device)
-        directions = torch.bfloat16 if autocast.precision == 'bf16' else torch.float32
-        optimizer = build_optimizer(config, network, directions)
-        average = copy.deepcopy(network).eval()
-        parts = Parts(network, average, optimizer, autocast.scaler)
+        config = without_streets(config, sources.classes)
+        _check(config, team, out)
+        teacher = open_teacher(config, sources.teachers, sources.classes, team.device)
+        data = read_data(config, sources, team)
+        path = out / CHECKPOINT
+        checkpoint = read_checkpoint(path) if path.exists() else None
+        if checkpoint is not None:
+            check_same_data(path, checkpoint, data.about)
+            if _finished(config, checkpoint.progress):
+                _tell_finished(config, checkpoint.settings, out)
+                return Outcome(checkpoint.progress, 0, team.leads, trained=False)
+        network, info = begin_network(config, sources, data, team, checkpoint)
+        learner = Learner(config, network, info, data.class_weights, teacher, team)
         progress = Progress()
-        if (out / CHECKPOINT).exists():
-            progress, before = load_checkpoint(out / CHECKPOINT, parts)
-            if team.leads:
-                log.info('going on after epoch %d and %d steps', progress.epoch, progress.step)
-                for line in changed_settings(before, config):
-                    log.warning('otherwise than before: %s', line)
-        elif sources.init:
-            given = read_network(sources.init, classes, config.network).to(team.device)
-            loader = batches.load(0, 0)
-            images = [next(loader)[0] for _ in range(min(_MEASURED_BATCHES, batches.an_epoch))]
-            start_from(network, given, (normalised.normalise(i.to(team.device)) for i in images))
-            average.load_state_dict(network.state_dict())
-        model = team.wrap(normalised)
-        if team.device.type == 'cuda':
-            torch.backends.cudnn.benchmark = True
-
-        stop = stack.enter_context(StopRequest())
+        if checkpoint is not None:
+            restore(path, checkpoint, learner)
+            progress = checkpoint.progress
+            _tell_resumed(config, checkpoint.settings, progress, team)
         run_log = RunLog(out, tensorboard, progress.steps) if team.leads else None
         if run_log:
             stack.callback(run_log.close)
-        bar = stack.enter_context(_bar(config, batches, progress, team))
-        loader = batches.load(progress.epoch, progress.step, pin=team.device.type == 'cuda')
-        saved = time.monotonic()
-        loss_sum = torch.zeros((), dtype=torch.float64, device=team.device)
-        loss_sum += progress.loss if team.leads else 0.0
+        run = _Run(config, sources, data, learner, info, team, progress, out, run_log)
+        stack.enter_context(run.bar)
+        stop = stack.enter_context(StopRequest())
+        loader = data.batches.load(progress.epoch, progress.step, team.device.type == 'cuda')
 
-        while progress.epoch < config.epochs:
-            began = time.monotonic() - progress.seconds
-            network.train()
-            if config.freeze_norms:
-                _freeze_norms(network)
-            for step in range(progress.step, batches.an_epoch):
-                images, labels = (part.to(team.device, non_blocking=True) for part in next(loader))
-                rate = learning_rate(config, progress.epoch + step / batches.an_epoch)
-                set_rate(optimizer, rate)
-                _seed_step(config, progress.epoch, step, team.rank)
-
-                with autocast():
-                    if teacher is not None:
-                        images, labels, wanted = teacher.lesson(images, labels)
-                    coarse = model(images)
-                own = cross_entropy(coarse, labels, weights, config.label_smoothing)
-                terms = [own.weight]
-                if teacher is not None:
-                    way = distance_to_teacher(
-                        coarse, wanted, labels, config.distillation_temperature
-                    )
-                    terms.append(way.weight)
-                # The pixels of all processes divide the loss, so that they train as one would.
-                weight_sums = team.sums(terms)
-                objective = own.total / weight_sums[0].clamp_min(1e-9).float()
-                if teacher is not None:
-                    distance = way.total / weight_sums[1].clamp_min(1.0).float()
-                    objective = torch.lerp(objective, distance, config.distillation)
-                objective = objective * team.size  # DistributedDataParallel divides by it
-
-                optimizer.zero_grad(set_to_none=True)
-                autocast.scaler.scale(objective).backward()
-                autocast.scaler.unscale_(optimizer)
-                nn.utils.clip_grad_norm_(network.parameters(), config.gradient_norm)
-                autocast.scaler.step(optimizer)
-                autocast.scaler.update()
-                progress.steps += 1
-                update_average(average, network, config.ema_decay, progress.steps)
-
-                loss_sum += objective.detach() / team.size
-                progress.step = step + 1
-                bar.update()
-                if progress.step % _LOOK_EVERY == 0 or progress.step == batches.an_epoch:
-                    loss = loss_sum.item() * team.size / progress.step
-                    if not math.isfinite(loss):
-                        raise TrainingError(
-                            f'the loss is {loss} in epoch {progress.epoch + 1}: lower '
-                            f'--learning-rate ({config.learning_rate}); the last checkpoint in '
-                            f'{out} is from before'
-                        )
-                    bar.set_postfix(epoch=progress.epoch + 1, loss=f'{loss:.3f}')
-                    if run_log:
-                        run_log.step(progress.steps, loss, rate)
+        stopped = False
+        while not run.finished:
+            run.begin_epoch()
+            while not run.epoch_is_over:
+                run.step(loader)
                 # What one process is asked to do, all do at the same step.
                 stopped = team.any(bool(stop.signal))
-                if team.any(_minutes_since(saved) >= config.checkpoint_minutes) or stopped:
-                    if progress.step == batches.an_epoch:
-                        break
-                    progress.loss = team.sums([loss_sum])[0].item()
-                    progress.seconds = time.monotonic() - began
-                    loss_sum.fill_(progress.loss if team.leads else 0.0)
-                    if team.leads:
-                        save_checkpoint(out / CHECKPOINT, parts, progress, config)
-                    saved = time.monotonic()
+                if run.epoch_is_over:
+                    break
+                if team.any(run.wants_a_checkpoint) or stopped:
+                    run.save_inside_an_epoch()
                     if stopped:
                         return Outcome(progress, stop.signal or SIGTERM, team.leads)
-
-            loss = team.sums([loss_sum])[0].item() / batches.an_epoch
-            loss_sum.zero_()
-            progress.epoch, progress.step, progress.loss = progress.epoch + 1, 0, 0.0
-            if run_log:
-                row = {
-                    'epoch': progress.epoch,
-                    'loss': loss,
-                    'learning_rate': rate,
-                    'val_pixel_accuracy': None,
-                    'val_miou': None,
-                }
-                last = progress.epoch == config.epochs
-                if last or progress.epoch % config.validate_every == 0:
-                    scores = validate(average, info, splits['val'], team.device)
-                    row['val_pixel_accuracy'] = scores.pixel_accuracy
-                    row['val_miou'] = scores.miou
-                    if scores.pixel_accuracy > progress.best:
-                        progress.best = scores.pixel_accuracy
-                        save_weights(out / BEST, average, info)
-                row['seconds'] = round(time.monotonic() - began)
-                progress.history.append(row)
-                progress.seconds = 0.0
-                save_weights(out / WEIGHTS, average, info)
-                save_checkpoint(out / CHECKPOINT, parts, progress, config)
-                run_log.epoch(progress.history, progress.steps)
-                bar.write(_sentence(row), file=sys.stderr)
-            progress.seconds, saved = 0.0, time.monotonic()
-            if stopped and progress.epoch < config.epochs:
+            run.end_epoch()
+            if stopped and not run.finished:
                 return Outcome(progress, stop.signal or SIGTERM, team.leads)
         if run_log and progress.history:
             run_log.draw(progress.history)
         return Outcome(progress, 0, team.leads)
 
 
-def validate(
-    average: Network, info: WeightsInfo, val: list[LabelledPair], device: torch.device
-) -> Scores:
-    """Score what would be deployed, with the threads that training has."""
-    recipe = recipe_of(average, info, device=str(device), num_threads=torch.get_num_threads())
-    return score(Segmenter(TorchEngine(recipe)), val)
+class _Run:
+    """One run as it goes on; `train` says in which order its methods are called."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        sources: Sources,
+        data: RunData,
+        learner: Learner,
+        info: WeightsInfo,
+        team: Team,
+        progress: Progress,
+        out: Path,
+        run_log: RunLog | None,
+    ) -> None:
+        self._config, self._sources, self._data = config, sources, data
+        self._learner, self._info, self._team = learner, info, team
+        self._progress, self._out, self._log = progress, out, run_log
+        self._about = {**data.about, 'normalisation': {'mean': info.mean, 'std': info.std}}
+        self._steps = data.batches.an_epoch
+        self._pace = Pace()
+        self._loss = torch.zeros((), dtype=torch.float64, device=team.device)
+        self._loss += progress.loss if team.leads else 0.0
+        self._rate = 0.0
+        self._saved = time.monotonic()
+        self.bar = _bar(config, self._steps, progress, team)
+
+    @property
+    def finished(self) -> bool:
+        """Whether all of the run is done."""
+        return _finished(self._config, self._progress)
+
+    @property
+    def epoch_is_over(self) -> bool:
+        """Whether all of the epoch's steps are done, or the time of the run is."""
+        return self._progress.step >= self._steps or (
+            self._progress.step > 0 and self._time_is_over
+        )
+
+    @property
+    def _time_is_over(self) -> bool:
+        config = self._config
+        return config.minutes > 0 and self._trained() >= config.minutes * 60.0
+
+    @property
+    def wants_a_checkpoint(self) -> bool:
+        """Whether the last one is old."""
+        return time.monotonic() - self._saved >= self._config.checkpoint_minutes * 60.0
+
+    def begin_epoch(self) -> None:
+        """Set what learns, and start the clocks."""
+        self._learner.begin_epoch(self._progress.epoch)
+        self._began = time.monotonic()
+        self._earlier = self._progress.seconds
+        self._trained_before = self._progress.trained
+        self._pace.restart()
+
+    def step(self, loader: Any) -> None:
+        """Learn from the next batch, and look at the loss now and then."""
+        progress = self._progress
+        images, labels = self._pace.next(loader, self._config.batch)
+        self._rate = learning_rate(self._config, self._share())
+        place = (progress.epoch, progress.step)
+        self._loss += self._learner.step(images, labels, place, self._rate)
+        progress.steps += 1
+        progress.step += 1
+        self.bar.update()
+        if progress.step % _LOOK_EVERY == 0 or self.epoch_is_over:
+            self._look()
+
+    def save_inside_an_epoch(self) -> None:
+        """Write a checkpoint from which the epoch is resumed."""
+        progress = self._progress
+        progress.loss = self._team.sums([self._loss])[0].item()
+        progress.seconds = self._seconds()
+        progress.trained = self._trained()
+        self._loss.fill_(progress.loss if self._team.leads else 0.0)
+        self._save()
+
+    def end_epoch(self) -> None:
+        """Validate, and write weights, checkpoint and logs."""
+        progress, config = self._progress, self._config
+        loss = self._team.sums([self._loss])[0].item() / max(progress.step, 1)
+        self._loss.zero_()
+        progress.trained = self._trained()
+        progress.epoch, progress.step, progress.loss = progress.epoch + 1, 0, 0.0
+        if self._log:
+            row = {
+                'epoch': progress.epoch,
+                'loss': loss,
+                'learning_rate': self._rate,
+                'val_loss': None,
+                'val_pixel_accuracy': None,
+                'val_miou': None,
+                'views_per_second': round(self._pace.views_per_second, 2),
+                'waiting_for_data': round(self._pace.data_share, 3),
+            }
+            pace = self._pace.sentence(config.workers)
+            found = None
+            if self.finished or progress.epoch % config.validate_every == 0:
+                found = self._validate(row)
+            row['seconds'] = round(self._seconds())
+            progress.history.append(row)
+            progress.seconds = 0.0
+            save_weights(self._out / WEIGHTS, self._learner.deployed(), self._info)
+            self._save()
+            self._log.epoch(progress.history, progress.steps, found, self._sources.classes)
+            self.bar.write(f'{_sentence(row)}; {pace}', file=sys.stderr)
+        progress.seconds = 0.0
+
+    def _validate(self, row: dict[str, Any]) -> Validation:
+        deployed = self._learner.deployed()
+        found = validate(
+            deployed,
+            self._info,
+            self._data.val,
+            self._team.device,
+            self._data.class_weights,
+            self._sources.classes,
+        )
+        scores = found.scores
+        row['val_loss'] = found.loss if math.isfinite(found.loss) else None
+        row['val_pixel_accuracy'], row['val_miou'] = scores.pixel_accuracy, scores.miou
+        if scores.pixel_accuracy > self._progress.best:
+            self._progress.best = scores.pixel_accuracy
+            save_weights(self._out / BEST, deployed, self._info)
+        return found
+
+    def _look(self) -> None:
+        progress = self._progress
+        loss = self._loss.item() * self._team.size / progress.step
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f'the loss is {loss} in epoch {progress.epoch + 1}: lower --learning-rate '
+                f'({self._config.learning_rate}); the last checkpoint in {self._out} is from '
+                'before that'
+            )
+        self.bar.set_postfix(
+            epoch=progress.epoch + 1,
+            loss=f'{loss:.3f}',
+            views_per_s=f'{self._pace.views_per_second:.1f}',
+            waits_for_data=f'{self._pace.data_share:.0%}',
+        )
+        if self._log:
+            self._log.step(progress.steps, loss, self._rate)
+
+    def _save(self) -> None:
+        if self._team.leads:
+            path = self._out / CHECKPOINT
+            save_checkpoint(path, self._learner, self._progress, self._config, self._about)
+        self._saved = time.monotonic()
+
+    def _seconds(self) -> float:
+        """Spent on this epoch, before a stop too."""
+        return self._earlier + time.monotonic() - self._began
+
+    def _trained(self) -> float:
+        """Spent on all steps of the run."""
+        return self._trained_before + time.monotonic() - self._began
+
+    def _share(self) -> float:
+        """Share of the run that is done."""
+        if self._config.minutes:
+            return self._trained() / (self._config.minutes * 60.0)
+        progress = self._progress
+        return (progress.epoch + progress.step / self._steps) / self._config.epochs
 
 
-def _freeze_norms(network: nn.Module) -> None:
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.eval()
+def _finished(config: TrainConfig, progress: Progress) -> bool:
+    if config.minutes:
+        return progress.step == 0 and progress.trained >= config.minutes * 60.0
+    return progress.epoch >= config.epochs
 
 
-def _seed_step(config: TrainConfig, epoch: int, step: int, rank: int) -> None:
-    """Make the chance inside the network (dropout) depend on the step alone."""
-    sequence = np.random.SeedSequence([config.seed, epoch, step, rank])
-    torch.manual_seed(int(sequence.generate_state(1)[0]))
+def _check(config: TrainConfig, team: Team, out: Path) -> None:
+    if config.minutes and team.size > 1:
+        raise TrainingError(
+            '--minutes is for one process, since several would not agree on the time: give '
+            '--epochs under torchrun'
+        )
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TrainingError(f'{out}: cannot be made ({error.strerror})') from None
 
 
-def _minutes_since(moment: float) -> float:
-    return (time.monotonic() - moment) / 60.0
+def _tell_finished(config: TrainConfig, before: dict[str, Any], out: Path) -> None:
+    changed = changed_settings(before, config)
+    text = ', '.join(changed) if changed else 'no setting was changed'
+    log.warning(
+        'the run in %s is finished already, and nothing was trained (%s); raise --epochs to '
+        'lengthen it, or give another --out to begin a new run',
+        out,
+        text,
+    )
 
 
-def _bar(config: TrainConfig, batches: Batches, progress: Progress, team: Team) -> tqdm:
+def _tell_resumed(
+    config: TrainConfig, before: dict[str, Any], progress: Progress, team: Team
+) -> None:
+    if not team.leads:
+        return
+    log.info('resuming after epoch %d and %d steps', progress.epoch, progress.step)
+    for line in changed_settings(before, config):
+        log.warning('a setting differs from that of the checkpoint: %s', line)
+
+
+def _bar(config: TrainConfig, steps: int, progress: Progress, team: Team) -> tqdm:
     """A bar over the whole run, so that the time left is the run's."""
     return tqdm(
         desc='training',
         unit='step',
-        total=config.epochs * batches.an_epoch,
-        initial=progress.epoch * batches.an_epoch + progress.step,
+        total=None if config.minutes else config.epochs * steps,
+        initial=progress.epoch * steps + progress.step,
         disable=not team.leads,
         mininterval=bar_interval(),
         smoothing=0.05,
@@ -312,7 +366,7 @@ def _bar(config: TrainConfig, batches: Batches, progress: Progress, team: Team) 
     )
 
 
-def _sentence(row: dict) -> str:
+def _sentence(row: dict[str, Any]) -> str:
     text = f'epoch {row["epoch"]}: loss {row["loss"]:.4f}, {row["seconds"]} s'
     if row['val_pixel_accuracy'] is None:
         return text

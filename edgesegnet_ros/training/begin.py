@@ -1,0 +1,177 @@
+"""What a run begins with: its data, and the network that it starts from or resumes."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from edgesegnet_ros.data.camvid import LabelledPair
+from edgesegnet_ros.data.classes import ClassSet, load_classes
+from edgesegnet_ros.data.datasets import Dataset
+from edgesegnet_ros.network.registry import Network, build_network
+from edgesegnet_ros.network.weights import WeightsInfo
+from edgesegnet_ros.training.checkpoint import Checkpoint, CheckpointError
+from edgesegnet_ros.training.config import TrainConfig
+from edgesegnet_ros.training.dataset import Batches, Views, rendered_pool
+from edgesegnet_ros.training.initial import read_initial, start_from
+from edgesegnet_ros.training.loss import class_weights
+from edgesegnet_ros.training.normalised import NormalisedNetwork
+from edgesegnet_ros.training.processes import Team
+
+_MEASURED_BATCHES = 8
+"""On which the statistics of norms behind given weights are taken."""
+
+log = logging.getLogger(__name__)
+
+
+class Sources(NamedTuple):
+    """Where a run begins.
+
+    Attributes:
+        data: Labelled images.
+        classes: What their labels mean.
+        init: Weights file to start from; random weights when empty.
+        teachers: Weights files of a distillation's teacher, whose logits are averaged.
+    """
+
+    data: Dataset
+    classes: ClassSet
+    init: str = ''
+    teachers: tuple[str, ...] = ()
+
+
+class RunData(NamedTuple):
+    """What a run trains on.
+
+    Attributes:
+        batches: Of views of the train split and of rendered streets.
+        class_weights: (classes,) float32, in the loss.
+        val: Labelled images to validate on.
+        about: What decides whether a checkpoint belongs to this run: names of the classes, and
+            for each split the number of its images and a digest of their pixels and labels.
+    """
+
+    batches: Batches
+    class_weights: torch.Tensor
+    val: list[LabelledPair]
+    about: dict[str, Any]
+
+
+def without_streets(config: TrainConfig, classes: ClassSet) -> TrainConfig:
+    """The settings with rendered streets left out, unless their classes are those of the run."""
+    if not config.rendered or not config.rendered_pool:
+        return config
+    from edgesegnet_ros.data.street.labels import CLASSES
+
+    if classes.names == load_classes(CLASSES).names:
+        return config
+    log.info(
+        'rendered streets are left out: they show the classes of %s, not those of %s',
+        CLASSES,
+        classes.name,
+    )
+    return replace(config, rendered=0)
+
+
+def read_data(config: TrainConfig, sources: Sources, team: Team) -> RunData:
+    """Read and check the whole dataset, and render the streets.
+
+    Raises:
+        ConfigError: The batch does not fit the dataset.
+        DatasetError: The dataset is not whole.
+    """
+    classes = len(sources.classes.classes)
+    splits = sources.data.read_splits(('train', 'val'))
+    rendered = rendered_pool(config, quiet=not team.leads)
+    views = Views(splits['train'], rendered, config, sources.data.sequences('train'))
+    about = {
+        'classes': sources.classes.names,
+        **{name: _digest(pairs) for name, pairs in splits.items()},
+    }
+    return RunData(
+        Batches(views, config, team.rank, team.size),
+        class_weights(splits['train'] + rendered, classes, config.class_balance),
+        splits['val'],
+        about,
+    )
+
+
+def _digest(pairs: list[LabelledPair]) -> dict[str, Any]:
+    digest = hashlib.blake2b(digest_size=8)
+    for image, labels in pairs:
+        for pixels in (image, labels):
+            digest.update(np.ascontiguousarray(pixels).data)
+    return {'images': len(pairs), 'digest': digest.hexdigest()}
+
+
+def check_same_data(path: object, checkpoint: Checkpoint, about: dict[str, Any]) -> None:
+    """Refuse a checkpoint of other data or classes; files of before there was a record pass.
+
+    Raises:
+        CheckpointError: Names what differs.
+    """
+    before = checkpoint.about
+    for what, now in about.items():
+        if what not in before or before[what] == now:
+            continue
+        if what == 'classes':
+            differs = f'the classes {", ".join(before[what])}, and {", ".join(now)} are given now'
+        elif before[what]['images'] != now['images']:
+            differs = f'{before[what]["images"]} {what} images, and there are {now["images"]} now'
+        else:
+            differs = f'a {what} split whose images or labels have changed since'
+        raise CheckpointError(
+            f'{path}: this run was trained on {differs}; give the same data to resume it, or '
+            'another --out to begin a new run'
+        )
+
+
+def begin_network(
+    config: TrainConfig,
+    sources: Sources,
+    data: RunData,
+    team: Team,
+    checkpoint: Checkpoint | None,
+) -> tuple[Network, WeightsInfo]:
+    """The network to train, and what its weights file will say.
+
+    It has random weights where a checkpoint is about to fill it, or those of `--init`, or remains
+    random.
+
+    Raises:
+        InitialWeightsError: `--init` is another network.
+        WeightsError: The file of `--init` cannot be used.
+    """
+    classes = sources.classes
+    info = WeightsInfo(
+        classes.name, len(classes.classes), config.input_size, class_set=classes.as_document()
+    )
+    torch.manual_seed(config.seed)
+    network = build_network(config.network, info.num_classes, config.training_norms)
+    if checkpoint is not None:
+        stored = checkpoint.about.get('normalisation')
+        if stored:
+            info = info._replace(mean=tuple(stored['mean']), std=tuple(stored['std']))
+        return network, info
+    if not sources.init:
+        return network, info
+    initial = read_initial(sources.init, config.network, classes)
+    info = info._replace(mean=initial.info.mean, std=initial.info.std)
+    if team.leads and (initial.drawn or initial.left):
+        log.info('starting from given weights:\n%s', initial.table(sources.init))
+    normalised = NormalisedNetwork(initial.network, info.mean, info.std).to(team.device)
+    loader = data.batches.load(0, 0)
+    count = min(_MEASURED_BATCHES, data.batches.an_epoch)
+    images = [next(loader)[0] for _ in range(count)]
+    network.to(team.device)
+    start_from(
+        network,
+        normalised.network,
+        (normalised.normalise(batch.to(team.device)) for batch in images),
+    )
+    return network, info
