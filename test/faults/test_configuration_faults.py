@@ -1,0 +1,171 @@
+"""Parameters, services and files that are wrong, and transitions at the wrong time."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import sys
+import threading
+
+import numpy as np
+from faults import covers
+from harness import image_message
+from rcl_interfaces.msg import Parameter as ParameterMessage
+from rcl_interfaces.msg import ParameterType, ParameterValue
+from rcl_interfaces.srv import SetParameters, SetParametersAtomically
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import Image
+
+from edgesegnet_ros.interface.parameter_table import PARAMETERS
+from edgesegnet_ros.node import engine_opening
+
+GREY = np.full((48, 64, 3), 128, np.uint8)
+OF_EVERY_TYPE = (True, 3, 2.5, 'text', [True], [1, 2], [0.5], ['a'], [b'\x01'])
+
+
+def service(node, type_):
+    """The callback of one of the node's services."""
+    return next(one.callback for one in node.node.services if one.srv_type is type_)
+
+
+def unknown_type(name: str) -> ParameterMessage:
+    return ParameterMessage(name=name, value=ParameterValue(type=77))
+
+
+def test_a_parameter_type_that_does_not_exist(shared):
+    covers('unknown-parameter-type')
+    covers('unknown-type-atomically')
+    good = ParameterMessage(
+        name='overlay_alpha',
+        value=ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=0.25),
+    )
+    request = SetParameters.Request(parameters=[unknown_type('max_age_ms'), good])
+    answer = shared.do(service(shared, SetParameters), request, SetParameters.Response())
+    assert [one.successful for one in answer.results] == [False, True]
+    assert answer.results[0].reason
+    request = SetParametersAtomically.Request(parameters=[unknown_type('max_age_ms')])
+    callback = service(shared, SetParametersAtomically)
+    answer = shared.do(callback, request, SetParametersAtomically.Response())
+    assert not answer.result.successful and answer.result.reason
+
+
+def test_every_parameter_with_values_of_every_wrong_type(shared):
+    covers('wrong-types')
+    for parameter, value in itertools.product(PARAMETERS, OF_EVERY_TYPE):
+        if type(value) is type(parameter.default) and not isinstance(value, list):
+            continue
+        before = shared.node.get_parameter(parameter.name).value
+        result = shared.do(shared.node.set_parameters, [Parameter(parameter.name, value=value)])[0]
+        after = shared.node.get_parameter(parameter.name).value
+        if result.successful:  # a list of the right type
+            assert isinstance(value, list)
+            shared.do(
+                shared.node.set_parameters, [Parameter(parameter.name, value=parameter.default)]
+            )
+        else:
+            assert result.reason and np.array_equal(before, after), (parameter.name, value)
+
+
+def test_a_value_of_400_kb(shared):
+    covers('long-values')
+    reason = shared.set('unknown' + 'x' * 400_000, 1)
+    assert reason and len(reason) < 500
+    reason = shared.set('groups', ['x' * 400_000])
+    assert reason and len(reason) < 500
+
+
+def test_a_bug_in_a_callback(shared):
+    covers('callback-bug')
+    escaped = shared.node.escaped
+
+    def bug():
+        raise ValueError('a bug of mine')
+
+    timer = shared.do(lambda: shared.node.create_timer(0.0, bug))
+    shared.wait(lambda: shared.node.escaped > escaped, 'it to be counted')
+    shared.do(shared.node.destroy_timer, timer)
+    assert any('a bug of mine' in said for said in shared.said)
+    assert int(shared.report()['callback_errors']) > escaped
+
+
+def test_transitions_that_are_not_possible(shared):
+    covers('invalid-transition')
+    shared.active()
+    for number in (1, 250):
+        result = shared.do(shared.node.change_state, number)
+        assert result.to_label() == 'transition_failure' and shared.state == 'active'
+    assert any('not possible in state active' in said for said in shared.said)
+
+
+def test_a_configure_that_takes_its_time(fresh, monkeypatch):
+    covers('slow-configure')
+    covers('configure-twice')
+    node = fresh()
+    entered, release = threading.Event(), threading.Event()
+    open_engine = engine_opening.open_engine
+
+    def slow(request):
+        entered.set()
+        release.wait(60)
+        return open_engine(request)
+
+    monkeypatch.setattr(engine_opening, 'open_engine', slow)
+    configuring = node.executor.create_task(node.node.change_state, 1)
+    assert entered.wait(30)
+    assert node.state == 'configuring' and not configuring.done()
+    report = node.report()
+    assert report['level'] == 0 and 'opening the engine' in report['message']
+    assert 'configured' in node.set('engine', 'torch')
+    second = node.do(node.node.change_state, 1)
+    assert second.to_label() == 'transition_failure'
+    release.set()
+    node.wait(configuring.done, 'configure to answer')
+    assert node.state == 'inactive'
+
+
+def test_groups_that_change_while_frames_are_published(shared):
+    covers('groups-race')
+    shared.active()
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    escaped = shared.node.escaped
+    topic = f'{shared.node.get_namespace()}/segmentation/masks/drivable'
+    listener = shared.do(
+        lambda: shared.node.create_subscription(Image, topic, lambda message: None, 1)
+    )
+    try:
+        for number in range(150):
+            assert shared.set('groups', ['drivable'] if number % 2 else ['*']) == ''
+            shared.send(image_message(GREY, stamp=number + 1))
+    finally:
+        sys.setswitchinterval(interval)
+        shared.do(shared.node.destroy_subscription, listener)
+    shared.wait(shared.settled, 'an account of all frames')
+    assert shared.node.escaped == escaped and shared.state == 'active'
+
+
+def test_class_files_that_cannot_be_read(fresh, tmp_path):
+    covers('bad-class-file')
+    path = tmp_path / 'classes.yaml'
+    node = fresh(classes=str(path))
+    for text in ('? [a, b]\n: c', '[' * 1000, '\t{:', 'classes: 7', ''):
+        path.write_text(text)
+        assert not node.transition('configure') and node.state == 'unconfigured'
+        report = node.report()
+        assert report['level'] == 2 and f'{path}:' in report['message'], report['message']
+        assert len(report['message']) < 1000
+
+
+def test_a_disk_that_is_full(fresh, monkeypatch):
+    covers('full-disk')
+    node = fresh()
+
+    def full(request):
+        raise OSError(errno.ENOSPC, 'No space left on device', request.engine_cache or 'cache')
+
+    monkeypatch.setattr(engine_opening, 'open_engine', full)
+    assert not node.transition('configure')
+    report = node.report()
+    assert report['level'] == 2 and 'No space left on device' in report['message']
+    monkeypatch.undo()
+    node.active()

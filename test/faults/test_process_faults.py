@@ -1,0 +1,118 @@
+"""Processes that are killed, stopped or doubled, as real ones."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import harness
+import numpy as np
+from faults import covers
+from harness import ACTIVATE, CONFIGURE, image_message
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Image
+
+SMALL = {'input_size': '[64, 64]', 'num_threads': '1', 'lazy': 'false'}
+GREY = np.full((48, 64, 3), 128, np.uint8)
+SUBSCRIBER = """
+import sys, rclpy
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import Image
+rclpy.init()
+node = Node('stalls', namespace=sys.argv[1])
+node.create_subscription(Image, 'segmentation/mask', lambda m: print('mask', flush=True), 10)
+rclpy.spin(node)
+"""
+
+
+def active(client):
+    assert client.change_state(CONFIGURE) and client.change_state(ACTIVATE)
+    return client
+
+
+def test_killed_while_it_configures_and_started_again(launch, tmp_path):
+    covers('kill-node')
+    parameters = {**SMALL, 'engine_cache': str(tmp_path / 'cache'), 'autostart': 'true'}
+    chance = random.Random(0)
+    for _ in range(2):
+        node = harness.NodeProcess(parameters, {}, tmp_path / 'killed.log')
+        time.sleep(chance.uniform(0.5, 3.0))  # any moment will do
+        node.process.kill()
+        assert node.process.wait(10) == -signal.SIGKILL
+    client = launch(parameters)
+    client.wait(lambda: client.state() == 'active', 'the node to be active')
+    left = [file for file in (tmp_path / 'cache').rglob('*') if 'partial' in file.name]
+    assert not left
+
+
+def test_signals_subscribers_and_qos_under_load(launch, tmp_path):
+    covers('sigterm-under-load')
+    covers('stalled-subscriber')
+    covers('incompatible-qos')
+    client = active(launch(SMALL))
+    client.subscribe(Image, 'segmentation/mask')
+    camera = client.publisher(Image, 'image')
+
+    latched = QoSProfile(
+        depth=1,
+        reliability=ReliabilityPolicy.RELIABLE,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL,
+    )
+    client.subscribe(Image, 'segmentation/color', latched, matched=False)
+    remedy = 'segmentation/color.publisher.durability'
+    client.wait(lambda: remedy in client.target.log, 'a warning with the remedy')
+
+    stalls = subprocess.Popen(
+        [sys.executable, '-c', SUBSCRIBER, client.target.namespace], stdout=subprocess.PIPE
+    )
+    try:
+        client.repeat(
+            lambda: camera.publish(image_message(GREY)),
+            lambda: os.set_blocking(stalls.stdout.fileno(), False) or stalls.stdout.read(),
+            'the other subscriber to receive masks',
+            1.0,
+        )
+        stalls.send_signal(signal.SIGSTOP)
+        masks = client.received['segmentation/mask']
+        for _ in range(30):  # more than the depth of anything
+            before = len(masks)
+            client.repeat(
+                lambda: camera.publish(image_message(GREY)),
+                lambda before=before: len(masks) > before,
+                'a mask beside the stopped subscriber',
+                2.0,
+            )
+        values = client.diagnostics(lambda v: 'publish_ms_p95' in v, 'times')
+        assert float(values['publish_ms_p50']) < 50.0
+    finally:
+        stalls.kill()
+        stalls.wait(10)
+
+    stream = client.node.create_timer(0.0025, lambda: camera.publish(image_message(GREY)))
+    before = len(masks)
+    client.wait(lambda: len(masks) > before + 5, 'masks under load')
+    client.target.process.send_signal(signal.SIGTERM)
+    assert client.target.process.wait(15) == 0, client.target.log
+    client.node.destroy_timer(stream)
+    assert 'Traceback' not in client.target.log and 'RCLError' not in client.target.log
+
+
+def test_two_nodes_under_one_name(launch, tmp_path):
+    covers('same-name')
+    first = launch(SMALL)
+    log = tmp_path / 'second.log'
+    node = harness.NodeProcess(SMALL, {}, log, first.target.namespace)
+    try:
+        active(first)
+        camera = first.publisher(Image, 'image', matched=False)
+        first.subscribe(Image, 'segmentation/mask', matched=False)
+        masks = first.received['segmentation/mask']
+        first.repeat(lambda: camera.publish(image_message(GREY)), lambda: masks, 'a mask', 1.0)
+    finally:
+        status = node.stop()
+    assert status == 0
