@@ -39,6 +39,10 @@ COMMANDS = {
         'build an engine for this machine, prove it and keep it',
     ),
     'bench': ('edgesegnet_ros.evaluation.bench', 'measure the speed of networks and engines here'),
+    'cache': (
+        'edgesegnet_ros.engines.cache_command',
+        'list, verify and prune the engines that were built on this machine',
+    ),
     'doctor': (
         'edgesegnet_ros.doctor.command',
         'find what keeps the node from working, and the remedy',

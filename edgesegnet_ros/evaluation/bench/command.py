@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgesegnet_ros import shipped
-from edgesegnet_ros.whole_file import write_json
+from edgesegnet_ros.whole_file import PartialFile, WriteError, write_json
 
 if TYPE_CHECKING:
     from edgesegnet_ros.engines.request import EngineRequest
@@ -165,6 +165,16 @@ def run(args: argparse.Namespace) -> int:
         raise contestants.BenchError(f'--frames {args.frames}: at least 1')
     if args.num_threads < 0:
         raise contestants.BenchError(f'--num-threads {args.num_threads}: 0 or more')
+    try:  # before minutes of measuring
+        Path(args.out).mkdir(parents=True, exist_ok=True)
+        if args.json:
+            PartialFile(args.json).discard()
+    except WriteError:
+        raise
+    except OSError as error:
+        raise contestants.BenchError(
+            f'--out {args.out}: no folder can be made there ({error.strerror})'
+        ) from None
     networks = chosen(args.networks, list(contestants.NETWORKS), '--networks')
     engines = chosen(args.engines, contestants.ENGINES, '--engines')
     threads = threads_of(args.num_threads)

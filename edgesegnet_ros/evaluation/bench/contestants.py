@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import importlib
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import NamedTuple
 
 import torch
@@ -16,7 +16,7 @@ from edgesegnet_ros.engines.base import EngineDescription
 from edgesegnet_ros.engines.eager import EagerReference
 from edgesegnet_ros.engines.recipe import recipe_for
 from edgesegnet_ros.engines.registry import back_end
-from edgesegnet_ros.engines.request import EngineRequest
+from edgesegnet_ros.engines.request import BACK_ENDS, EngineRequest
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.evaluation.bench.timing import Infer
 from edgesegnet_ros.network import HEAD_STRIDE
@@ -26,7 +26,7 @@ from edgesegnet_ros.network.upsampling import upsample
 from edgesegnet_ros.network.weights import WeightsInfo
 
 OWN = 'edgesegnet'
-ENGINES = ('eager', 'torch', 'openvino', 'onnxruntime', 'tensorrt')
+ENGINES = ('eager', *BACK_ENDS)
 """`eager` is PyTorch as the network is written, in fp32; the others are the node's engines."""
 _PEERS = 'edgesegnet_ros.evaluation.peers.'
 NETWORKS: dict[str, tuple[str, str]] = {
@@ -200,11 +200,11 @@ def other_contestants(
         torch.manual_seed(0)
         return getattr(importlib.import_module(module), class_name)(num_classes).eval()
 
-    def by_openvino() -> Contestant:
+    def by_openvino(precision: str) -> Contestant:
         from edgesegnet_ros.evaluation.bench.openvino_peer import OpenVinoPeer
 
         deployed, params = _deployed(name, network()), parameters(network())
-        peer = OpenVinoPeer(deployed, info, size, request.num_threads)
+        peer = OpenVinoPeer(deployed, info, size, request.num_threads, precision)
         computed = cost(copy.deepcopy(deployed), size)
         return Contestant(title, peer.describe(), params, computed, peer.infer, peer.close)
 
@@ -213,9 +213,18 @@ def other_contestants(
         written = cost(copy.deepcopy(network()), size)
         return Contestant(title, eager.describe(), parameters(network()), written, eager.infer)
 
-    for engine, build in (('openvino', by_openvino), ('eager', by_eager)):
-        if engine in engines:
-            yield attempt(title, engine, 'fp32', build)
+    if 'openvino' in engines:
+        # A user would pick a peer in its fastest format, too.
+        for precision in _openvino_precisions(request.device):
+            yield attempt(title, 'openvino', precision, partial(by_openvino, precision))
+    if 'eager' in engines:
+        yield attempt(title, 'eager', 'fp32', by_eager)
+
+
+def _openvino_precisions(device: str) -> tuple[str, ...]:
+    """Those that EdgeSegNet is measured in; where OpenVINO is missing, fp32 says so."""
+    found = back_end('openvino')
+    return ('fp32',) if found.why_not('cpu') else found.precisions(device)
 
 
 class _Enlarged(nn.Module):

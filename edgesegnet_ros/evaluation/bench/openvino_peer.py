@@ -1,6 +1,9 @@
-"""A peer through OpenVINO in fp32, as its users would deploy it: bytes in, class ids out."""
+"""A peer through OpenVINO, as its users would deploy it: bytes in, class ids out."""
 
 from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,6 +15,9 @@ from edgesegnet_ros.engines.recipe import threads_of
 from edgesegnet_ros.engines.request import EngineError
 from edgesegnet_ros.network.normalisation import Normalisation
 from edgesegnet_ros.network.weights import WeightsInfo
+
+if TYPE_CHECKING:
+    import openvino
 
 
 class _BytesToLabels(nn.Module):
@@ -27,6 +33,19 @@ class _BytesToLabels(nn.Module):
         return self.network(pixels).argmax(1).to(torch.uint8)
 
 
+def _quantised(model: openvino.Model, shape: tuple[int, ...]) -> openvino.Model:
+    """The model in 8 bits, its ranges measured on one image of noise."""
+    try:
+        import nncf
+    except ImportError:
+        raise EngineError(
+            "int8 is made by nncf, which is not installed: pip install 'edgesegnet_ros[int8]'"
+        ) from None
+    nncf.set_log_level(logging.WARNING)
+    noise = np.random.default_rng(0).integers(0, 255, shape, np.uint8)
+    return nncf.quantize(model, nncf.Dataset([noise]), subset_size=1, fast_bias_correction=True)
+
+
 class OpenVinoPeer(Engine):
     """Any network that gives logits of its input's size.
 
@@ -35,14 +54,21 @@ class OpenVinoPeer(Engine):
         info: Its normalisation.
         input_size: Height and width.
         num_threads: CPU threads, 0 for all cores.
+        precision: fp32, bf16 or int8. For int8 the ranges are measured on noise, since the
+            weights are random and speed alone counts.
 
     Raises:
-        EngineError: OpenVINO is missing.
+        EngineError: OpenVINO or, for int8, NNCF is missing.
         Exception: OpenVINO's own, or what tracing raises, where it does not know an operator.
     """
 
     def __init__(
-        self, network: nn.Module, info: WeightsInfo, input_size: tuple[int, int], num_threads: int
+        self,
+        network: nn.Module,
+        info: WeightsInfo,
+        input_size: tuple[int, int],
+        num_threads: int,
+        precision: str = 'fp32',
     ) -> None:
         try:
             import openvino
@@ -51,6 +77,7 @@ class OpenVinoPeer(Engine):
                 "openvino is not installed: pip install 'edgesegnet_ros[openvino]'"
             ) from None
         self.input_size, self.num_classes = input_size, info.num_classes
+        self._precision = precision
         self._threads, self._version = threads_of(num_threads), openvino.__version__
         shape = (1,) + input_size + (3,)
         self._picture = np.zeros(shape, np.uint8)
@@ -60,13 +87,16 @@ class OpenVinoPeer(Engine):
                 example_input=torch.from_numpy(self._picture),
                 input=[(openvino.PartialShape(shape), openvino.Type.u8)],
             )
+        if precision == 'int8':
+            model = _quantised(model, shape)
+        half = precision != 'fp32' and cpu.has_bf16()
         compiled = openvino.Core().compile_model(
             model,
             'CPU',
             {
                 'PERFORMANCE_HINT': 'LATENCY',
                 'INFERENCE_NUM_THREADS': self._threads,
-                'INFERENCE_PRECISION_HINT': 'f32',
+                'INFERENCE_PRECISION_HINT': 'bf16' if half else 'f32',
             },
         )
         self._request = compiled.create_infer_request()
@@ -81,7 +111,9 @@ class OpenVinoPeer(Engine):
 
     def describe(self) -> EngineDescription:
         """See `Engine.describe`."""
-        return EngineDescription('openvino', 'fp32', cpu.name(), self._version, self._threads)
+        return EngineDescription(
+            'openvino', self._precision, cpu.name(), self._version, self._threads
+        )
 
     def _free(self) -> None:
         """See `Engine.close`."""

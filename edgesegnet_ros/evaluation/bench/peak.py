@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from edgesegnet_ros.engines import cpu
+
 _SIDE = {'cpu': 2048, 'cuda': 4096}
 """Rows and columns of the square matrices: large enough that none of the libraries gets faster."""
 
@@ -53,9 +55,10 @@ def probes(place: str, precision: str, threads: int) -> list[Probe]:
         if precision == 'fp32' and threads == len(os.sched_getaffinity(0)):
             # NumPy's threads are fixed when it is loaded: all cores.
             found.append(('numpy matmul', _numpy(side)))
-        if precision in ('fp32', 'int8'):
-            found += _openvino(precision, side, threads)
-    return [Probe(place, precision, by, side**3 / 1e9, call) for by, call in found]
+    probes = [Probe(place, precision, by, side**3 / 1e9, call) for by, call in found]
+    if place == 'cpu' and precision in ('fp32', 'bf16', 'int8'):
+        probes += _openvino(precision, side, threads)
+    return probes
 
 
 def _torch(place: str, precision: str, side: int) -> Iterator[tuple[str, Callable[[], Any]]]:
@@ -106,41 +109,57 @@ def _numpy(side: int) -> Callable[[], Any]:
     return lambda: np.matmul(first, second, out=product)
 
 
-def _openvino(precision: str, side: int, threads: int) -> Iterator[tuple[str, Callable[[], Any]]]:
-    """A matrix product, and the same as a 1×1 convolution, which has kernels of its own."""
+def _openvino(precision: str, side: int, threads: int) -> Iterator[Probe]:
+    """A matrix product, and the same work as 1×1 and 3×3 convolutions with kernels of their own.
+
+    For int8 the operands are quantised as NNCF quantises a network, and what is left in floats is
+    bf16 where the CPU has it, as in the engine: in any other form OpenVINO may leave the units
+    unused that the networks are computed in (AMX).
+    """
     try:
         import openvino
         from openvino import opset13 as ops
     except ImportError:
         return
 
-    def operand(shape: list[int]) -> tuple[Any, Any, Any]:
-        """Parameter, what is multiplied, and weights of [side, side]."""
-        random = np.random.default_rng(0)
-        if precision == 'fp32':
-            parameter = ops.parameter(shape, openvino.Type.f32)
-            return parameter, parameter, ops.constant(random.random((side, side), np.float32))
-        # Scaled bytes on both sides, which OpenVINO computes in int8.
-        parameter = ops.parameter(shape, openvino.Type.u8)
-        scaled = ops.multiply(ops.convert(parameter, 'f32'), ops.constant(np.float32(0.01)))
-        integers = random.integers(-127, 127, (side, side)).astype(np.int8)
-        scales = ops.constant(np.full((side, 1), 0.01, np.float32))
-        return parameter, scaled, ops.multiply(ops.convert(ops.constant(integers), 'f32'), scales)
+    random = np.random.default_rng(0)
 
-    edge = int(side**0.5)
-    parameter, value, weights = operand([side, side])
-    product = ops.matmul(value, weights, False, True)
-    models = [('openvino matmul', openvino.Model([product], [parameter]))]
-    parameter, value, weights = operand([1, side, edge, edge])
-    kernel = ops.reshape(weights, ops.constant(np.array([side, side, 1, 1])), False)
-    product = ops.convolution(value, kernel, [1, 1], [0, 0], [0, 0], [1, 1])
-    models.append(('openvino 1x1 convolution', openvino.Model([product], [parameter])))
+    def weights(shape: list[int]) -> Any:
+        if precision != 'int8':
+            return ops.constant(random.random(shape, np.float32))
+        integers = random.integers(-127, 127, shape).astype(np.int8)
+        scales = np.full((shape[0],) + (1,) * (len(shape) - 1), 0.01, np.float32)
+        return ops.multiply(ops.convert(ops.constant(integers), 'f32'), ops.constant(scales))
+
+    def quantised(value: Any) -> Any:
+        if precision != 'int8':
+            return value
+        low, high = (ops.constant(np.float32(bound)) for bound in (0.0, 2.55))
+        return ops.fake_quantize(value, low, high, low, high, 256)
+
+    def convolution(kernel: int, edge: int) -> Any:
+        # As many multiplications as the matrix product: side³ = width² · kernel² · edge².
+        width = max(8, round(side**1.5 / kernel / edge / 8) * 8)
+        parameter = ops.parameter([1, width, edge, edge], openvino.Type.f32)
+        pad = [kernel // 2] * 2
+        filters = weights([width, width, kernel, kernel])
+        product = ops.convolution(quantised(parameter), filters, [1, 1], pad, pad, [1, 1])
+        gmac = width * width * kernel * kernel * edge * edge / 1e9
+        return openvino.Model([product], [parameter]), gmac
+
+    parameter = ops.parameter([side, side], openvino.Type.f32)
+    product = ops.matmul(quantised(parameter), weights([side, side]), False, True)
+    edge = max(8, int(side**0.5))
+    models = [('openvino matmul', openvino.Model([product], [parameter]), side**3 / 1e9)]
+    for kernel in (1, 3):
+        models.append((f'openvino {kernel}x{kernel} convolution', *convolution(kernel, edge)))
+    half = precision != 'fp32' and cpu.has_bf16()
     settings = {
         'PERFORMANCE_HINT': 'LATENCY',
         'INFERENCE_NUM_THREADS': threads,
-        'INFERENCE_PRECISION_HINT': 'f32',
+        'INFERENCE_PRECISION_HINT': 'bf16' if half else 'f32',
     }
     core = openvino.Core()
-    for by, model in models:
+    for by, model, gmac in models:
         request = core.compile_model(model, 'CPU', settings).create_infer_request()
-        yield by, request.infer
+        yield Probe('cpu', precision, by, gmac, request.infer)

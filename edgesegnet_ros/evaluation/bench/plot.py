@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from edgesegnet_ros.evaluation.bench.rows import peak_share
 from edgesegnet_ros.whole_file import whole_file
 
 _COLOURS = {
@@ -81,22 +82,22 @@ def _panel(panel: Any, rows: list[dict[str, Any]]) -> None:
         color=[_COLOURS.get(row['engine'], '#444444') for row in rows],
         error_kw={'ecolor': '#444444', 'lw': 0.8},
     )
-    panel.set_yticks(places, [f'{row["network"]} {row["precision"]}' for row in rows])
+    names = [f'{row["network"]} · {row["engine"]} {row["precision"]}' for row in rows]
+    panel.set_yticks(places, names)
     for label, row in zip(panel.get_yticklabels(), rows):
         label.set_fontweight('bold' if row['network'] == 'EdgeSegNet' else 'normal')
-    for place, row, end in zip(places, rows, whisker):
-        share = '' if row['peak_share'] is None else f' · {row["peak_share"]:.0%} of peak'
+    for place, row in zip(places, rows):
+        share = '' if row['peak_share'] is None else f' · {peak_share(row)} of peak'
+        # A column to the right of the axes, so that the bars have the whole width.
         panel.annotate(
             f'{row["fps"]:.1f} fps · {row["params"] / 1e6:.1f} M · {row["gmac"]:.1f} GMAC{share}',
-            (row['latency_ms']['p50'] + end, place),
-            xytext=(5, 0),
-            textcoords='offset points',
+            (1.01, place),
+            xycoords=('axes fraction', 'data'),
             va='center',
             fontsize=7,
         )
     panel.set_xscale('log')
-    # Room for the words behind the longest bar.
-    panel.set_xlim(min(middle) * 0.5, max(m + w for m, w in zip(middle, whisker)) * 60)
+    panel.set_xlim(min(middle) * 0.7, max(m + w for m, w in zip(middle, whisker)) * 1.1)
     panel.set_xlabel('milliseconds a frame, median, whisker to p95 (logarithmic)')
     for side in ('top', 'right'):
         panel.spines[side].set_visible(False)

@@ -90,13 +90,24 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     for row in sorted(rows, key=lambda row: row['latency_ms']['p50']):
         latency = row['latency_ms']
         times_eager = '' if row['relative'] is None else f'{row["relative"]:.2f}'
-        share = '' if row['peak_share'] is None else f'{row["peak_share"]:.0%}'
+        share = '' if row['peak_share'] is None else peak_share(row)
         lines.append(
             f'{row["network"]:<16}{row["engine"]:<13}{row["precision"]:<10}'
             f'{row["params"] / 1e6:>9.2f}{row["gmac"]:>8.2f}{latency["p50"]:>9.1f}'
             f'{latency["p95"]:>9.1f}{row["fps"]:>8.1f}{times_eager:>9}{share:>9}'
         )
+    if any('!' in line for line in lines):
+        lines.append(
+            '! above 100 % of the peak: the peak was measured too low, so that this share says '
+            'nothing about the network'
+        )
     return '\n'.join(lines)
+
+
+def peak_share(row: dict[str, Any]) -> str:
+    """A row's share of the peak; above 100 % it is marked, since the peak must be wrong."""
+    share = float(row['peak_share'])
+    return f'{share:.0%}' + ('!' if share > 1.0 else '')
 
 
 def peak_lines(peaks: Sequence[dict[str, Any]]) -> str:

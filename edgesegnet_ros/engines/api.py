@@ -1,0 +1,180 @@
+"""The Python interface: class ids of images in three lines, without ROS.
+
+from edgesegnet_ros import Segmenter
+
+segmenter = Segmenter.open('edgesegnet-camvid11')
+labels = segmenter(image)                    # (H, W) uint8 class ids
+result = segmenter.segment(image)            # result.labels and result.confidence
+road = segmenter.masks(labels)['drivable']   # (H, W) bool, for each group of the class file
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Dict, NamedTuple, Optional, Tuple
+
+import numpy as np
+
+from edgesegnet_ros.data.classes import ClassSet
+from edgesegnet_ros.data.geometry import RESIZE_MODES
+from edgesegnet_ros.data.masks import group_mask
+from edgesegnet_ros.engines import LoadedModel, open_engine
+from edgesegnet_ros.engines import segmenter as inner
+from edgesegnet_ros.engines.base import EngineDescription
+from edgesegnet_ros.engines.request import EngineRequest
+
+
+class Result(NamedTuple):
+    """What is known of one image; the arrays belong to the caller.
+
+    Attributes:
+        labels: (H, W) uint8 class ids of the image's size; 255 is unlabelled.
+        confidence: (H, W) uint8, the winning class's probability, 255 for 1; 0 where unlabelled.
+    """
+
+    labels: np.ndarray
+    confidence: np.ndarray
+
+
+class Segmenter:
+    """A model on an engine that is ready; use `Segmenter.open`.
+
+    Several threads may call it; they take turns.
+
+    Args:
+        model: Engine, classes and weights.
+        resize_mode: stretch or letterbox.
+        unlabeled_below: Pixels of a smaller confidence, 0-1, become unlabelled.
+    """
+
+    def __init__(
+        self, model: LoadedModel, resize_mode: str = 'stretch', unlabeled_below: float = 0.0
+    ) -> None:
+        if not 0.0 <= unlabeled_below <= 1.0:
+            raise ValueError(f'unlabeled_below is from 0 to 1, not {unlabeled_below}')
+        self._model = model
+        self._segmenter = inner.Segmenter(model.engine, resize_mode)
+        self._unlabeled_below = unlabeled_below
+        self._turn = threading.Lock()
+
+    @classmethod
+    def open(
+        cls,
+        model: Optional[str] = None,
+        *,
+        resize_mode: str = 'stretch',
+        unlabeled_below: float = 0.0,
+        **options: Any,
+    ) -> Segmenter:
+        """Load a model, and build and prove its engine if the cache does not have it.
+
+        Args:
+            model: Name of a shipped model, or path of a weights or an ONNX file; None for the
+                default.
+            resize_mode: How images are brought to the network's size: stretch fills it, letterbox
+                keeps the aspect.
+            unlabeled_below: Pixels of a smaller confidence, 0-1, become unlabelled (255).
+            options: Of `EngineRequest`: classes, engine, precision, device, num_threads,
+                input_size, parity_frames, engine_cache.
+
+        Raises:
+            TypeError: An option that does not exist.
+            ValueError: resize_mode or unlabeled_below is out of range.
+            EdgeSegNetError: The model cannot be opened; the message says what to do.
+        """
+        if resize_mode not in RESIZE_MODES:
+            raise ValueError(
+                f'resize_mode is one of {", ".join(RESIZE_MODES)}, not {resize_mode!r}'
+            )
+        given = options if model is None else {'model': str(model), **options}
+        return cls(open_engine(EngineRequest(**given)), resize_mode, unlabeled_below)
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        """Class ids of an image.
+
+        Args:
+            image: (H, W, 3) uint8 RGB, of any size.
+
+        Returns:
+            (H, W) uint8 class ids; 255 is unlabelled. The array is the caller's.
+
+        Raises:
+            ValueError: The image has another dtype, shape or number of channels.
+            EngineError: The engine failed, or is closed.
+        """
+        image = _checked(image)
+        with self._turn:
+            found = self._segmenter.segment(image, False, self._unlabeled_below)
+            return found.labels.copy()
+
+    def segment(self, image: np.ndarray) -> Result:
+        """Class ids and confidence of an image; see `__call__`."""
+        image = _checked(image)
+        with self._turn:
+            found = self._segmenter.segment(image, True, self._unlabeled_below)
+            assert found.confidence is not None
+            return Result(found.labels.copy(), found.confidence.copy())
+
+    def masks(self, labels: np.ndarray) -> Dict[str, np.ndarray]:
+        """A mask for each group of the class file, such as drivable.
+
+        Args:
+            labels: (H, W) uint8 class ids.
+
+        Returns:
+            Group -> (H, W) bool, true where a pixel's class is in the group.
+        """
+        if not isinstance(labels, np.ndarray) or labels.dtype != np.uint8 or labels.ndim != 2:
+            raise ValueError('expected an (H, W) uint8 array of class ids')
+        groups = self.classes.groups
+        return {name: group_mask(labels, ids) != 0 for name, ids in groups.items()}
+
+    @property
+    def classes(self) -> ClassSet:
+        """Names, colours and groups of the class ids."""
+        return self._model.classes
+
+    @property
+    def description(self) -> EngineDescription:
+        """Engine, precision and device that really run."""
+        return self._model.engine.describe()
+
+    @property
+    def input_size(self) -> Tuple[int, int]:
+        """Height and width of the network's input."""
+        return self._model.engine.input_size
+
+    def close(self) -> None:
+        """Free the engine; the segmenter may not be used again."""
+        self._model.engine.close()
+
+    def __enter__(self) -> Segmenter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _checked(image: object) -> np.ndarray:
+    """The image, contiguous; refuses what would give labels of something else.
+
+    Raises:
+        ValueError: It is no (H, W, 3) uint8 array.
+    """
+    expected = 'expected an (H, W, 3) uint8 RGB array'
+    if not isinstance(image, np.ndarray):
+        raise ValueError(f'{expected}, not a {type(image).__name__}: use numpy.asarray')
+    if image.dtype != np.uint8:
+        raise ValueError(
+            f'{expected}, not {image.dtype}: scale values to 0-255 and use .astype(numpy.uint8)'
+        )
+    if image.ndim != 3 or 0 in image.shape:
+        raise ValueError(f'{expected}, not an array of shape {image.shape}')
+    if image.shape[2] != 3:
+        hint = ''
+        if image.shape[0] == 3:
+            hint = ': channels come last, use .transpose(1, 2, 0)'
+        elif image.shape[2] == 4:
+            hint = ': drop the fourth channel, use image[..., :3]'
+        raise ValueError(f'{expected}, not an array of shape {image.shape}{hint}')
+    return np.ascontiguousarray(image)
