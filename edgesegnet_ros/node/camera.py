@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Optional, Tuple, Union
+from typing import Callable, Optional, Set, Tuple, Type, Union
 
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -16,6 +16,7 @@ INPUT_QOS = QoSProfile(
     depth=1, reliability=ReliabilityPolicy.BEST_EFFORT, durability=DurabilityPolicy.VOLATILE
 )
 """Best effort and volatile match every offer."""
+_COMPRESSED = '/compressed'
 CameraMessage = Union[Image, CompressedImage]
 
 
@@ -38,6 +39,7 @@ class Camera:
         self._infos: Optional[Subscription] = None
         self._size: Optional[Tuple[int, int]] = None
         self.topic = node.resolve_topic_name('image')
+        self._type: Type[CameraMessage] = Image
         self.info: Optional[CameraInfo] = None
 
     def open(self) -> None:
@@ -45,12 +47,15 @@ class Camera:
         node = self._node
         resolved = node.resolve_topic_name('image')
         compressed = node.get_parameter('image_transport').value == 'compressed'
-        self.topic = resolved + '/compressed' if compressed else resolved
+        self._type = CompressedImage if compressed else Image
+        # `image` names the camera's raw topic, but may name the compressed one itself.
+        base = resolved[: -len(_COMPRESSED)] if resolved.endswith(_COMPRESSED) else resolved
+        self.topic = base + _COMPRESSED if compressed else resolved
         info_topic = node.resolve_topic_name('camera_info')
         if info_topic == node.resolve_topic_name('camera_info', only_expand=True):
-            info_topic = sibling(resolved)
+            info_topic = sibling(base)
         self._images = node.create_subscription(
-            CompressedImage if compressed else Image,
+            self._type,
             self.topic,
             self._on_image,
             INPUT_QOS,
@@ -89,5 +94,34 @@ class Camera:
         count = getattr(self._images, 'get_publisher_count', None)
         return count() if count is not None else None
 
+    def mismatch(self) -> str:
+        """What is wrong with the topic's type and which argument mends it; empty if nothing is."""
+        if self._images is None:
+            return ''
+        wanted = _type_name(self._type)
+        there = self._types_on(self.topic)
+        if there and wanted not in there:
+            said = f'{self.topic} is published as {", ".join(sorted(there))}, not {wanted}'
+            if self._type is Image and _type_name(CompressedImage) in there:
+                return said + ': set the parameter image_transport to compressed'
+            if self._type is CompressedImage and _type_name(Image) in there:
+                return said + ': set the parameter image_transport to raw'
+            return said + ': remap image to a camera (image:=TOPIC)'
+        base = self.topic[: -len(_COMPRESSED)]
+        if self._type is CompressedImage and not there and self._types_on(base):
+            return (
+                f'nobody publishes it, but {base} is published: set the parameter image_transport '
+                'to raw'
+            )
+        return ''
+
+    def _types_on(self, topic: str) -> Set[str]:
+        return {info.topic_type for info in self._node.get_publishers_info_by_topic(topic)}
+
     def _on_info(self, message: CameraInfo) -> None:
         self.info = message
+
+
+def _type_name(kind: Type[CameraMessage]) -> str:
+    """Such as sensor_msgs/msg/Image."""
+    return f'sensor_msgs/msg/{kind.__name__}'

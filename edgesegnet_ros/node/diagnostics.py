@@ -38,6 +38,7 @@ class NodeHealth(NamedTuple):
         image_publishers: How many offer it.
         matched_publishers: How many of them the subscription takes images from; fewer than offer
             it where a QoS does not fit. None where rclpy cannot tell (Humble) or while inactive.
+        mismatch: What is wrong with the topic's type and which argument mends it, or nothing.
         subscribed: Outputs that somebody subscribes to.
         new_bad: Bad images since the last report.
         active_for_s: Seconds since activation, or None.
@@ -56,6 +57,7 @@ class NodeHealth(NamedTuple):
     image_topic: str
     image_publishers: int
     matched_publishers: Optional[int]
+    mismatch: str
     subscribed: List[str]
     new_bad: int
     active_for_s: Optional[float]
@@ -139,7 +141,9 @@ def _warning(health: NodeHealth, statistics: FrameStatistics) -> Optional[str]:
 def silence(health: NodeHealth, silent_s: float) -> str:
     """That no image comes, and the reason as far as the graph shows it."""
     offered, matched = health.image_publishers, health.matched_publishers
-    if not offered:
+    if health.mismatch:
+        why = health.mismatch
+    elif not offered:
         why = 'it has no publisher'
     elif matched == 0:
         why = (

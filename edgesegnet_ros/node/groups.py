@@ -35,6 +35,12 @@ class Group(NamedTuple):
     with_unlabeled: bool = False
 
 
+def declare_empty(node: Node, name: str, about: ParameterDescriptor) -> List[str]:
+    """Declare a list that a parameter file leaves empty: ROS 2 gives `[]` no type."""
+    node.undeclare_parameter(name)
+    return list(node.declare_parameter(name, [''], about, ignore_override=True).value)
+
+
 def declare_groups(node: Node, names: List[str]) -> None:
     """Declare `group.<name>.classes` and `group.<name>.unlabeled`.
 
@@ -57,6 +63,8 @@ def declare_groups(node: Node, names: List[str]) -> None:
             try:
                 about = ParameterDescriptor(description=description)
                 value = node.declare_parameter(full, default, about).value
+                if value is None and what == 'classes':
+                    declare_empty(node, full, about)
             except (InvalidParameterTypeException, InvalidParameterValueException) as error:
                 raise NodeParameterError(f'parameter {full} is refused: {error}') from None
             if what == 'unlabeled' and value not in (INSIDE, OUTSIDE):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Optional
+import difflib
+from typing import Any, Dict, List, Optional
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
@@ -19,7 +20,7 @@ from edgesegnet_ros.interface.parameter_table import (
     NodeParameterError,
     shown,
 )
-from edgesegnet_ros.node.groups import declare_groups, group_objection
+from edgesegnet_ros.node.groups import declare_empty, declare_groups, group_objection
 
 
 def descriptor(parameter: NodeParameter) -> ParameterDescriptor:
@@ -50,13 +51,49 @@ def declare(node: Node) -> None:
                 parameter.name, parameter.default, descriptor(parameter)
             ).value
         except (InvalidParameterTypeException, InvalidParameterValueException) as error:
-            raise NodeParameterError(
-                f'parameter {parameter.name} is refused: {error}; allowed: {parameter.allowed}'
-            ) from None
+            raise NodeParameterError(_refusal(node, parameter, error)) from None
+        if value is None and isinstance(parameter.default, list):
+            value = declare_empty(node, parameter.name, descriptor(parameter))
         objection = parameter.objection(value)
         if objection:
             raise NodeParameterError('parameter ' + objection)
-    declare_groups(node, [n for n in node.get_parameter('groups').value if n != ALL_GROUPS])
+    named = node.get_parameter('groups').value
+    declare_groups(node, [name for name in named if name not in (ALL_GROUPS, '')])
+
+
+def _refusal(node: Node, parameter: NodeParameter, error: Exception) -> str:
+    """Why a value given at start is refused, and how to write it."""
+    given = _overrides(node).get(parameter.name)
+    if given is not None and type(given.value) is int and isinstance(parameter.default, float):
+        return (
+            f'parameter {parameter.name} = {given.value} is refused: it is a floating-point '
+            f'number; write {float(given.value)}'
+        )
+    return f'parameter {parameter.name} is refused: {error}; allowed: {parameter.allowed}'
+
+
+def _overrides(node: Node) -> Dict[str, Parameter]:
+    """What parameter files and the command line gave; rclpy has no public name for it."""
+    return dict(getattr(node, '_parameter_overrides', {}))
+
+
+def misspelt(node: Node) -> List[str]:
+    """A sentence for each parameter that was given at start and is none of this node's.
+
+    A file for all nodes (`/**`) names other nodes' parameters, so those that resemble none of
+    this node's are passed over.
+    """
+    sentences = []
+    for name in sorted(_overrides(node)):
+        if node.has_parameter(name) or GROUP_PARAMETER.fullmatch(name):
+            continue
+        nearest = difflib.get_close_matches(name, list(BY_NAME), 1, 0.75)
+        if nearest:
+            sentences.append(
+                f'parameter {name!r} was given, but this node has none of that name, so it has no '
+                f'effect; did you mean {nearest[0]!r}?'
+            )
+    return sentences
 
 
 def engine_request(node: Node) -> EngineRequest:
@@ -64,6 +101,13 @@ def engine_request(node: Node) -> EngineRequest:
     fields = {name: node.get_parameter(name).value for name in EngineRequest._fields}
     fields['input_size'] = tuple(fields['input_size'])
     return EngineRequest(**fields)
+
+
+def _equal(one: Any, other: Any) -> bool:
+    """Whether two values of a parameter are the same; lists come as arrays, too."""
+    if isinstance(one, str) or not hasattr(one, '__iter__') or not hasattr(other, '__iter__'):
+        return bool(one == other)
+    return list(one) == list(other)
 
 
 def objection(node: Node, parameter: Parameter, configured: bool) -> Optional[str]:
@@ -79,7 +123,7 @@ def objection(node: Node, parameter: Parameter, configured: bool) -> Optional[st
     if known is not None:
         if value is None:
             return f'{name} cannot be deleted'
-        if configured and not known.live:
+        if configured and not known.live and not _equal(value, node.get_parameter(name).value):
             return (
                 f'{name} cannot change while the node is configured: clean up first '
                 f'(ros2 lifecycle set {node.get_fully_qualified_name()} deactivate, '

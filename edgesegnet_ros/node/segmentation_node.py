@@ -30,6 +30,7 @@ from edgesegnet_ros.node.intake import Intake
 from edgesegnet_ros.node.lifecycle import RELEASE_S, SUCCESS, ManagedNode
 from edgesegnet_ros.node.machine import Machine
 from edgesegnet_ros.node.outputs import Outputs
+from edgesegnet_ros.node.parameter_files import check_files
 from edgesegnet_ros.node.signals import NoteOnly
 from edgesegnet_ros.node.stamps import AgeClock
 from edgesegnet_ros.node.worker import SegmentationWorker, WorkerEvents, WorkerSettings
@@ -72,6 +73,8 @@ class SegmentationNode(ManagedNode):
         self._reported: Dict[str, int] = {}
         self._warned_at: Dict[str, float] = {}
         parameters.declare(self)
+        for sentence in parameters.misspelt(self):
+            self.get_logger().warning(sentence)
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self._ages = AgeClock(self.get_clock())
         self._camera = Camera(self, self._on_image)
@@ -360,6 +363,7 @@ class SegmentationNode(ManagedNode):
             self._camera.topic,
             self._camera.publishers(),
             self._camera.matched_publishers(),
+            self._camera.mismatch(),
             self._outputs.wanted() if self._outputs else [],
             self._new('bad'),
             active_for,
@@ -392,6 +396,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
     logging.getLogger('edgesegnet_ros').setLevel(logging.INFO)
     signals = NoteOnly()
     try:
+        check_files(sys.argv if arguments is None else arguments)
         rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
         node = SegmentationNode()
         executor = GuardedExecutor(node.on_escaped)
