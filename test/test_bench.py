@@ -142,9 +142,14 @@ def test_rows_without_a_reference_say_null():
 
 @pytest.mark.parametrize('precision', ['fp32', 'int8'])
 def test_probes_multiply(precision, monkeypatch):
+    pytest.importorskip('openvino', reason='SKIPPED FOR WANT OF openvino')
     monkeypatch.setitem(peak._SIDE, 'cpu', 64)
+    monkeypatch.setattr(peak.os, 'sched_getaffinity', lambda process: {0})
     found = peak.probes('cpu', precision, 1)
-    assert found or precision == 'int8'
+    present = {'openvino matmul', 'openvino 1x1 convolution'}
+    # The integers of torch count only on CPUs that have a library for them.
+    present |= {'torch mm', 'numpy matmul'} if precision == 'fp32' else set()
+    assert {probe.by for probe in found} - {'torch int_mm'} == present
     for probe in found:
         assert probe.gmac == pytest.approx(64**3 / 1e9, rel=0.3)
         probe.multiply()

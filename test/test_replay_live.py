@@ -18,18 +18,20 @@ pytestmark = pytest.mark.node
 
 
 def test_live_sees_what_a_robot_would(tmp_path):
-    """Frames come faster than the node goes, so that some are dropped, and all accounted for.
+    """Frames come faster than the node goes: some are dropped, all are accounted for.
 
     They come for a fifth of a second: the node may learn of the player later than it of the node.
+    Inference takes several times as long as the 5 ms between two frames on any CPU's one core.
     """
     bag = write(tmp_path / 'bag', frames(40, size=(96, 128)))
-    offline = replay(bag, '--no-flow', out=tmp_path / 'offline')
-    live = replay(bag, '--live', '--rate', 20, '--no-flow', out=tmp_path / 'live')
+    options = ('--no-flow', '--input-size', '128x128')
+    offline = replay(bag, *options, out=tmp_path / 'offline')
+    live = replay(bag, '--live', '--rate', 20, *options, out=tmp_path / 'live')
     assert live['mode'] == 'live' and live['labels_sha256'] is None
-    assert live['frames_in'] == 40 and 1 <= live['frames_out'] <= 40
+    assert live['frames_in'] == 40 and live['dropped'] > 0
     assert live['dropped'] == 40 - live['frames_out'] == sum(live['drops'].values())
     assert live['frames_scored'] == live['frames_out']
-    assert kinds(live) == (['dropped'] if live['dropped'] else [])
+    assert kinds(live) == ['dropped']
     # Percentiles of different sets: the node's of all it sent, the ages of what arrived.
     assert live['age_ms']['p50'] > 0 and live['latency_ms']['p50'] > 0
     assert live['provenance']['engine']['engine'] == 'torch'
@@ -39,8 +41,10 @@ def test_live_sees_what_a_robot_would(tmp_path):
         found = LabelMaps(Path(result['folder'], result['label_maps']))
         return {each.stamp_ns: each.labels for each in found}
 
-    theirs = maps(offline)
-    for stamp, labels in maps(live).items():
+    theirs, ours = maps(offline), maps(live)
+    assert len(theirs) == 40 and len(ours) == live['frames_out']
+    assert max(ours) == max(theirs), 'nothing is newer than the last frame, so it is segmented'
+    for stamp, labels in ours.items():
         np.testing.assert_array_equal(labels, theirs[stamp])
 
 

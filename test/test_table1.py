@@ -125,9 +125,23 @@ def test_the_fastest_row_counts_and_int8_does_not(monkeypatch):
     assert fastest['edgesegnet'] == rows[1] and fastest['refinenet101'] == rows[3]
 
 
-def test_peak_memory_holds_the_parameters():
-    # 4.3 million parameters in fp32, and the features of a small picture.
-    assert 16 < table1.peak_memory('edgesegnet', (64, 64), 11) < 400
+def use_memory(kept_mib: int, freed_mib: int) -> float:
+    before = table1._resident_peak_mib()
+    freed = np.ones(freed_mib << 20, np.uint8)
+    del freed
+    np.ones(kept_mib << 20, np.uint8)
+    return before
+
+
+def test_peak_memory_is_the_most_at_any_time_and_not_a_sum():
+    assert 295 < table1.added_peak_mib(use_memory, 100, 300) < 340
+
+
+def test_peak_memory_holds_the_parameters_and_two_sets_of_features():
+    # 217 features at a quarter of 512x512 are made from as many: 13.6 MiB each in fp32. The 4.3
+    # million parameters are 16.5 MiB.
+    least = 16.5 + 2 * 217 * 128 * 128 * 4 / 2**20
+    assert least < table1.peak_memory('edgesegnet', (512, 512), 11) < 10 * least
 
 
 def test_figure_2_shows_picture_labels_and_prediction():

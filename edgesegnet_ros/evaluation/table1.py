@@ -9,6 +9,7 @@ import argparse
 import json
 import multiprocessing
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -169,39 +170,59 @@ def accuracy_of(
     return {'pixel_accuracy': None, 'miou': None, 'source': source, 'training': None}
 
 
-def _peak_memory(name: str, size: tuple[int, int], classes: int, results: Any) -> None:
-    """Run in a process of its own: its high-water mark is the network's."""
+def _resident_peak_mib() -> float:
+    """The most memory that this process has had (not getrusage's, which outlives a fork)."""
+    status = Path('/proc/self/status').read_text().splitlines()
+    peak = next(line for line in status if line.startswith('VmHWM'))
+    return int(peak.split()[1]) / 1024
+
+
+def _run_network(name: str, size: tuple[int, int], classes: int) -> float:
     import torch
 
     from edgesegnet_ros.network.registry import build_network, inference_form
 
-    def resident_mb() -> float:
-        # getrusage's maximum may still be that of the process that started this one.
-        status = Path('/proc/self/status').read_text().splitlines()
-        peak = next(line for line in status if line.startswith('VmHWM'))
-        return int(peak.split()[1]) / 1024
-
-    before = resident_mb()
+    before = _resident_peak_mib()
     with torch.device('meta'):
         network = build_network(name, classes)
     network = inference_form(network.to_empty(device='cpu'))
     with torch.inference_mode():
         network(torch.zeros(1, 3, *size))
-    results.put(resident_mb() - before)
+    return before
 
 
-def peak_memory(name: str, size: tuple[int, int], classes: int) -> float:
-    """MiB that building the inference form and one fp32 picture add to a process at its peak."""
+def _added_peak(work: Callable[..., float], arguments: tuple[Any, ...], results: Any) -> None:
+    before = work(*arguments)
+    results.put(_resident_peak_mib() - before)
+
+
+def added_peak_mib(work: Callable[..., float], *arguments: Any) -> float:
+    """MiB by which `work` raises the peak of a fresh process's resident memory.
+
+    Args:
+        work: A module's function, called in a process of its own; returns the peak in MiB before
+            the part that counts.
+        *arguments: Of `work`.
+
+    Raises:
+        Table1Error: The process ended early.
+    """
     context = multiprocessing.get_context('spawn')
     results = context.SimpleQueue()
-    process = context.Process(target=_peak_memory, args=(name, size, classes, results))
+    process = context.Process(target=_added_peak, args=(work, arguments, results))
     process.start()
     process.join()
     if process.exitcode:
         raise Table1Error(
-            f'{name}: memory cannot be measured: its process ended with {process.exitcode}'
+            f'memory cannot be measured: the process that measures it ended with status '
+            f'{process.exitcode}'
         )
     return float(results.get())
+
+
+def peak_memory(name: str, size: tuple[int, int], classes: int) -> float:
+    """MiB that building the inference form and one fp32 image add to a process at its peak."""
+    return added_peak_mib(_run_network, name, size, classes)
 
 
 def speeds(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
