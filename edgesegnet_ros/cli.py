@@ -21,6 +21,10 @@ COMMANDS = {
         'edgesegnet_ros.prediction.command',
         'segment images, videos, bags or a camera without ROS',
     ),
+    'view': (
+        'edgesegnet_ros.view.command',
+        'show running nodes, or a source without ROS, in the Rerun viewer',
+    ),
     'data': (
         'edgesegnet_ros.data.command',
         'check a labelled dataset, render a street, or turn a folder of images into a bag',

@@ -1,7 +1,6 @@
 """Bring the node up. The other launch files of this folder include this one.
 
-A parameter given on the command line wins over params_file, and that over the node's defaults; an
-argument that is not given stays out of the way, so that params_file decides.
+An argument takes precedence over params_file, and params_file over the node's defaults.
 """
 
 from __future__ import annotations
@@ -23,14 +22,25 @@ USE_SIM_TIME = NodeParameter(
     'use_sim_time', False, 'Take time from /clock, as bags and simulators publish it.'
 )
 ARGUMENTS = (
-    ('namespace', '', 'Namespace of the node and of all its topics; one a camera.'),
+    ('namespace', '', 'Namespace of the node and its topics; use one namespace per camera.'),
     ('name', 'edgesegnet', 'Name of the node.'),
-    ('image', 'image', 'Camera image topic; <image>/compressed with image_transport:=compressed.'),
-    ('camera_info', NOT_GIVEN, 'CameraInfo topic. Not given: the one beside the image.'),
+    (
+        'image',
+        'image',
+        'Camera image topic. With image_transport:=compressed the node subscribes to '
+        '<image>/compressed.',
+    ),
+    ('camera_info', NOT_GIVEN, 'CameraInfo topic; by default camera_info beside the image topic.'),
     ('params_file', str(find('config', 'edgesegnet')), 'Parameter file (YAML).'),
     ('use_sim_time', 'false', USE_SIM_TIME.description),
-    ('log_level', 'info', 'debug, info, warn, error or fatal; <logger>:=<level> for one logger.'),
+    (
+        'log_level',
+        'info',
+        'Log level of the node: debug, info, warn, error or fatal; <logger>:=<level> sets the '
+        'level of one logger.',
+    ),
 )
+LOG_LEVELS = ('debug', 'info', 'warn', 'error', 'fatal', 'unset')
 KINDS = {bool: 'true or false', int: 'a whole number', float: 'a number', list: 'a list: [a, b]'}
 
 
@@ -43,7 +53,7 @@ def parameter_argument(parameter):
             default_value='true',
             description=(
                 parameter.description
-                + ' Whatever params_file says: a lifecycle manager wants false.'
+                + ' Takes precedence over params_file; set it to false under a lifecycle manager.'
             ),
         )
     default = yaml.safe_dump(parameter.default, default_flow_style=True).split('\n')[0]
@@ -51,7 +61,7 @@ def parameter_argument(parameter):
         parameter.name,
         default_value=NOT_GIVEN,
         choices=choices,
-        description=f'{parameter.description} Not given: as in params_file, or else {default}.',
+        description=f'{parameter.description} By default from params_file, else {default}.',
     )
 
 
@@ -82,12 +92,27 @@ def parameter_value(parameter, text):
     return ParameterValue(value, value_type=str) if isinstance(value, str) else value
 
 
+def check_log_level(text):
+    """Refuse a level that would end the node's process with a message of the ROS library.
+
+    Raises:
+        ValueError: Says what is allowed.
+    """
+    level = text.rpartition(':=')[2]
+    if level.lower() not in LOG_LEVELS:
+        raise ValueError(
+            f'log_level:={text} is refused: expected one of {", ".join(LOG_LEVELS)}, or '
+            '<logger>:=<level>'
+        )
+
+
 def bring_up(context):
     """The node, with the parameters that were given."""
     argument = {name: LaunchConfiguration(name).perform(context) for name, _, _ in ARGUMENTS}
     params_file = Path(argument['params_file']).expanduser()
     if not params_file.is_file():
-        raise FileNotFoundError(f'params_file:={params_file}: there is no such file')
+        raise FileNotFoundError(f'params_file:={params_file}: no such file')
+    check_log_level(argument['log_level'])
     given = {}
     for parameter in (USE_SIM_TIME, *PARAMETERS):
         text = LaunchConfiguration(parameter.name).perform(context)
@@ -106,7 +131,9 @@ def bring_up(context):
             remappings=remappings,
             ros_arguments=['--log-level', argument['log_level']],
             output='both',
-            emulate_tty=True,
+            # Lines appear as they are written. An emulated terminal would do that too, but puts
+            # colour codes into the log files.
+            additional_env={'PYTHONUNBUFFERED': '1'},
             # A busy robot may need more than the usual 5 s to free an engine.
             sigterm_timeout='20',
         )

@@ -53,7 +53,7 @@ def generate_launch_description():
             DeclareLaunchArgument(
                 'namespace',
                 default_value='',
-                description='Namespace of the node and of all its topics; one a camera.',
+                description='Namespace of the node and its topics; use one namespace per camera.',
             ),
             DeclareLaunchArgument(
                 'output_resolution',

@@ -1,8 +1,8 @@
 """Bring the node up for semantic_segmentation_layer, a costmap layer of Nav2.
 
-The layer wants a mask as large as its pixel-aligned point cloud, and names its topics absolutely;
-config/nav2_costmap.yaml shows its side. Let Nav2's lifecycle manager drive the node with
-autostart:=false, the node among its node_names, and bond_timeout: 0.0.
+The layer requires a mask as large as its pixel-aligned point cloud. config/nav2_costmap.yaml holds
+Nav2's side: the layer's parameters, how to merge them into yours, and a lifecycle manager of its
+own for this node, for use with autostart:=false.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ def generate_launch_description():
                 DeclareLaunchArgument(
                     argument,
                     default_value=topic,
-                    description=f'Where {topic} goes: the parameter of this name of the layer.',
+                    description=f"Topic of the node's {topic}, as in the layer's parameter of "
+                    'this name.',
                 )
                 for argument, topic in TOPICS.items()
             ),
@@ -44,7 +45,7 @@ def generate_launch_description():
                 default_value='input',
                 choices=resolution.choices,
                 description=resolution.description
-                + ' The mask must be as large as the point cloud.',
+                + ' The mask must have as many pixels as the point cloud has points.',
             ),
             GroupAction(
                 [

@@ -1,7 +1,7 @@
-"""Play a bag into the node, which takes its time from the bag; with rviz:=true, watch it.
+"""Play a bag into the node, which takes its time from the bag; rviz:=true shows the result.
 
-Nothing is segmented that nobody subscribes to: watch it in RViz or with a subscriber of your own,
-or give lazy:=false.
+The node skips inference when no output has a subscriber: start RViz or a subscriber of your own,
+or set lazy:=false.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ SECONDS_FOR_LAST_FRAMES = 2.0
 """What the node may take for the frames that it holds when the bag ends."""
 ARGUMENTS = (
     ('bag', None, 'A ROS 2 bag (.mcap, .db3 or its folder), a folder of images, or a video.'),
-    ('topic', '', 'Image topic in the bag. Not given: the first one.'),
-    ('rate', '1.0', 'Speed, times real time; 0 for as fast as it goes.'),
-    ('loop', 'false', 'Begin again when the bag ends.'),
-    ('shutdown_at_end', 'true', 'Stop everything when the bag has ended.'),
+    ('topic', '', 'Image topic in the bag; by default the first one.'),
+    ('rate', '1.0', 'Playback speed relative to the recording; 0 plays without pauses.'),
+    ('loop', 'false', 'Start again when the bag ends.'),
+    ('shutdown_at_end', 'true', 'Stop all processes when the bag ends.'),
     ('rviz', 'false', 'Start RViz.'),
     ('use_sim_time', 'true', 'Take time from /clock, which the player publishes.'),
 )
@@ -47,13 +47,19 @@ def check_bag(context):
     """Refuse a bag that is not there before anything has started."""
     bag = Path(LaunchConfiguration('bag').perform(context)).expanduser()
     if not bag.exists():
-        raise FileNotFoundError(f'bag:={bag}: there is no such file or folder')
+        raise FileNotFoundError(f'bag:={bag}: no such file or folder')
 
 
 def end(event, context):
-    """Stop everything: at once when the player failed, else when the last frames are through."""
+    """Stop everything: at once when the player failed, else when the last frames are through.
+
+    Raises:
+        RuntimeError: The player failed; `ros2 launch` then ends with status 1.
+    """
+    if context.is_shutdown:
+        return None  # Ctrl-C: a second shutdown would fail in launch_ros.
     if event.returncode:
-        return EmitEvent(event=Shutdown(reason='the player failed; it says why above'))
+        raise RuntimeError(f'bag_player ended with status {event.returncode}; see its error above')
     shutdown = EmitEvent(event=Shutdown(reason='the bag has ended'))
     return TimerAction(period=SECONDS_FOR_LAST_FRAMES, actions=[shutdown])
 

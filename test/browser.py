@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import base64
+import itertools
 import json
 import os
 import re
 import shutil
 import subprocess
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
+
+FLAT = ('--disable-gpu', '--virtual-time-budget=20000')
+"""Options for pages that need no WebGL."""
 NAMES = ('chromium', 'chromium-browser', 'google-chrome')
 PROBE = """
 <script>
@@ -63,7 +72,7 @@ def find() -> str | None:
     return next(filter(None, map(shutil.which, NAMES)), None)
 
 
-def _run(folder: Path, page: Path, *options: str) -> subprocess.CompletedProcess[str]:
+def _run(folder: Path, page: str, *options: str) -> subprocess.CompletedProcess[str]:
     browser = find()
     assert browser is not None
     return subprocess.run(
@@ -71,16 +80,14 @@ def _run(folder: Path, page: Path, *options: str) -> subprocess.CompletedProcess
             browser,
             '--headless=new',
             '--no-sandbox',
-            '--disable-gpu',
             '--hide-scrollbars',
             '--no-first-run',
             '--disable-background-networking',
             '--enable-logging=stderr',
             f'--user-data-dir={folder / "profile"}',
             '--autoplay-policy=no-user-gesture-required',
-            '--virtual-time-budget=20000',
             *options,
-            page.as_uri(),
+            page,
         ],
         capture_output=True,
         text=True,
@@ -99,7 +106,7 @@ def look(page: Path, folder: Path, width: int = 1280) -> Seen:
     """
     copy = folder / f'probe-{page.name}'
     copy.write_text(page.read_text().replace('</body>', PROBE + '</body>'))
-    done = _run(folder, copy, f'--window-size={width},900', '--dump-dom')
+    done = _run(folder, copy.as_uri(), *FLAT, f'--window-size={width},900', '--dump-dom')
     told = re.search(r'<pre id="probe">(.*?)</pre>', done.stdout, re.DOTALL)
     assert told, f'the page ended before it was seen:\n{done.stderr[-3000:]}'
     console = [line for line in done.stderr.splitlines() if 'CONSOLE' in line]
@@ -117,5 +124,82 @@ def picture(page: Path, folder: Path, out: Path, size: tuple[int, int], dark: bo
         dark: Whether the page is asked for its dark colours.
     """
     scheme = ['--blink-settings=preferredColorScheme=0'] if dark else []
-    done = _run(folder, page, f'--window-size={size[0]},{size[1]}', f'--screenshot={out}', *scheme)
+    window = f'--window-size={size[0]},{size[1]}'
+    done = _run(folder, page.as_uri(), *FLAT, window, f'--screenshot={out}', *scheme)
     assert out.is_file(), done.stderr[-3000:]
+
+
+def drawn(
+    address: str, folder: Path, seen: Callable[[np.ndarray], bool], timeout_s: float
+) -> bool | None:
+    """Whether a page that draws with WebGL comes to show something; None without WebGL.
+
+    Args:
+        address: Of the page.
+        folder: For the browser's profile.
+        seen: Judges a screenshot, (H, 800, 3) uint8 RGB.
+        timeout_s: For all of it.
+    """
+    browser = find()
+    assert browser is not None
+    # The DevTools protocol: requests go to descriptor 3, answers come from 4, each ends in a NUL.
+    requests_out, requests = os.pipe()
+    answers, answers_in = os.pipe()
+    words = [
+        *(browser, '--headless=new', '--no-sandbox', '--no-first-run', '--window-size=800,600'),
+        *('--disable-background-networking', f'--user-data-dir={folder / "profile"}'),
+        # Drawn by the CPU, where there is no GPU.
+        *('--use-angle=swiftshader', '--enable-unsafe-swiftshader', '--ignore-gpu-blocklist'),
+        '--remote-debugging-pipe',
+    ]
+    process = subprocess.Popen(
+        ['bash', '-c', f'exec "$@" 3<&{requests_out} 4>&{answers_in}', 'bash', *words],
+        pass_fds=(requests_out, answers_in),
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, 'HOME': str(folder)},
+    )
+    os.close(requests_out)
+    os.close(answers_in)
+    stream = os.fdopen(answers, 'rb')
+    numbers = itertools.count(1)
+    rest = b''
+
+    def ask(method: str, session: str = '', **parameters: Any) -> dict[str, Any]:
+        nonlocal rest
+        number = next(numbers)
+        request = {'id': number, 'method': method, 'params': parameters}
+        if session:
+            request['sessionId'] = session
+        os.write(requests, json.dumps(request).encode() + b'\0')
+        while True:
+            while b'\0' not in rest:
+                read = os.read(answers, 1 << 20)
+                assert read, 'the browser has ended'
+                rest += read
+            answer, _, rest = rest.partition(b'\0')
+            told = json.loads(answer)
+            if told.get('id') == number:
+                return told.get('result', {})
+
+    end = time.monotonic() + timeout_s
+    try:
+        target = ask('Target.createTarget', url='about:blank')['targetId']
+        session = ask('Target.attachToTarget', targetId=target, flatten=True)['sessionId']
+        script = "!!document.createElement('canvas').getContext('webgl2')"
+        able = ask('Runtime.evaluate', session, expression=script)['result']['value']
+        if not able:
+            return None
+        ask('Page.navigate', session, url=address)
+        while time.monotonic() < end:
+            data = ask('Page.captureScreenshot', session).get('data')
+            if data:  # none while the page is being changed
+                png = np.frombuffer(base64.b64decode(data), np.uint8)
+                if seen(cv2.cvtColor(cv2.imdecode(png, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)):
+                    return True
+            time.sleep(0.2)
+        return False
+    finally:
+        process.terminate()
+        process.wait(30)
+        os.close(requests)
+        stream.close()

@@ -20,6 +20,7 @@ ROOMS = {
     'prediction': {'network', 'data', 'engines', 'evaluation'},
     'exploration': {'network', 'data', 'engines', 'evaluation', 'training'},
     'demo': {'network', 'data', 'engines', 'interface'},
+    'view': {'data', 'engines', 'interface', 'demo'},
     'doctor': {'data', 'engines', 'interface', 'demo'},
     'node': {'network', 'data', 'engines', 'interface'},
     'cli': set(),
@@ -28,6 +29,8 @@ ROOMS = {
 EXCEPTIONS = {
     # The node's side of `edgesegnet replay --live` writes and scores what offline replay does.
     ('node.collector', 'evaluation'),
+    # The node's side of `edgesegnet view` logs as the side without ROS does.
+    ('node.view_feed', 'view'),
 }
 
 

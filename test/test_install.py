@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT / 'wheels'))
 from colcon_build import colcon_build  # noqa: E402
 from workspace import Workspace  # noqa: E402
 
-EXECUTABLES = ('bag_player', 'collector', 'edgesegnet', 'graph_probe', 'segmentation_node')
+EXECUTABLES = ('bag_player', 'edgesegnet', 'segmentation_node')
 REPORT = """
 import importlib.util, json, sys
 sys.path.insert(0, sys.argv[1])

@@ -18,6 +18,7 @@ from edgesegnet_ros.interface.parameter_table import BY_NAME, PARAMETERS
 
 ROOT = Path(__file__).resolve().parents[1]
 LAUNCH_FILES = sorted((ROOT / 'launch').glob('*.launch.py'))
+BRING_UP = ROOT / 'launch/edgesegnet.launch.py'
 OUTPUTS = {'mask', 'confidence', 'label_info', 'overlay', 'color', 'class_masks', 'camera_info'}
 wants_launch = pytest.mark.skipif(
     not find_spec('launch_ros'),
@@ -41,6 +42,7 @@ def arguments(path: Path) -> dict:
 
 def test_the_launch_files_are_those_of_the_readme():
     assert [path.name for path in LAUNCH_FILES] == [
+        'cameras.launch.py',
         'edgesegnet.launch.py',
         'edgesegnet_rviz.launch.py',
         'isaac_ros.launch.py',
@@ -80,21 +82,51 @@ def test_rviz_shows_image_overlay_and_masks_with_topics_that_follow_the_namespac
     assert {topic.split('/', 1)[1] for topic in topics if '/masks/' in topic} == groups
 
 
-def test_the_costmap_layer_knows_every_class_but_the_sky_and_no_other():
-    content = yaml.safe_load((ROOT / 'config/nav2_costmap.yaml').read_text())
+LAYER = {'plugin', 'enabled', 'combination_method', 'observation_sources'}
+SOURCE = {
+    *('segmentation_topic', 'confidence_topic', 'labels_topic', 'pointcloud_topic'),
+    *('observation_persistence', 'expected_update_rate', 'class_types', 'max_obstacle_distance'),
+    *('min_obstacle_distance', 'tile_map_decay_time', 'visualize_tile_map', 'use_cost_selection'),
+}
+CLASS_TYPE = {
+    *('classes', 'base_cost', 'max_cost', 'mark_confidence', 'samples_to_max_cost'),
+    'dominant_priority',
+}
+"""What semantic_segmentation_layer declares on its branches humble, jazzy and rolling."""
+
+
+@pytest.mark.parametrize(
+    ('file', 'cameras'), [('nav2_costmap', ['']), ('nav2_two_cameras', ['/front', '/rear'])]
+)
+def test_the_costmap_example_has_the_parameters_that_the_layer_declares(file, cameras):
+    content = yaml.safe_load((ROOT / f'config/{file}.yaml').read_text())
     costmap = content['local_costmap']['local_costmap']['ros__parameters']
+    assert all('plugin' in costmap[name] for name in costmap['plugins'])
     layer = costmap['semantic_segmentation_layer']
-    camera = layer[layer['observation_sources']]
-    named = [name for kind in camera['class_types'] for name in camera[kind]['classes']]
+    sources = layer['observation_sources'].split()
+    assert set(layer) - LAYER == set(sources) and len(sources) == len(cameras)
     known = [entry.name for entry in load_classes('camvid11').classes]
-    assert sorted([*named, 'sky']) == sorted(known)
-    assert camera['drivable']['max_cost'] == 0 and camera['lethal']['max_cost'] == 254
-    for argument, output in (
-        ('segmentation_topic', 'mask'),
-        ('confidence_topic', 'confidence'),
-        ('labels_topic', 'label_info'),
-    ):
-        assert camera[argument] == f'/segmentation/{output}'
+    for source, camera in zip(sources, cameras, strict=True):
+        settings = layer[source]
+        assert set(settings) - SOURCE == set(settings['class_types'])
+        named = []
+        for kind in settings['class_types']:
+            values = settings[kind]
+            assert set(values) == CLASS_TYPE
+            # Unknown classes cost 0 and must lose; 255 is no information, not a cost.
+            assert 0 <= values['base_cost'] <= values['max_cost'] and 0 < values['max_cost'] < 255
+            named += values['classes']
+        # What may overhang a road, or is none of the ground, is left to layers that know height.
+        assert sorted([*named, 'sky', 'tree', 'sign', 'pole']) == sorted(known)
+        for argument, output in (
+            ('segmentation_topic', 'mask'),
+            ('confidence_topic', 'confidence'),
+            ('labels_topic', 'label_info'),
+        ):
+            assert settings[argument] == f'{camera}/segmentation/{output}'
+    manager = content['lifecycle_manager_segmentation']['ros__parameters']
+    assert manager['bond_timeout'] == 0.0
+    assert manager['node_names'] == [f'{camera}/edgesegnet'.lstrip('/') for camera in cameras]
 
 
 @wants_launch
@@ -120,7 +152,7 @@ def test_every_parameter_is_a_described_argument(path):
     ],
 )
 def test_a_given_argument_has_the_type_of_its_parameter(name, text, value):
-    got = described(LAUNCH_FILES[0]).parameter_value(BY_NAME[name], text)
+    got = described(BRING_UP).parameter_value(BY_NAME[name], text)
     assert got == value and type(got) is type(value)
 
 
@@ -138,5 +170,5 @@ def test_a_given_argument_has_the_type_of_its_parameter(name, text, value):
 )
 def test_a_wrong_argument_is_refused_with_what_is_allowed(name, text, message):
     with pytest.raises(ValueError) as refusal:
-        described(LAUNCH_FILES[0]).parameter_value(BY_NAME[name], text)
+        described(BRING_UP).parameter_value(BY_NAME[name], text)
     assert message in str(refusal.value)

@@ -124,7 +124,26 @@ class Processes:
         """
         name = name or executable
         command = [sys.executable, '-m', f'edgesegnet_ros.node.{executable}', *arguments]
-        child = Child(name, command, self._logs / f'{name}.log', self._environment, piped)
+        return self.start_command(name, command, piped=piped)
+
+    def start_command(
+        self,
+        name: str,
+        command: List[str],
+        environment: Optional[Dict[str, str]] = None,
+        piped: bool = False,
+    ) -> Child:
+        """Start any program.
+
+        Args:
+            name: For people and the log.
+            command: Its command line.
+            environment: Its own; not given: that of all others.
+            piped: Whether its standard output is read by `follow`.
+        """
+        child = Child(
+            name, command, self._logs / f'{name}.log', environment or self._environment, piped
+        )
         self._children.append(child)
         return child
 

@@ -1,0 +1,1 @@
+"""What the camera sees, in the Rerun viewer: a running node's topics, or a source without ROS."""

@@ -1,0 +1,67 @@
+"""Segments a source without ROS, and logs every frame."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from typing import TYPE_CHECKING, Iterator, Optional
+
+from edgesegnet_ros.data.geometry import place, to_source
+from edgesegnet_ros.data.masks import group_mask
+from edgesegnet_ros.data.sources import Source
+from edgesegnet_ros.engines import LoadedModel
+from edgesegnet_ros.engines.segmenter import Segmenter
+from edgesegnet_ros.view.camera_log import CameraLog, layout
+
+if TYPE_CHECKING:
+    import rerun as rr
+
+CAMERA = 'camera'
+
+
+def log_source(
+    recording: rr.RecordingStream,
+    source: Source,
+    model: LoadedModel,
+    resize_mode: str,
+    frames: Optional[int],
+    jpeg: bool,
+) -> Iterator[None]:
+    """Segment a source and log it, one frame a step.
+
+    Args:
+        recording: Takes the frames.
+        source: Gives images, and true labels where it has any.
+        model: The engine, and the classes of its labels.
+        resize_mode: `stretch` or `letterbox`.
+        frames: At most so many; None for all.
+        jpeg: Whether images are stored as JPEG.
+
+    Raises:
+        EdgeSegNetError: A frame cannot be read, or the engine failed.
+    """
+    engine, classes = model.engine, model.classes
+    segmenter = Segmenter(engine, resize_mode)
+    log = CameraLog(recording, CAMERA, classes, jpeg)
+    about = engine.describe()
+    log.engine(
+        f'{about.engine} {about.version}, {about.precision}, on {about.device}\n\n{about.reason}'
+    )
+    recording.send_blueprint(layout([CAMERA], {CAMERA: list(classes.groups)}, source.has_labels))
+    for count, frame in enumerate(itertools.islice(source, frames), start=1):
+        started = time.perf_counter()
+        result = segmenter.segment(frame.image, confidence=True)
+        stages = {**result.stages_ms, 'whole': (time.perf_counter() - started) * 1e3}
+        truth = frame.labels
+        if truth is not None and truth.shape != result.labels.shape:
+            truth = to_source(truth, place(result.labels.shape, truth.shape, 'stretch'))
+        log.frame(
+            frame.stamp_ns,
+            frame.image,
+            result.labels,
+            result.confidence,
+            truth,
+            {name: group_mask(result.labels, ids) for name, ids in classes.groups.items()},
+        )
+        log.figures(frame.stamp_ns, stages, {'segmented': count})
+        yield
