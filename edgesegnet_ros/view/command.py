@@ -30,7 +30,7 @@ class ViewError(EdgeSegNetError):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is shown, where, and how a source is segmented."""
-    from edgesegnet_ros.arguments import size
+    from edgesegnet_ros.arguments import output_file, size
     from edgesegnet_ros.data.geometry import RESIZE_MODES
 
     parser.description = (
@@ -68,9 +68,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         '--port', type=int, help=f'with --web: of the page ({DEFAULT_PORT}); data use the next one'
     )
-    add('--save', type=Path, metavar='FILE.rrd', help='record to a file that Rerun opens')
+    add('--save', type=output_file, metavar='FILE.rrd', help='record to a file that Rerun opens')
     add('--lossless', action='store_true', help='keep images as they are, not as JPEG')
-    add('--json', type=Path, help='write the number of frames to this file')
+    add('--json', type=output_file, metavar='FILE', help='write the number of frames to this file')
     how = parser.add_argument_group('how --input is segmented')
     add = how.add_argument
     add('--model', default=DEFAULT_MODEL, help='shipped name or file')
@@ -117,8 +117,6 @@ def _check(args: argparse.Namespace) -> None:
     if args.save is not None:
         if args.save.suffix != '.rrd':
             raise ViewError(f'--save {args.save}: the name of a recording ends in .rrd')
-        if args.save.is_dir() or not os.access(_parent(args.save), os.W_OK):
-            raise ViewError(f'--save {args.save}: cannot be written there')
     need('view', ['rerun'], 'edgesegnet view')
     load_classes(args.classes)
     if not args.input:
@@ -266,11 +264,3 @@ def _feed_nodes(
     except KeyboardInterrupt:
         processes.end(child)
     return told['frames']
-
-
-def _parent(path: Path) -> Path:
-    """The nearest folder above a path that exists."""
-    folder = path.resolve().parent
-    while not folder.exists():
-        folder = folder.parent
-    return folder
