@@ -53,7 +53,7 @@ setup:  ## environment, ROS 2 from wheels, messages (two to three minutes, then 
 	$$python wheels/set_up.py --ros $(ROS) --extras $(EXTRAS) $(if $(PYTHON),--python $(PYTHON))
 
 demo: setup  ## watch the node segment a street, or INPUT=…
-	@$(ENVIRONMENT)/bin/edgesegnet demo $(if $(INPUT),--input '$(INPUT)')
+	@$(ENVIRONMENT)/bin/edgesegnet demo $(if $(INPUT),--input "$$INPUT")
 
 test: setup camvid-notice  ## everything, the node over DDS included
 	$(SOURCED) $(PYTEST)

@@ -14,7 +14,7 @@ HERE = Path(__file__).resolve().parent
 SHIPPED = {'config': '**/*.*', 'models': '**/*'}
 EXTRAS = {
     'train': ['matplotlib>=3.7', 'tensorboard>=2.12', 'torchmetrics>=1.4', 'tqdm>=4.60'],
-    'report': ['av>=12', 'jinja2>=3.1', 'matplotlib>=3.7', 'tqdm>=4.60'],
+    'report': ['av>=12', 'jinja2>=3.1', 'matplotlib>=3.7', 'pillow>=9', 'tqdm>=4.60'],
     'bags': ['mcap>=1.1', 'mcap-protobuf-support>=0.5', 'rosbags>=0.10', 'tqdm>=4.60'],
     'data': ['pycocotools>=2.0.7', 'tqdm>=4.60'],
     'cluster': ['ray>=2.9'],

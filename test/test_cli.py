@@ -55,3 +55,35 @@ def test_version_and_exit_status_are_told(capsys):
         with pytest.raises(SystemExit) as ended:
             cli.main(words)
         assert ended.value.code == 0 and told in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    'words',
+    [
+        ['bench', '--json', '{bad}'],
+        ['bench', '--out', '{file}'],
+        ['data', 'render', '--out', 'x', '--json', '{bad}'],
+        ['demo', '--out', '{file}'],
+        ['evaluate', '--json', '{bad}'],
+        ['evaluate', '--out', '{file}'],
+        ['export', '--engine', 'torch', '--json', '{bad}'],
+        ['figure2', '--out', '{folder}'],
+        ['replay', 'x', '--out', '{file}/deeper'],
+        ['table1', '--json', '{bad}'],
+        ['train', '--json', '{bad}'],
+        ['train', '--out', '{file}'],
+    ],
+)
+def test_outputs_that_cannot_be_written_are_refused_before_any_work(words, tmp_path, capsys):
+    (tmp_path / 'file').write_text('of the user')
+    places = {'bad': '/proc/x', 'file': tmp_path / 'file', 'folder': tmp_path}
+    with pytest.raises(SystemExit) as ended:
+        cli.main([word.format(**places) for word in words])
+    error = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert any(
+        reason in error
+        for reason in ('nothing can be written in /proc', 'is not a folder', 'is a folder; name')
+    )
+    assert (tmp_path / 'file').read_text() == 'of the user'
+    assert [path.name for path in tmp_path.iterdir()] == ['file'], 'nothing is left behind'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -109,3 +110,13 @@ def test_label_info_has_the_type_hash_of_vision_msgs():
     assert hashes['vision_msgs/msg/VisionClass'] == (
         'RIHS01_1e4a11f0fed50b5623cb8ff26ca0e37952a48a9c074d16f804b44e9164c2037a'
     )
+
+
+def test_make_demo_takes_an_input_with_quotes_and_spaces(tmp_path: Path):
+    (tmp_path / 'bin').mkdir()
+    command = tmp_path / 'bin/edgesegnet'
+    command.write_text('#!/bin/sh\nprintf "<%s>" "$@"\n')
+    command.chmod(0o755)
+    words = ['make', '-o', 'setup', 'demo', f'ENVIRONMENT={tmp_path}', 'INPUT=it\'s "a" b']
+    run = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert run.stdout == '<demo><--input><it\'s "a" b>', run.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -22,6 +23,8 @@ STREET_SEED = 7
 """Training draws its streets from seeds of 1,000,000 and more."""
 STREET_FRAMES = 50
 CAMERA_FRAMES = 100
+FRAMES_NAME = 'frames'
+"""Folder in --out that holds the frames of a film while it is made."""
 ANSWER_S = 20.0
 """For one frame; nothing is lost on the way here, so a second try is the exception."""
 BRING_UP_S = 120.0
@@ -34,7 +37,7 @@ class DemoError(EdgeSegNetError):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is played, which model looks at it, where the results go."""
-    from edgesegnet_ros.arguments import size
+    from edgesegnet_ros.arguments import output_file, output_folder, size
 
     add = parser.add_argument
     add(
@@ -67,8 +70,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     add('--input-size', default='256x256', type=size, help='network input, HxW')
     add('--domain', type=int, help='ROS_DOMAIN_ID; not given: one that nobody uses')
-    add('--out', type=Path, default=Path('out/demo'), help='folder of the results')
-    add('--json', type=Path, help='write the figures to this file, too')
+    add(
+        '--out',
+        type=output_folder,
+        default='out/demo',
+        metavar='DIR',
+        help='folder of the results',
+    )
+    add(
+        '--film',
+        type=output_file,
+        metavar='FILE',
+        help='write image and overlay, side by side, as an animated .webp or .gif of at most 2 MB',
+    )
+    add('--json', type=output_file, metavar='FILE', help='write the figures to this file, too')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -91,17 +106,27 @@ def _run(args: argparse.Namespace) -> int:
 
     from edgesegnet_ros.data.classes import load_classes
     from edgesegnet_ros.data.sources import open_source
-    from edgesegnet_ros.demo import summary
+    from edgesegnet_ros.data.street.labels import CLASSES as STREET_CLASSES
+    from edgesegnet_ros.demo import film, summary
     from edgesegnet_ros.demo.sheet import compose
 
     _check(args)
+    if args.film:
+        film.check(args.film)
     classes = load_classes(args.classes)
     out = args.out.resolve()
+    if args.input and not args.input.startswith('camera:'):
+        # What cannot be played is told before the results of an earlier demo are removed.
+        open_source(args.input, len(classes.classes), args.topic, args.labels)
     out.mkdir(parents=True, exist_ok=True)
     for name in ('summary.json', 'overlay.png', 'collected.json', 'pictures.npz'):
         (out / name).unlink(missing_ok=True)
+    shutil.rmtree(out / FRAMES_NAME, ignore_errors=True)
     source_name, title = _input(args, out)
     source = open_source(source_name, len(classes.classes), args.topic, args.labels)
+    if not args.input and classes.names != load_classes(STREET_CLASSES).names:
+        print(f'the street has other classes than {classes.name}: accuracy is not measured')
+        source.has_labels = False
     if args.frames is None and source.live:
         args.frames = CAMERA_FRAMES
     played = _play(args, source_name, source, out)
@@ -115,11 +140,17 @@ def _run(args: argparse.Namespace) -> int:
         write_bytes(figures['overlay'], encoded.tobytes())
     else:
         figures['overlay'] = None
+    figures['film'] = None
+    if args.film and collected['frames_out']:
+        figures['film'] = film.write(out / FRAMES_NAME, classes, args.film)
+        shutil.rmtree(out / FRAMES_NAME)
     write_json(out / 'summary.json', figures)
     if args.json:
         write_json(args.json, figures)
     print(line)
     print(f'picture: {_short(figures["overlay"])}   figures: {_short(out / "summary.json")}')
+    if figures['film']:
+        print(f'film: {_short(args.film)} ({figures["film"]["bytes"] / 1e6:.2f} MB)')
     return summary.verdict(figures, out)
 
 
@@ -185,6 +216,7 @@ def _play(args: argparse.Namespace, source_name: str, source: Source, out: Path)
                 '--classes',
                 args.classes,
                 *(['--labels'] if source.has_labels else []),
+                *(['--frames', str(out / FRAMES_NAME)] if args.film else []),
                 *ROS_ARGUMENTS,
             ],
         )

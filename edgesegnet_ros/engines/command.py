@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict
 
 from edgesegnet_ros import shipped
-from edgesegnet_ros.arguments import size
+from edgesegnet_ros.arguments import output_file, size
 from edgesegnet_ros.engines.request import ENGINES, PRECISIONS, EngineError, EngineRequest
 from edgesegnet_ros.whole_file import whole_file, write_json
 
@@ -62,8 +62,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='folder of built engines; not given: ~/.cache/edgesegnet_ros',
     )
     add('--workspace-mib', default=1024, type=int, help='memory that TensorRT builds with')
-    add('--out', type=Path, metavar='FILE', help='copy the engine here, its record beside it')
-    add('--json', type=Path, metavar='FILE', help='write the figures to this file')
+    add(
+        '--out',
+        type=output_file,
+        metavar='FILE',
+        help='copy the engine here, its record beside it',
+    )
+    add('--json', type=output_file, metavar='FILE', help='write the figures to this file')
 
 
 def run(args: argparse.Namespace) -> int:

@@ -33,7 +33,7 @@ class EvaluateError(EdgeSegNetError):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is measured, on what, with which engine, and where it goes."""
-    from edgesegnet_ros.arguments import add_data, size
+    from edgesegnet_ros.arguments import add_data, output_file, output_folder, size
     from edgesegnet_ros.data.geometry import RESIZE_MODES
     from edgesegnet_ros.evaluation.report.gates import add_gate_argument
 
@@ -69,9 +69,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='first fit the temperature on val and store it in the weights file',
     )
-    parser.add_argument('--json', metavar='FILE', help='write the figures to this file')
-    parser.add_argument('--html', metavar='FILE', help='write one self-contained page')
-    parser.add_argument('--out', metavar='DIR', help=f'write {JSON_NAME} and {PAGE_NAME} there')
+    parser.add_argument(
+        '--json', type=output_file, metavar='FILE', help='write the figures to this file'
+    )
+    parser.add_argument(
+        '--html', type=output_file, metavar='FILE', help='write one self-contained page'
+    )
+    parser.add_argument(
+        '--out', type=output_folder, metavar='DIR', help=f'write {JSON_NAME} and {PAGE_NAME} there'
+    )
     add_gate_argument(parser)
 
 

@@ -42,7 +42,7 @@ class Example(NamedTuple):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is shown."""
-    from edgesegnet_ros.arguments import size
+    from edgesegnet_ros.arguments import output_file, size
 
     parser.add_argument('--model', default=shipped.DEFAULT_MODEL, help='shipped name or file')
     parser.add_argument('--classes', default=shipped.DEFAULT_CLASSES, help='shipped name or file')
@@ -56,8 +56,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--split', default='test', help='split of the dataset')
     parser.add_argument('--rows', default=4, type=int, help='images of the split, evenly apart')
-    parser.add_argument('--out', default='out/figure2.png', help='PNG to write')
-    parser.add_argument('--json', metavar='FILE', help="write each row's pixel accuracy there")
+    parser.add_argument('--out', type=output_file, default='out/figure2.png', help='PNG to write')
+    parser.add_argument(
+        '--json', type=output_file, metavar='FILE', help="write each row's pixel accuracy there"
+    )
 
 
 def streets() -> Iterator[Example]:
@@ -146,6 +148,9 @@ def run(args: argparse.Namespace) -> int:
     from edgesegnet_ros.engines.segmenter import Segmenter
     from edgesegnet_ros.evaluation.accuracy import Scores
 
+    out = Path(args.out)
+    if not cv2.haveImageWriter(str(out)):
+        raise Figure2Error(f'{out}: no known format of images; give a .png file')
     examples = streets()
     if args.data:
         dataset = open_dataset(args.data, load_classes(args.classes))
@@ -166,11 +171,7 @@ def run(args: argparse.Namespace) -> int:
     picture = sheet(
         rows, (rows[0].shape[1] - 2 * _GAP) // 3, legend(classes, rows[0].shape[1]), args.model
     )
-    out = Path(args.out)
-    try:
-        content = cv2.imencode(out.suffix, picture[..., ::-1])[1].tobytes()
-    except cv2.error:
-        raise Figure2Error(f'{out}: no known format of images; give a .png file') from None
+    content = cv2.imencode(out.suffix, picture[..., ::-1])[1].tobytes()
     write_bytes(out, content)
     if args.json:
         figures = {

@@ -55,7 +55,7 @@ NOT_MEASURED = 'not measured'
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Where the accuracies come from, and how the speed is measured."""
-    from edgesegnet_ros.arguments import size
+    from edgesegnet_ros.arguments import output_file, size
 
     parser.add_argument('--model', default=shipped.DEFAULT_MODEL, help="EdgeSegNet's weights")
     parser.add_argument(
@@ -80,7 +80,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='of these the fastest counts, int8 left out; see edgesegnet bench',
     )
     parser.add_argument('--frames', default=10, type=int, help='timed frames of each row')
-    parser.add_argument('--json', metavar='FILE', help='write the table to this file')
+    parser.add_argument(
+        '--json', type=output_file, metavar='FILE', help='write the table to this file'
+    )
 
 
 def figures_file(model: str, weights: Path | None) -> Path | None:
@@ -348,8 +350,12 @@ def run(args: argparse.Namespace) -> int:
     from edgesegnet_ros.extras import need
 
     need('train', ('tqdm',), 'edgesegnet table1')
+    from edgesegnet_ros.evaluation.bench import contestants
+    from edgesegnet_ros.evaluation.bench.command import chosen
+
     if args.frames < 1:
         raise Table1Error(f'--frames {args.frames}: at least 1')
+    chosen(args.engines, contestants.ENGINES, '--engines')
     table = make_table(args)
     print(as_text(table))
     if args.json:

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from typing import Any, Dict, List, Optional, OrderedDict, Set
 
+import cv2
 import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
@@ -78,6 +79,33 @@ class MaskRecording:
         self._masks.close(True)
 
 
+class OverlayFrames:
+    """Every image with the node's overlay beside it, as numbered PNG files.
+
+    Args:
+        folder: Takes them; it is made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._count = 0
+
+    def add(self, image: np.ndarray, overlay: np.ndarray) -> None:
+        """Keep one frame.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            overlay: (h, w, 3) uint8 RGB; brought to the size of the image.
+        """
+        if overlay.shape != image.shape:
+            overlay = cv2.resize(overlay, (image.shape[1], image.shape[0]))
+        both = np.concatenate([image, overlay], axis=1)
+        path = self._folder / f'{self._count:06d}.png'
+        cv2.imwrite(str(path), cv2.cvtColor(both, cv2.COLOR_RGB2BGR))
+        self._count += 1
+
+
 class Collector(Node):
     """Subscriptions, counts and scores.
 
@@ -86,6 +114,7 @@ class Collector(Node):
         expect_labels: Whether ground truth comes with every image.
         recording: Takes every mask, and then nothing else is subscribed to, so that the node does
             what a robot's would; None to match and to score.
+        frames: Takes every image and overlay; None keeps those of the best frame only.
         **kwargs: Of rclpy.node.Node.
 
     Attributes:
@@ -100,10 +129,12 @@ class Collector(Node):
         classes: ClassSet,
         expect_labels: bool,
         recording: Optional[MaskRecording] = None,
+        frames: Optional[OverlayFrames] = None,
         **kwargs: object,
     ) -> None:
         super().__init__('collector', **kwargs)
         self._recording = recording
+        self._frames = frames
         self._parts: Set[str] = (
             {'mask'} if recording else {'image', 'mask', 'overlay', 'class_masks'}
         )
@@ -181,6 +212,8 @@ class Collector(Node):
         labels = mask = _plane(frame['mask'])
         if self._recording is not None:
             return
+        if self._frames is not None:
+            self._frames.add(to_rgb(frame['image']), to_rgb(frame['overlay']))
         if 'labels' in frame:
             labels = _plane(frame['labels'])
             if self.scores is not None and (labels != VOID).any():
@@ -268,6 +301,7 @@ def parse(arguments: List[str]) -> argparse.Namespace:
         action='store_true',
         help='keep every mask and its arrival; nothing else is subscribed to',
     )
+    parser.add_argument('--frames', type=Path, help='folder for every image and overlay')
     parser.add_argument('--labels', action='store_true', help='ground truth comes: score by it')
     return parser.parse_args(arguments)
 
@@ -283,7 +317,8 @@ def main() -> int:
         classes = load_classes(args.classes)
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         recording = MaskRecording(args.out) if args.record else None
-        collector = Collector(classes, args.labels, recording)
+        frames = OverlayFrames(args.frames) if args.frames else None
+        collector = Collector(classes, args.labels, recording, frames)
         while not ended:
             rclpy.spin_once(collector, timeout_sec=0.1)
         collector.diagnostics, before = None, collector.diagnostics

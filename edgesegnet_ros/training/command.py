@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edgesegnet_ros import shipped
-from edgesegnet_ros.arguments import add_data, size
+from edgesegnet_ros.arguments import add_data, output_file, output_folder, size
 from edgesegnet_ros.training.config import TrainConfig, read_settings
 from edgesegnet_ros.whole_file import write_json
 
@@ -18,7 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data(parser)
     parser.add_argument(
         '--out',
+        type=output_folder,
         default='out/train',
+        metavar='DIR',
         help='takes checkpoint, weights, logs and curves; resumes a run found there',
     )
     parser.add_argument(
@@ -50,7 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action=argparse.BooleanOptionalAction,
         help='write TensorBoard logs',
     )
-    parser.add_argument('--json', metavar='FILE', help="write the run's figures to this file")
+    parser.add_argument(
+        '--json', type=output_file, metavar='FILE', help="write the run's figures to this file"
+    )
     settings = parser.add_argument_group('settings, over --config')
     for one in fields(TrainConfig):
         default: Any = one.default

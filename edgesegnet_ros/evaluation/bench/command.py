@@ -20,7 +20,7 @@ _PEAK = 'matrix multiplication'
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is measured, and how often."""
-    from edgesegnet_ros.arguments import size
+    from edgesegnet_ros.arguments import output_file, output_folder, size
 
     parser.add_argument('--model', default=shipped.DEFAULT_MODEL, help='shipped name or file')
     parser.add_argument('--classes', default=shipped.DEFAULT_CLASSES, help='shipped name or file')
@@ -36,8 +36,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--frames', default=20, type=int, help='timed frames of each row')
     parser.add_argument('--networks', help='of these alone, as a,b,… (default: all)')
     parser.add_argument('--engines', help='of these alone, as a,b,… (default: all)')
-    parser.add_argument('--out', default='out/bench', help='folder that takes the pictures')
-    parser.add_argument('--json', help='write the rows to this file')
+    parser.add_argument(
+        '--out',
+        type=output_folder,
+        default='out/bench',
+        metavar='DIR',
+        help='folder that takes the pictures',
+    )
+    parser.add_argument(
+        '--json', type=output_file, metavar='FILE', help='write the rows to this file'
+    )
     parser.add_argument(
         '--roofline',
         action='store_true',

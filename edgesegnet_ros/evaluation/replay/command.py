@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgesegnet_ros import shipped
+from edgesegnet_ros.arguments import output_file, output_folder
 from edgesegnet_ros.data.geometry import RESIZE_MODES
 from edgesegnet_ros.engines import cpu
 from edgesegnet_ros.engines.request import ENGINES, PRECISIONS, EngineRequest
@@ -118,12 +119,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--ray', metavar='ADDRESS', help='replay on a Ray cluster; `local` starts one here')
     add(
         '--out',
-        type=Path,
-        default=Path('out/replay'),
+        type=output_folder,
+        default='out/replay',
         metavar='DIR',
         help='folder of the results; bags finished there are not done again',
     )
-    add('--json', type=Path, metavar='FILE', help='write the figures to this file, too')
+    add('--json', type=output_file, metavar='FILE', help='write the figures to this file, too')
     add(
         '--compare',
         nargs=2,
