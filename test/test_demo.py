@@ -141,8 +141,11 @@ def test_demo_of_a_labelled_folder_matches_the_ground_truth(tmp_path, street, we
         cv2.imwrite(str(tmp_path / f'drive/{i}.png'), frame.image[..., ::-1])
         cv2.imwrite(str(tmp_path / f'driveannot/{i}.png'), labels)
     out = tmp_path / 'out'
-    result = demo(tmp_path / 'drive', '--json', tmp_path / 'f.json', out=out, weights=weights)
+    written = ['--json', tmp_path / 'f.json', '--film', tmp_path / 'f.webp']
+    result = demo(tmp_path / 'drive', *written, out=out, weights=weights)
     summary = checked_summary(result, out, 3)
+    check_film(tmp_path / 'f.webp', street, summary)
+    assert not (out / 'frames').exists()
     assert json.loads((tmp_path / 'f.json').read_text()) == summary
     # Void (here the trees) is not counted.
     voided = [f._replace(labels=np.where(f.labels == 5, 255, f.labels)) for f in street]
@@ -151,6 +154,22 @@ def test_demo_of_a_labelled_folder_matches_the_ground_truth(tmp_path, street, we
     assert summary['pixel_accuracy'] == pytest.approx(accuracy, abs=1e-3)
     assert summary['miou'] == pytest.approx(miou, abs=1e-3)
     assert f'pixel accuracy {100 * summary["pixel_accuracy"]:.1f} %' in result.stdout
+
+
+def check_film(path: Path, street: list[ImageFrame], summary: dict) -> None:
+    """Each frame shows the image on the left, and on the right the same with class colours."""
+    from PIL import Image
+
+    film = Image.open(path)
+    assert film.n_frames == 3 == summary['film']['frames']
+    assert path.stat().st_size == summary['film']['bytes'] < 2_000_000
+    for number, frame in enumerate(street):
+        film.seek(number)
+        shown = np.asarray(film.convert('RGB')).astype(int)
+        assert film.info['duration'] == 100 and shown.shape[1] == 804
+        left, right = shown[:300, :400], shown[:300, 404:]
+        expected = cv2.resize(frame.image, (400, 300), interpolation=cv2.INTER_AREA)
+        assert np.abs(left - expected).mean() < 12 < np.abs(right - expected).mean()
 
 
 @pytest.mark.node
