@@ -7,7 +7,7 @@ TORCH_SPEC ?= torch==2.13.0
 export TORCH_SPEC
 # Of wheels/extras.py; what is installed stays. Set-up runs once for all goals of a command, so it
 # asks for what the most demanding of them needs.
-EXTRAS := $(if $(filter test lint,$(MAKECMDGOALS)),all,$(if $(filter test-node,$(MAKECMDGOALS)),node-tests,commands))
+EXTRAS := $(if $(filter test lint,$(MAKECMDGOALS)),all,$(if $(filter test-node soak,$(MAKECMDGOALS)),node-tests,commands))
 
 ifdef ROS_DISTRO
   # A sourced ROS goes first; its workspace is sourced on top, for the messages.
@@ -36,7 +36,7 @@ ON_ROBOT := edgesegnet_ros/__init__.py edgesegnet_ros/arguments.py edgesegnet_ro
 SET_UP := wheels setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-node lint clean
+.PHONY: help setup demo test test-node soak lint clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -60,6 +60,9 @@ test: setup camvid-notice  ## everything, the node over DDS included
 
 test-node: setup  ## the node's tests only
 	$(SOURCED) $(PYTEST) -m node
+
+soak: setup  ## the node for an hour: 1,000 lifecycle cycles, 30 minutes of images, overload
+	$(SOURCED) $(PYTEST) -s test/node/soak.py
 
 lint: setup  ## ruff, mypy, and Python 3.8 for what runs on a robot
 	$(ENVIRONMENT)/bin/python -m ruff check .
