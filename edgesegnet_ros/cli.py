@@ -43,6 +43,10 @@ COMMANDS = {
         'build an engine for this machine, prove it and keep it',
     ),
     'bench': ('edgesegnet_ros.evaluation.bench', 'measure the speed of networks and engines here'),
+    'model': (
+        'edgesegnet_ros.engines.model_command',
+        'say what a weights file or an ONNX file is, and what is missing',
+    ),
     'cache': (
         'edgesegnet_ros.engines.cache_command',
         'list, verify and prune the engines that were built on this machine',

@@ -68,7 +68,7 @@ def find(kind: str, name: str) -> Path:
         ShippedFileError: A bare name that no shipped file has.
     """
     folder, suffix = FOLDERS[kind]
-    if os.sep in name or name.endswith(suffix):
+    if os.sep in name or name.endswith((suffix, '.onnx' if kind == 'models' else suffix)):
         return Path(name).expanduser()
     for share in share_folders():
         candidate = share / folder / (name + suffix)

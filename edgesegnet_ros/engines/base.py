@@ -154,11 +154,22 @@ class BackEnd(ABC):
         suffix: Of its engine files; '' for a back end that needs none: `build` is not called, and
             the path that `load` gets does not exist. Its verdict is kept all the same.
         runs_on: Kinds of devices that `auto` tries it on: cpu, cuda.
+        takes_onnx: Whether it runs networks of ONNX files, too.
     """
 
     name: str
     suffix: str = ''
     runs_on: Tuple[str, ...] = ('cpu',)
+    takes_onnx: bool = False
+
+    def refusal(self, recipe: Recipe) -> Optional[str]:
+        """Why it cannot run this recipe here; None where it can. See `why_not`."""
+        if recipe.onnx is not None and not self.takes_onnx:
+            return (
+                f'the {self.name} engine does not run ONNX files such as {recipe.onnx.path}: set '
+                'engine to auto, openvino or onnxruntime'
+            )
+        return self.why_not(recipe.device)
 
     @abstractmethod
     def why_not(self, device: str) -> Optional[str]:

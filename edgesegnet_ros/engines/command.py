@@ -99,6 +99,9 @@ def run(args: argparse.Namespace) -> int:
             args.input_size,
         )
     )._replace(calibrated_on=_calibration(args.calibration), workspace_mib=args.workspace_mib)
+    refusal = chosen.refusal(recipe)
+    if refusal:
+        raise EngineError(refusal)
     frames = parity_set(args.parity_frames)
     try:
         proved = proved_engine(

@@ -12,7 +12,7 @@ import torch
 
 from edgesegnet_ros.engines.recipe import Recipe
 from edgesegnet_ros.network import HEAD_STRIDE
-from edgesegnet_ros.network.upsampling import upsample
+from edgesegnet_ros.network.upsampling import enlarge, upsample
 
 Logits = Callable[[torch.Tensor], torch.Tensor]
 
@@ -31,11 +31,11 @@ def write_confidence(logits: torch.Tensor, temperature: float, out: torch.Tensor
     """Write the winner's probability at full size.
 
     Args:
-        logits: (1, classes, H/4, W/4) float32.
+        logits: (1, classes, h, w) float32.
         temperature: Divides them.
         out: (H, W) uint8, receives it; 255 for 1.
     """
-    scaled = upsample(logits / temperature, HEAD_STRIDE)
+    scaled = enlarge(logits / temperature, out[None, None])
     share = torch.exp(scaled.amax(1) - torch.logsumexp(scaled, dim=1))
     out.copy_((share[0] * 255.0).round_().clamp_(0.0, 255.0))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional, Tuple
+from typing import TYPE_CHECKING, Optional, Tuple, Union
 
 import numpy as np
 import torch
@@ -39,11 +39,10 @@ class OnnxRuntimeEngine(Engine):
         self._precision, self._threads = recipe.precision, recipe.threads
         self._temperature = float(recipe.info.temperature)
         height, width = recipe.input_size
-        shape = (1, self.num_classes, height // HEAD_STRIDE, width // HEAD_STRIDE)
         self._picture = np.zeros((1, height, width, 3), np.uint8)
         self._labels = np.zeros((1, height, width), np.uint8)
-        self._logits = np.zeros(shape, np.float32)
         self._session = session
+        self._logits: Optional[np.ndarray] = self._first_logits(recipe)
         self._options = onnxruntime.RunOptions()
         self._binding = session.io_binding()
         # By address, since values made of arrays are copies.
@@ -51,9 +50,30 @@ class OnnxRuntimeEngine(Engine):
             'picture', 'cpu', 0, np.uint8, self._picture.shape, self._picture.ctypes.data
         )
         for name, array in (('labels', self._labels), ('logits', self._logits)):
+            if array is None:
+                continue
             self._binding.bind_output(
                 name, 'cpu', 0, array.dtype.type, array.shape, array.ctypes.data
             )
+
+    def _first_logits(self, recipe: Recipe) -> Optional[np.ndarray]:
+        """An array for the logits; None for a network that gives class ids alone.
+
+        Raises:
+            EngineError: The network cannot be run.
+        """
+        if recipe.onnx is None:
+            height, width = recipe.input_size
+            shape = (1, self.num_classes, height // HEAD_STRIDE, width // HEAD_STRIDE)
+            return np.zeros(shape, np.float32)
+        if 'logits' not in {one.name for one in self._session.get_outputs()}:
+            return None
+        try:
+            # Only a run tells the size that a network of other origin gives.
+            return self._session.run(['logits'], {'picture': self._picture})[0]
+        except Exception as error:  # its classes are made by the library's C++ part
+            reason = (str(error).splitlines() or [''])[0]
+            raise EngineError(f'onnxruntime cannot run {recipe.onnx.path} ({reason})') from None
 
     def _infer(
         self, image: np.ndarray, labels: np.ndarray, confidence: Optional[np.ndarray]
@@ -66,7 +86,9 @@ class OnnxRuntimeEngine(Engine):
             reason = str(error).splitlines()[0]
             raise EngineError(f'the onnxruntime engine failed: {reason}') from error
         np.copyto(labels, self._labels[0])
-        if confidence is not None:
+        if confidence is not None and self._logits is None:
+            confidence.fill(255)  # class ids alone say nothing of it
+        elif confidence is not None:
             with torch.inference_mode():
                 logits, out = torch.from_numpy(self._logits), torch.from_numpy(confidence)
                 write_confidence(logits, self._temperature, out)
@@ -82,7 +104,7 @@ class OnnxRuntimeEngine(Engine):
             self.reason,
         )
 
-    def last_logits(self) -> np.ndarray:
+    def last_logits(self) -> Optional[np.ndarray]:
         """See `Engine.last_logits`."""
         return self._logits
 
@@ -91,11 +113,56 @@ class OnnxRuntimeEngine(Engine):
         del self._binding, self._session
 
 
+def model_bytes(recipe: Recipe) -> bytes:
+    """The ONNX file of a recipe: the network of this package, or that of a user's file.
+
+    Raises:
+        EngineError: It cannot be made.
+    """
+    if recipe.onnx is not None:
+        from edgesegnet_ros.engines.onnx_wrapping import wrapped
+
+        return bytes(wrapped(recipe).SerializeToString())
+    from edgesegnet_ros.engines.onnx_graph import onnx_model
+
+    return bytes(onnx_model(recipe).SerializeToString())
+
+
+def reference(recipe: Recipe) -> OnnxRuntimeEngine:
+    """What other engines of a user's ONNX file are compared with: the file itself, in fp32.
+
+    Raises:
+        EngineError: ONNX Runtime is missing, or does not run it.
+    """
+    reason = BACK_END.why_not('cpu')
+    if reason:
+        raise EngineError(f'{reason}; other engines of an ONNX file are compared with it')
+    return OnnxRuntimeEngine(_session(model_bytes(recipe), recipe), recipe)
+
+
+def _session(model: Union[str, bytes], recipe: Recipe) -> onnxruntime.InferenceSession:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = recipe.threads
+    options.inter_op_num_threads = 1
+    # Threads that wait busily would take the cores from the rest of the robot.
+    options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=['CPUExecutionProvider'])
+    except Exception as error:  # its classes are made by the library's C++ part
+        reason = (str(error).splitlines() or [''])[0]
+        where = recipe.onnx.path if recipe.onnx is not None else 'the file'
+        raise EngineError(f'onnxruntime cannot load {where} ({reason})') from None
+
+
 class OnnxRuntimeBackEnd(BackEnd):
     """Engine files are ONNX, for other tools as well."""
 
     name = 'onnxruntime'
     suffix = '.onnx'
+    takes_onnx = True
 
     def why_not(self, device: str) -> Optional[str]:
         """See `BackEnd.why_not`."""
@@ -127,32 +194,18 @@ class OnnxRuntimeBackEnd(BackEnd):
 
     def build(self, recipe: Recipe, path: Path) -> None:
         """See `BackEnd.build`."""
-        from edgesegnet_ros.engines.onnx_graph import onnx_model
-
         if recipe.precision != 'fp32':
             raise EngineError(
                 f'precision {recipe.precision!r} is not one of the onnxruntime engine: fp32'
             )
-        path.write_bytes(onnx_model(recipe).SerializeToString())
+        path.write_bytes(model_bytes(recipe))
 
     def load(self, recipe: Recipe, path: Path) -> Engine:
         """See `BackEnd.load`."""
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = recipe.threads
-        options.inter_op_num_threads = 1
-        # Threads that wait busily would take the cores from the rest of the robot.
-        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
-        options.log_severity_level = 3
         try:
-            session = onnxruntime.InferenceSession(
-                str(path), options, providers=['CPUExecutionProvider']
-            )
-        except Exception as error:  # its classes are made by the library's C++ part
-            reason = str(error).splitlines()[0]
-            raise EngineError(f'{path}: onnxruntime cannot load it ({reason})') from None
-        return OnnxRuntimeEngine(session, recipe)
+            return OnnxRuntimeEngine(_session(str(path), recipe), recipe)
+        except EngineError as error:
+            raise EngineError(f'{path}: {error}') from None
 
 
 BACK_END = OnnxRuntimeBackEnd()

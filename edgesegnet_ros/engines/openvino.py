@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
@@ -13,7 +14,6 @@ from edgesegnet_ros.engines import cpu
 from edgesegnet_ros.engines.base import BackEnd, Engine, EngineDescription
 from edgesegnet_ros.engines.recipe import Recipe
 from edgesegnet_ros.engines.request import EngineError
-from edgesegnet_ros.network import HEAD_STRIDE
 
 if TYPE_CHECKING:
     import openvino
@@ -28,14 +28,14 @@ class OpenVinoEngine(Engine):
 
     Args:
         compiled: Of `openvino_graph.with_bytes`.
-        confidence: Of `openvino_graph.confidence_graph`.
+        confidence: Of `openvino_graph.confidence_graph`; None where there are no logits.
         recipe: What they were built from.
     """
 
     def __init__(
         self,
         compiled: openvino.CompiledModel,
-        confidence: openvino.CompiledModel,
+        confidence: Optional[openvino.CompiledModel],
         recipe: Recipe,
     ) -> None:
         import openvino
@@ -47,8 +47,7 @@ class OpenVinoEngine(Engine):
         self._picture = np.zeros((1, height, width, 3), np.uint8)
         self._labels = np.zeros((1, height, width), np.uint8)
         self._confidence = np.zeros((1, height, width), np.uint8)
-        shape = (1, self.num_classes, height // HEAD_STRIDE, width // HEAD_STRIDE)
-        self._logits = np.zeros(shape, np.float32)
+        self._logits: Optional[np.ndarray] = None
 
         # Tensors over NumPy's memory: nothing of a frame's size is made for a frame. A
         # request does not keep that memory alive.
@@ -61,10 +60,15 @@ class OpenVinoEngine(Engine):
         self._request = compiled.create_infer_request()
         self._request.set_input_tensor(share(self._picture))
         self._request.set_output_tensor(0, share(self._labels))
-        self._request.set_output_tensor(1, share(self._logits))
-        self._second = confidence.create_infer_request()
-        self._second.set_input_tensor(share(self._logits))
-        self._second.set_output_tensor(share(self._confidence))
+        self._second: Optional[openvino.InferRequest] = None
+        if confidence is not None:
+            self._logits = np.zeros(tuple(compiled.output(1).get_shape()), np.float32)
+            self._request.set_output_tensor(1, share(self._logits))
+            self._second = confidence.create_infer_request()
+            self._second.set_input_tensor(share(self._logits))
+            self._second.set_output_tensor(share(self._confidence))
+        else:
+            self._confidence.fill(255)  # class ids alone say nothing of it
 
     def _infer(
         self, image: np.ndarray, labels: np.ndarray, confidence: Optional[np.ndarray]
@@ -75,7 +79,7 @@ class OpenVinoEngine(Engine):
             # `infer` would copy the outputs into new arrays.
             self._request.start_async()
             self._request.wait()
-            if confidence is not None:
+            if confidence is not None and self._second is not None:
                 self._second.start_async()
                 self._second.wait()
         except RuntimeError as error:
@@ -96,7 +100,7 @@ class OpenVinoEngine(Engine):
             self.reason,
         )
 
-    def last_logits(self) -> np.ndarray:
+    def last_logits(self) -> Optional[np.ndarray]:
         """See `Engine.last_logits`."""
         return self._logits
 
@@ -110,6 +114,7 @@ class OpenVinoBackEnd(BackEnd):
 
     name = 'openvino'
     suffix = '.blob'
+    takes_onnx = True
 
     def why_not(self, device: str) -> Optional[str]:
         """See `BackEnd.why_not`."""
@@ -140,16 +145,16 @@ class OpenVinoBackEnd(BackEnd):
                 f'precision {recipe.precision!r} is not one of the openvino engine here: '
                 f'{", ".join(self.precisions(recipe.device))}'
             )
-        network = network_graph(recipe)
+        own = recipe.onnx is None
+        network = network_graph(recipe) if own else self._foreign(recipe)
         if recipe.precision == 'int8':
             if importlib.util.find_spec('nncf') is None:
                 raise EngineError(f'int8 is made by nncf, which is not installed: {_INSTALL_INT8}')
             from edgesegnet_ros.engines.openvino_int8 import quantised
 
             network = quantised(network, recipe)
-        compiled = self._core().compile_model(
-            with_bytes(network, recipe), 'CPU', self._settings(recipe)
-        )
+        graph = with_bytes(network, recipe) if own else network
+        compiled = self._core().compile_model(graph, 'CPU', self._settings(recipe))
         exported = compiled.export_model()
         # A BytesIO from some version on.
         path.write_bytes(getattr(exported, 'getvalue', lambda: exported)())
@@ -162,13 +167,25 @@ class OpenVinoBackEnd(BackEnd):
         try:
             compiled = core.import_model(path.read_bytes(), 'CPU', settings)
             # A probability in bf16 would have steps of its own.
-            confidence = core.compile_model(
-                confidence_graph(recipe), 'CPU', dict(settings, **{_HINT: 'f32'})
-            )
+            confidence = None
+            if len(compiled.outputs) > 1:
+                shape = tuple(compiled.output(1).get_shape())
+                graph = confidence_graph(recipe, shape)
+                confidence = core.compile_model(graph, 'CPU', dict(settings, **{_HINT: 'f32'}))
         except RuntimeError as error:
             reason = str(error).splitlines()[0]
             raise EngineError(f'{path}: openvino cannot load it ({reason})') from None
         return OpenVinoEngine(compiled, confidence, recipe)
+
+    def _foreign(self, recipe: Recipe) -> openvino.Model:
+        """The graph of a user's ONNX file, bytes in and class ids out."""
+        from edgesegnet_ros.engines.onnxruntime import model_bytes
+
+        try:
+            return self._core().read_model(io.BytesIO(model_bytes(recipe)))
+        except RuntimeError as error:
+            reason = (str(error).splitlines() or [''])[0]
+            raise EngineError(f'openvino cannot read the ONNX file ({reason})') from None
 
     @staticmethod
     def _core() -> openvino.Core:

@@ -8,6 +8,8 @@ for.
 
 from __future__ import annotations
 
+from typing import Tuple
+
 import numpy as np
 import openvino
 import torch
@@ -15,7 +17,7 @@ from openvino import Model, Node, Type
 from openvino import opset13 as ops
 
 from edgesegnet_ros.engines.recipe import Recipe
-from edgesegnet_ros.network import HEAD_STRIDE, STRIDE
+from edgesegnet_ros.network import STRIDE
 
 LABELS, LOGITS, CONFIDENCE = 'labels', 'logits', 'confidence'
 
@@ -44,17 +46,16 @@ def with_bytes(network: Model, recipe: Recipe) -> Model:
     for consumer in network.input(0).get_target_inputs():
         consumer.replace_source_output(pixels.output(0))
     logits = network.output(0).get_node().input_value(0).get_node()
-    best = ops.topk(_enlarged(logits), ops.constant(np.int32(1)), 1, 'max', 'none', 'i32')
+    best = ops.topk(_enlarged(logits, recipe), ops.constant(np.int32(1)), 1, 'max', 'none', 'i32')
     labels = ops.convert(ops.squeeze(best.output(1), ops.constant(np.array([1]))), 'u8')
     return Model([_named(labels, LABELS), _named(logits, LOGITS)], [picture], 'edgesegnet')
 
 
-def confidence_graph(recipe: Recipe) -> Model:
-    """Coarse logits to the winner's probability, (1, H, W) uint8."""
-    height, width = (size // HEAD_STRIDE for size in recipe.input_size)
-    logits = ops.parameter([1, recipe.info.num_classes, height, width], Type.f32, LOGITS)
+def confidence_graph(recipe: Recipe, shape: Tuple[int, ...]) -> Model:
+    """Logits of a shape to the winner's probability, (1, H, W) uint8."""
+    logits = ops.parameter(list(shape), Type.f32, LOGITS)
     scaled = ops.multiply(logits, ops.constant(np.float32(1.0 / recipe.info.temperature)))
-    scaled = _enlarged(scaled)
+    scaled = _enlarged(scaled, recipe)
     # The winner's probability is 1 / sum(exp(logit - the winner's)).
     axis = ops.constant(np.array([1]))
     above = ops.subtract(scaled, ops.reduce_max(scaled, axis, keep_dims=True))
@@ -63,9 +64,9 @@ def confidence_graph(recipe: Recipe) -> Model:
     return Model([_named(rounded, CONFIDENCE)], [logits], 'confidence')
 
 
-def _enlarged(logits: Node) -> Node:
+def _enlarged(logits: Node, recipe: Recipe) -> Node:
     """Bilinearly to the input's size, as `network.upsampling.upsample` does."""
-    size = [HEAD_STRIDE * logits.get_output_shape(0)[axis] for axis in (2, 3)]
+    size = list(recipe.input_size)
     return ops.interpolate(
         logits,
         ops.constant(np.array(size)),

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from edgesegnet_ros.data.classes import VOID
+from edgesegnet_ros.engines import onnxruntime
 from edgesegnet_ros.engines.base import Engine
 from edgesegnet_ros.engines.eager import EagerReference
 from edgesegnet_ros.engines.pictures import PictureSet
@@ -133,8 +134,18 @@ def _objection(verdict: Verdict, precision: str) -> str:
 
 
 @contextmanager
-def _reference(recipe: Recipe) -> Iterator[EagerReference]:
-    """Eager fp32, on a CUDA device where the engine asks for one, with TF32 off meanwhile."""
+def _reference(recipe: Recipe) -> Iterator[Engine]:
+    """Eager fp32, on a CUDA device where the engine asks for one, with TF32 off meanwhile.
+
+    For a user's ONNX file, which has no network in PyTorch, ONNX Runtime in fp32.
+    """
+    if recipe.onnx is not None:
+        engine = onnxruntime.reference(recipe)
+        try:
+            yield engine
+        finally:
+            engine.close()
+        return
     on_cuda = torch.cuda.is_available() and recipe.device != 'cpu'
     device = recipe.device if recipe.device.startswith('cuda') else 'cuda'
     model = copy.deepcopy(recipe.model) if on_cuda else recipe.model

@@ -10,11 +10,13 @@ from typing import List, NamedTuple, Optional, Tuple
 
 import numpy as np
 import torch
+from torch import nn
 
 from edgesegnet_ros import shipped
 from edgesegnet_ros.data.classes import ClassSet, load_classes
 from edgesegnet_ros.data.geometry import Size, place, to_network
 from edgesegnet_ros.engines import cpu
+from edgesegnet_ros.engines.onnx_model import SUFFIX, OnnxModel, read_onnx
 from edgesegnet_ros.engines.pictures import PictureSet, calibration_set
 from edgesegnet_ros.engines.request import EngineError, EngineRequest
 from edgesegnet_ros.network import STRIDE
@@ -42,6 +44,7 @@ class Recipe(NamedTuple):
         threads: CPU threads, 1 or more.
         calibrated_on: Pictures that int8 ranges are measured on.
         workspace_mib: Memory that TensorRT may use while it builds.
+        onnx: The network of an ONNX file, in place of `model`, which then computes nothing.
     """
 
     model: Network
@@ -54,6 +57,7 @@ class Recipe(NamedTuple):
     threads: int
     calibrated_on: PictureSet = calibration_set()
     workspace_mib: int = 1024
+    onnx: Optional[OnnxModel] = None
 
     def calibration(self) -> List[np.ndarray]:
         """The pictures to calibrate on as the network sees them: (H, W, 3) uint8 RGB.
@@ -135,6 +139,8 @@ def recipe_for(request: EngineRequest) -> Recipe:
     Raises:
         EdgeSegNetError: Of the room where it failed; the message says what to do.
     """
+    if request.model.endswith(SUFFIX):
+        return _recipe_of_onnx(request)
     if any(size < STRIDE or size % STRIDE for size in request.input_size):
         height, width = request.input_size
         raise EngineError(
@@ -167,6 +173,61 @@ def recipe_for(request: EngineRequest) -> Recipe:
         request.input_size,
         request.device,
         threads_of(request.num_threads),
+    )
+
+
+def _recipe_of_onnx(request: EngineRequest) -> Recipe:
+    """A recipe of an ONNX file.
+
+    What the request leaves at its default (classes, input size) is taken from the file.
+    """
+    path = Path(request.model).expanduser()
+    model = read_onnx(path)
+    default = EngineRequest()
+    named = request.classes if request.classes != default.classes else model.classes
+    classes = load_classes(named or request.classes)
+    count = len(classes.classes)
+    if model.num_classes is not None and count != model.num_classes:
+        raise EngineError(
+            f'class file {classes.name} has {count} classes, but {path} gives '
+            f'{model.num_classes}; name its own class file with the key classes in '
+            f'{path.with_suffix(".yaml")}'
+        )
+    needed = [what for what in model.missing if not what.startswith('classes')]
+    if needed:
+        raise EngineError(
+            f'{path}: it is not known how to run it; say in {path.with_suffix(".yaml")}: '
+            f'{"; ".join(needed)}'
+        )
+    size = request.input_size
+    if model.input_size is not None and size == default.input_size:
+        size = model.input_size
+    if not model.free_size and size != model.input_size:
+        raise EngineError(
+            f'{path} takes images of {model.input_size[0]}x{model.input_size[1]} alone, not of '
+            f'{size[0]}x{size[1]}; export it with open height and width for others'
+            if model.input_size
+            else f'{path}: its input size is unknown'
+        )
+    info = WeightsInfo(
+        classes.name,
+        count,
+        size,
+        model.mean or (0.0, 0.0, 0.0),
+        model.std or (1.0, 1.0, 1.0),
+        model.temperature,
+        'onnx',
+    )
+    return Recipe(
+        nn.Identity(),
+        info,
+        classes,
+        model.sha256,
+        request.precision,
+        size,
+        request.device,
+        threads_of(request.num_threads),
+        onnx=model,
     )
 
 

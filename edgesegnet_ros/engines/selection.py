@@ -56,7 +56,7 @@ def candidates(engine: str, recipe: Recipe, passed_over: List[str]) -> Iterator[
     for group in _groups(engine, recipe.device):
         found: List[Candidate] = []
         for one in group:
-            why_not = one.why_not(recipe.device)
+            why_not = one.refusal(recipe)
             if why_not and engine != 'auto':
                 raise EngineError(why_not)
             if why_not:

@@ -103,6 +103,8 @@ def _run(args: argparse.Namespace, page: Path | None) -> int:
 
     from edgesegnet_ros.data.datasets import open_dataset
     from edgesegnet_ros.engines import open_engine
+    from edgesegnet_ros.engines.onnx_model import SUFFIX
+    from edgesegnet_ros.engines.recipe import recipe_for
     from edgesegnet_ros.engines.request import EngineRequest
     from edgesegnet_ros.engines.segmenter import Segmenter
     from edgesegnet_ros.evaluation.calibration import LogitsReference
@@ -112,8 +114,21 @@ def _run(args: argparse.Namespace, page: Path | None) -> int:
     from edgesegnet_ros.whole_file import write_text
 
     path = shipped.find('models', args.model)
-    network, weights = load_weights(path)
-    scored, outputs = _classes(args.classes, weights)
+    network = None
+    if path.suffix == SUFFIX:
+        if args.fit_temperature:
+            raise EvaluateError(
+                '--fit-temperature: the temperature of an ONNX file cannot be fitted; fit that of '
+                'a weights file that `edgesegnet train` wrote'
+            )
+        recipe = recipe_for(
+            EngineRequest(args.model, args.classes, device='cpu', input_size=args.input_size)
+        )
+        weights, scored, outputs = recipe.info, recipe.classes, recipe.classes
+        args.input_size = recipe.input_size
+    else:
+        network, weights = load_weights(path)
+        scored, outputs = _classes(args.classes, weights)
     dataset = open_dataset(args.data, scored, args.val_fraction, args.split_seed)
     num_classes = len(scored.classes)
     dataset.tell()
@@ -122,9 +137,11 @@ def _run(args: argparse.Namespace, page: Path | None) -> int:
 
     fit = None
     folded = num_classes != weights.num_classes
-    reference = LogitsReference(
-        network, weights, args.input_size, args.resize_mode, outputs.ignored
-    )
+    reference = None
+    if network is not None:
+        reference = LogitsReference(
+            network, weights, args.input_size, args.resize_mode, outputs.ignored
+        )
     if args.fit_temperature:
         if folded:
             raise EvaluateError(
@@ -142,7 +159,7 @@ def _run(args: argparse.Namespace, page: Path | None) -> int:
     model = open_engine(
         EngineRequest(
             args.model,
-            str(_file_of(outputs, args.classes)),
+            args.classes if network is None else str(_file_of(outputs, args.classes)),
             args.engine,
             args.precision,
             args.device,
@@ -150,7 +167,7 @@ def _run(args: argparse.Namespace, page: Path | None) -> int:
             args.input_size,
         )
     )
-    measures_logits = args.calibration and not folded
+    measures_logits = args.calibration and not folded and reference is not None
     found = measure(
         Segmenter(model.engine, args.resize_mode),
         dataset,

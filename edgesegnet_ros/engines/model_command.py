@@ -1,0 +1,79 @@
+"""`edgesegnet model inspect`: what a model file is, and what has to be said before it can run."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any, Dict
+
+from edgesegnet_ros import shipped
+from edgesegnet_ros.whole_file import write_json
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What is done with which file."""
+    parser.add_argument('action', choices=('inspect',), help='say what the file is')
+    parser.add_argument('file', help='name of a shipped model, or a .safetensors or .onnx file')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write it to this file')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print what the file is; 1 where something is missing that the file cannot run without."""
+    from edgesegnet_ros.engines.onnx_model import SUFFIX
+
+    path = shipped.find('models', args.file)
+    told = _of_onnx(path) if path.suffix == SUFFIX else _of_weights(path)
+    for name, value in told.items():
+        if name != 'missing':
+            print(f'{name + ":":<15}{value}')
+    for what in told['missing']:
+        print(f'missing        {what}')
+    if told['missing']:
+        print(f'say it in {path.with_suffix(".yaml")}')
+    if args.json:
+        write_json(args.json, told)
+    return int(any(not what.startswith('classes') for what in told['missing']))
+
+
+def _of_onnx(path: Path) -> Dict[str, Any]:
+    from edgesegnet_ros.engines.onnx_model import read_onnx
+
+    model = read_onnx(path)
+    size = 'any' if model.input_size is None else '{}x{}'.format(*model.input_size)
+    order = 'bgr' if model.bgr else 'rgb'
+    if model.mean is None and model.dtype == 'uint8':
+        normalisation = 'in the graph'
+    elif model.mean is None:
+        normalisation = 'unknown'
+    else:
+        normalisation = f'(image / 255 - {list(model.mean)}) / {list(model.std or ())}'
+    return {
+        'file': str(path),
+        'kind': 'ONNX',
+        'input': f'{model.input_name}: {model.dtype} {model.layout} {order}',
+        'input_size': f'{size}, others too' if model.free_size and model.input_size else size,
+        'normalisation': normalisation,
+        'output': f'{model.output_name}: {model.gives}',
+        'num_classes': model.num_classes,
+        'classes': model.classes,
+        'temperature': model.temperature,
+        'missing': list(model.missing),
+    }
+
+
+def _of_weights(path: Path) -> Dict[str, Any]:
+    from edgesegnet_ros.network.cost import parameters
+    from edgesegnet_ros.network.registry import title_of
+    from edgesegnet_ros.network.weights import load_weights
+
+    model, info = load_weights(path)
+    return {
+        'file': str(path),
+        'kind': f'weights of {title_of(model)}, {parameters(model)} parameters',
+        'input_size': '{}x{}'.format(*info.input_size),
+        'normalisation': f'(image / 255 - {list(info.mean)}) / {list(info.std)}',
+        'num_classes': info.num_classes,
+        'classes': info.classes,
+        'temperature': info.temperature,
+        'missing': [],
+    }

@@ -1,0 +1,271 @@
+"""Networks of other origin: an ONNX file as `model`, and what is said of it."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F  # noqa: N812
+
+from edgesegnet_ros import cli
+from edgesegnet_ros.data.street import Street
+from edgesegnet_ros.engines import open_engine
+from edgesegnet_ros.engines.pictures import PictureSet
+from edgesegnet_ros.engines.request import EngineError, EngineRequest
+
+onnx = pytest.importorskip('onnx', reason='SKIPPED FOR WANT OF onnx')
+pytest.importorskip('onnxruntime', reason='SKIPPED FOR WANT OF onnxruntime')
+SIZE = (64, 96)
+MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+YAML = f'mean: {MEAN}\nstd: {STD}\nclasses: mine.yaml\n'
+CLASSES = """
+name: mine
+classes:
+  - {id: 0, name: ground, color: [128, 64, 128]}
+  - {id: 1, name: sky, color: [70, 130, 180]}
+  - {id: 2, name: rest, color: [0, 0, 0]}
+groups:
+  drivable: [ground]
+"""
+
+
+class Small(nn.Module):
+    """Any network: strided, so that its logits are coarse."""
+
+    def __init__(self, width=3, change=lambda logits: logits):
+        super().__init__()
+        self.first = nn.Conv2d(3, 8, 3, stride=2, padding=1)
+        self.second = nn.Conv2d(8, width, 3, stride=2, padding=1)
+        self.change = change
+
+    def forward(self, pixels):
+        return self.change(self.second(F.relu(self.first(pixels))))
+
+
+def export(path, network, size=SIZE, dynamic=True, example=None):
+    torch.manual_seed(0)
+    for parameter in network.parameters():
+        nn.init.normal_(parameter, std=0.5)
+    axes = {'image': {2: 'height', 3: 'width'}} if dynamic else None
+    torch.onnx.export(
+        network.eval(),
+        (torch.zeros(1, 3, *size) if example is None else example,),
+        str(path),
+        input_names=['image'],
+        output_names=['out'],
+        dynamic_axes=axes,
+        opset_version=17,
+        dynamo=False,
+    )
+    return path
+
+
+@pytest.fixture(scope='module')
+def image():
+    return Street(7, SIZE).frame(3).image
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Class file, and frames that an engine is proved on quickly."""
+    (tmp_path / 'mine.yaml').write_text(CLASSES)
+    streets = PictureSet('one street', (), 5, 1)
+    monkeypatch.setattr('edgesegnet_ros.engines.pictures.parity_set', lambda named='': streets)
+    return tmp_path
+
+
+def request_(path, engine, **more):
+    return EngineRequest(
+        str(path), engine=engine, precision='fp32', device='cpu', num_threads=1, **more
+    )
+
+
+def expected_of(network, image, mean=MEAN, std=STD):
+    pixels = (torch.from_numpy(image).float() / 255 - torch.tensor(mean)) / torch.tensor(std)
+    with torch.no_grad():
+        logits = network(pixels.permute(2, 0, 1)[None])
+    return F.interpolate(logits, image.shape[:2], mode='bilinear', align_corners=False)[0]
+
+
+@pytest.mark.parametrize('engine', ['onnxruntime', 'openvino'])
+def test_a_network_of_any_origin_at_two_sizes(folder, image, engine):
+    if engine == 'openvino':
+        pytest.importorskip('openvino', reason='SKIPPED FOR WANT OF openvino')
+    network = Small()
+    path = export(folder / 'net.onnx', network)
+    (folder / 'net.yaml').write_text(YAML)
+    for size in (SIZE, (40, 56)):
+        loaded = open_engine(request_(path, engine, input_size=size))
+        assert loaded.classes.name == 'mine' and loaded.engine.num_classes == 3
+        picture = np.ascontiguousarray(image[: size[0], : size[1]])
+        labels, confidence = np.empty(size, np.uint8), np.empty(size, np.uint8)
+        loaded.engine.infer(picture, labels, confidence)
+        logits = expected_of(network, picture)
+        assert (labels == logits.argmax(0).numpy()).mean() > 0.999 and len(np.unique(labels)) == 3
+        sure = torch.softmax(logits, 0).amax(0).numpy() * 255
+        assert np.abs(confidence - sure).max() <= 1.0
+        assert loaded.engine.describe().engine == engine
+        loaded.engine.close()
+
+
+def test_bgr_fixed_size_and_the_size_that_the_graph_takes(folder, image):
+    network = Small()
+    path = export(folder / 'net.onnx', network, dynamic=False)
+    (folder / 'net.yaml').write_text(YAML + 'channels: bgr\n')
+    loaded = open_engine(request_(path, 'onnxruntime'))
+    assert loaded.engine.input_size == SIZE
+    labels = np.empty(SIZE, np.uint8)
+    loaded.engine.infer(image, labels)
+    swapped = np.ascontiguousarray(image[..., ::-1])
+    expected = expected_of(network, swapped, MEAN[::-1], STD[::-1]).argmax(0).numpy()
+    assert (labels == expected).mean() > 0.999
+    with pytest.raises(EngineError, match=r'takes images of 64x96 alone, not of 32x32'):
+        open_engine(request_(path, 'onnxruntime', input_size=(32, 32)))
+
+
+def test_a_graph_that_gives_class_ids(folder, image):
+    def ids(logits):
+        return F.interpolate(logits, SIZE, mode='bilinear').argmax(1)
+
+    network = Small(change=ids)
+    path = export(folder / 'net.onnx', network, dynamic=False)
+    (folder / 'net.yaml').write_text(YAML)
+    loaded = open_engine(request_(path, 'auto'))
+    labels, confidence = np.empty(SIZE, np.uint8), np.empty(SIZE, np.uint8)
+    loaded.engine.infer(image, labels, confidence)
+    network.change = lambda logits: logits
+    expected = expected_of(network, image).argmax(0).numpy()
+    assert (labels == expected).mean() > 0.999 and (confidence == 255).all()
+
+
+def test_logits_that_are_not_finite_are_a_failure(folder, image):
+    network = Small()
+    path = export(folder / 'net.onnx', network)
+    proto = onnx.load(str(path))
+    bias = next(one for one in proto.graph.initializer if one.name.endswith('second.bias'))
+    bias.CopyFrom(onnx.numpy_helper.from_array(np.array([0, np.nan, 0], np.float32), bias.name))
+    onnx.save(proto, str(path))
+    (folder / 'net.yaml').write_text(YAML)
+    with pytest.raises(EngineError, match='NaN or infinite logits'):
+        open_engine(request_(path, 'onnxruntime', input_size=SIZE))
+
+
+def test_our_own_export_comes_back(folder, image, tmp_path):
+    from edgesegnet_ros.engines.onnxruntime import model_bytes
+    from edgesegnet_ros.engines.recipe import recipe_for
+
+    own = EngineRequest(precision='fp32', device='cpu', num_threads=1, input_size=SIZE)
+    path = tmp_path / 'own.onnx'
+    path.write_bytes(model_bytes(recipe_for(own)))
+    labels, expected = np.empty(SIZE, np.uint8), np.empty(SIZE, np.uint8)
+    open_engine(own._replace(engine='torch')).engine.infer(image, expected)
+    loaded = open_engine(request_(path, 'onnxruntime'))
+    assert loaded.classes.name == 'camvid11'
+    loaded.engine.infer(image, labels)
+    assert (labels == expected).mean() > 0.999
+
+
+def test_segformer_built_by_transformers(folder, image):
+    transformers = pytest.importorskip('transformers', reason='SKIPPED FOR WANT OF transformers')
+    config = transformers.SegformerConfig(num_labels=3)  # B0's sizes
+
+    class Logits(nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.network = transformers.SegformerForSemanticSegmentation(config)
+
+        def forward(self, pixels):
+            return self.network(pixels).logits
+
+    network = Logits()
+    path = export(folder / 'segformer.onnx', network)
+    (folder / 'segformer.yaml').write_text(YAML)
+    loaded = open_engine(request_(path, 'auto', input_size=SIZE))
+    labels = np.empty(SIZE, np.uint8)
+    loaded.engine.infer(image, labels)
+    assert (labels == expected_of(network, image).argmax(0).numpy()).mean() > 0.99
+
+
+@pytest.mark.parametrize(
+    ('said', 'sentence'),
+    [
+        (None, r'it is not known how to run it; say in .*net.yaml: mean and std'),
+        ('mean: [1, 2]', r'mean \[1, 2\]: three numbers, of red, green and blue'),
+        ('mean: [124, 116, 104]\nstd: [1, 1, 1]', r'for values in 0-1; divide by 255'),
+        (f'mean: {MEAN}', r'net.yaml gives only one of mean and std'),
+        ('colour: rgb', r"net.yaml:1: unknown key 'colour': mean, std, channels"),
+        (YAML + 'channels: gbr', r"says channels 'gbr': rgb or bgr"),
+        (YAML + 'output: other', r'it has the outputs out: say which one'),
+        (YAML + 'input_size: 512', r'input_size 512: height and width'),
+        (YAML.replace('mine.yaml', 'camvid11'), r'camvid11 has 11 classes, but .* gives 3'),
+        ('- 1', r'net.yaml:1: expected a mapping'),
+    ],
+)
+def test_what_is_missing_or_wrong_is_named(folder, said, sentence):
+    path = folder / 'net.onnx'
+    if not path.exists():
+        export(path, Small())
+    more = {} if 'classes' in (said or '') else {'classes': str(folder / 'mine.yaml')}
+    if said:
+        (folder / 'net.yaml').write_text(said)
+    with pytest.raises(EngineError, match=sentence):
+        open_engine(request_(path, 'onnxruntime', input_size=SIZE, **more))
+
+
+def test_files_that_are_no_networks(folder):
+    path = folder / 'net.onnx'
+    with pytest.raises(EngineError, match='no such ONNX file'):
+        open_engine(request_(path, 'auto'))
+    path.write_bytes(b'no network')
+    with pytest.raises(EngineError, match='not a whole ONNX file'):
+        open_engine(request_(path, 'auto'))
+    export(path, Small(width=1))
+    (folder / 'net.yaml').write_text(YAML)
+    with pytest.raises(EngineError, match=r'1x1x\?x\?, not .1, classes, height, width.'):
+        open_engine(request_(path, 'auto', input_size=SIZE))
+    export(path, Small())
+    with pytest.raises(EngineError, match='the torch engine does not run ONNX files'):
+        open_engine(request_(path, 'torch', input_size=SIZE))
+
+
+def test_inspect(folder, capsys):
+    path = export(folder / 'net.onnx', Small())
+    told = folder / 'told.json'
+    assert cli.main(['model', 'inspect', str(path)]) == 1
+    out = capsys.readouterr().out
+    assert 'missing        mean and std' in out and f'say it in {folder / "net.yaml"}' in out
+    (folder / 'net.yaml').write_text(YAML)
+    assert cli.main(['model', 'inspect', str(path), '--json', str(told)]) == 0
+    figures = json.loads(told.read_text())
+    assert figures['input'] == 'image: float32 nchw rgb' and figures['output'] == 'out: logits'
+    assert figures['num_classes'] == 3 and figures['missing'] == []
+    assert cli.main(['model', 'inspect', 'edgesegnet-camvid11']) == 0
+    assert 'weights of EdgeSegNet, 4323342 parameters' in capsys.readouterr().out
+    assert cli.main(['model', 'inspect', str(folder / 'none.onnx')]) == 2
+
+
+def test_evaluate_takes_it(folder, image):
+    import cv2
+
+    data = folder / 'data'
+    for split in ('train', 'val', 'test'):
+        (data / split).mkdir(parents=True)
+        (data / f'{split}annot').mkdir()
+        cv2.imwrite(str(data / split / f'{split}.png'), image[..., ::-1])
+        network = Small()
+        path = export(folder / 'net.onnx', network)
+        labels = expected_of(network, image).argmax(0).numpy().astype(np.uint8)
+        cv2.imwrite(str(data / f'{split}annot' / f'{split}.png'), labels)
+    (folder / 'net.yaml').write_text(YAML + f'input_size: {list(SIZE)}\n')
+    told = folder / 'told.json'
+    words = ['evaluate', '--model', str(path), '--data', str(data), '--split', 'val']
+    words += ['--engine', 'onnxruntime', '--device', 'cpu', '--json', str(told)]
+    assert cli.main(words) == 0
+    figures = json.loads(told.read_text())
+    assert figures['pixel_accuracy'] > 0.999 and figures['input_size'] == list(SIZE)
+    assert figures['classes'] == 'mine'
+    assert cli.main([*words, '--fit-temperature']) == 2
