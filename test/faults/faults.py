@@ -215,6 +215,13 @@ FAULTS = (
         'OK: opening the engine, for N s',
     ),
     Fault(
+        'blocked-configure',
+        'A file that cannot be read to its end, such as a pipe or one on a lost network disk',
+        'configure does not answer; all other services do, and a signal ends the node with status '
+        '0 within 2 s.',
+        'OK: opening the engine, for N s',
+    ),
+    Fault(
         'configure-twice',
         'A second transition while one is running',
         'It is refused; the first one goes on.',

@@ -13,6 +13,8 @@ import harness
 import numpy as np
 from faults import covers
 from harness import ACTIVATE, CONFIGURE, image_message
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
@@ -104,15 +106,44 @@ def test_signals_subscribers_and_qos_under_load(launch, tmp_path):
 
 def test_two_nodes_under_one_name(launch, tmp_path):
     covers('same-name')
-    first = launch(SMALL)
+    # A service's request would reach both of them.
+    first = launch({**SMALL, 'autostart': 'true'})
     log = tmp_path / 'second.log'
-    node = harness.NodeProcess(SMALL, {}, log, first.target.namespace)
+    parameters = {**SMALL, 'num_threads': '0', 'autostart': 'true'}
+    node = harness.NodeProcess(parameters, {}, log, first.target.namespace)
     try:
-        active(first)
+        first.wait(lambda: 'active: waiting' in first.target.log, 'the first node to be active')
         camera = first.publisher(Image, 'image', matched=False)
         first.subscribe(Image, 'segmentation/mask', matched=False)
         masks = first.received['segmentation/mask']
         first.repeat(lambda: camera.publish(image_message(GREY)), lambda: masks, 'a mask', 1.0)
+        # Each of them gets its share of the cores.
+        first.wait(lambda: 'active: waiting' in node.log, 'the second node to be active')
+        assert 'on this machine: this one uses' in node.log
     finally:
         status = node.stop()
     assert status == 0
+
+
+def test_a_configure_that_never_returns(launch, tmp_path):
+    """The class file is a pipe that nobody writes to, like a file on a lost network disk."""
+    covers('blocked-configure')
+    pipe = tmp_path / 'classes.yaml'
+    os.mkfifo(pipe)
+    client = launch({**SMALL, 'classes': str(pipe)})
+    client.wait(lambda: client.state() == 'unconfigured', 'the node')
+    service = client.node.create_client(
+        ChangeState, f'{client.target.namespace}/edgesegnet/change_state'
+    )
+    client.wait(service.service_is_ready, 'change_state')
+    configuring = service.call_async(ChangeState.Request(transition=Transition(id=CONFIGURE)))
+    client.wait(lambda: client.state() == 'configuring', 'configuring')
+    started = time.monotonic()
+    for _ in range(20):
+        assert client.state() == 'configuring'
+    took_s = (time.monotonic() - started) / 20
+    client.diagnostics(lambda v: 'opening the engine' in v['message'], 'what it waits for')
+    assert not client.change_state(CONFIGURE), 'a second configure'
+    assert not configuring.done() and took_s < 1.0
+    client.target.process.send_signal(signal.SIGINT)
+    assert client.target.process.wait(20) == 0

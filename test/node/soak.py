@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import os
+import time
 
+import numpy as np
 import pytest
 from endurance import cycles, stream
-from harness import ACTIVATE, CONFIGURE
+from harness import ACTIVATE, CONFIGURE, image_message
 from sensor_msgs.msg import Image
 
 MINUTES = float(os.environ.get('SOAK_MINUTES', '30'))
@@ -33,6 +35,39 @@ def test_camera_rate(launch):
     received, published = int(values['frames_in']), int(values['frames_out'])
     # At half the rate that two cores reach, all frames come out but those that are counted.
     assert published > 0.99 * received, values
+
+
+def rate_hz(clients) -> float:
+    """Frames per second that each of these nodes publishes, the slowest of them."""
+    cameras = [client.publisher(Image, 'image') for client in clients]
+    image = image_message(np.full((240, 320, 3), 128, np.uint8))
+    timers = [
+        client.node.create_timer(0.02, lambda camera=camera: camera.publish(image))
+        for client, camera in zip(clients, cameras)
+    ]
+    rates = []
+    for client in clients:
+        client.diagnostics(lambda v: int(v['frames_out']) > 20, 'a warm node')
+    time.sleep(10.0)
+    for client in clients:
+        rates.append(float(client.diagnostics(lambda v: True, 'a report')['rate_out_hz']))
+    for client, timer in zip(clients, timers):
+        client.node.destroy_timer(timer)
+    return min(rates)
+
+
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize('engine', ['torch', 'openvino'])
+def test_two_nodes_share_the_machine(launch, engine):
+    parameters = {'engine': engine, 'precision': 'fp32', 'lazy': 'false'}
+    first = launch(parameters)
+    assert first.change_state(CONFIGURE) and first.change_state(ACTIVATE)
+    alone = rate_hz([first])
+    second = launch(parameters)
+    assert second.change_state(CONFIGURE) and second.change_state(ACTIVATE)
+    together = rate_hz([first, second])
+    print(f'{engine}: {alone:.1f} Hz alone, {together:.1f} Hz each of two')
+    assert together >= 0.8 * alone / 2
 
 
 @pytest.mark.timeout(3600)
