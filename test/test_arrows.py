@@ -15,7 +15,7 @@ ROOMS = {
     'data': set(),
     'engines': {'network', 'data'},
     'interface': {'network', 'data', 'engines'},
-    'evaluation': {'network', 'data', 'engines', 'interface', 'demo'},
+    'evaluation': {'network', 'data', 'engines', 'interface', 'demo', 'view'},
     'training': {'network', 'data', 'engines', 'evaluation'},
     'prediction': {'network', 'data', 'engines', 'evaluation'},
     'exploration': {'network', 'data', 'engines', 'evaluation', 'training'},

@@ -7,6 +7,8 @@ the launch files for real.
 from __future__ import annotations
 
 import ast
+import json
+import re
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import pytest
 import yaml
 
 from edgesegnet_ros.data.classes import load_classes
+from edgesegnet_ros.interface import diagnostic_keys
 from edgesegnet_ros.interface.parameter_table import BY_NAME, PARAMETERS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -80,6 +83,85 @@ def test_rviz_shows_image_overlay_and_masks_with_topics_that_follow_the_namespac
         assert topic.startswith('segmentation/'), 'relative'
         assert topic.split('/', 1)[1] in OUTPUTS | groups
     assert {topic.split('/', 1)[1] for topic in topics if '/masks/' in topic} == groups
+
+
+def leaves(layout) -> list:
+    """Names of the panels of a Foxglove layout."""
+    if isinstance(layout, str):
+        return [layout]
+    return leaves(layout['first']) + leaves(layout['second'])
+
+
+PANELS = {
+    'Image': ('sensor_msgs/msg/Image', lambda config: [config['imageMode']['imageTopic']]),
+    'RawMessages': ('vision_msgs/msg/LabelInfo', lambda config: [config['topicPath']]),
+    'Plot': ('edgesegnet_ros/msg/ClassMasks', lambda config: plotted(config)),
+    'DiagnosticStatusPanel': (
+        'diagnostic_msgs/msg/DiagnosticArray',
+        lambda config: [config['topicToRender']],
+    ),
+    'DiagnosticSummary': (
+        'diagnostic_msgs/msg/DiagnosticArray',
+        lambda config: [config['topicToRender']],
+    ),
+}
+"""Kind of a Foxglove panel -> type of its messages, and its topics."""
+
+
+def plotted(config) -> list[str]:
+    return [path['value'].partition('.')[0] for path in config['paths']]
+
+
+def test_foxglove_shows_the_topics_of_the_node_with_panels_of_their_types():
+    layout = json.loads((ROOT / 'config/foxglove.json').read_text())
+    assert sorted(leaves(layout['layout'])) == sorted(layout['configById'])
+    types = documented_types()
+    shown = set()
+    for name, config in layout['configById'].items():
+        type_, topics = PANELS[name.partition('!')[0]]
+        for topic in topics(config):
+            shown.add(topic)
+            assert types[re.sub('/masks/.*', '/masks/<group>', topic)] == type_, name
+    assert {'/image', '/segmentation/overlay', '/segmentation/confidence'} <= shown
+    status = layout['configById']['DiagnosticStatusPanel!node']['selectedName']
+    assert status == 'edgesegnet' + diagnostic_keys.STATUS_SUFFIX
+
+
+def documented_types() -> dict[str, str]:
+    """Topic -> type, from the table of docs/node.md."""
+    rows = re.findall(
+        r'^\| (?:in|out) \| `([^`]+)` \| (\w+)/(\w+)',
+        (ROOT / 'docs/node.md').read_text(),
+        re.MULTILINE,
+    )
+    return {
+        topic if topic.startswith('/') else f'/{topic}': f'{package}/msg/{name}'
+        for topic, package, name in rows
+    }
+
+
+def test_the_documented_types_are_those_that_the_node_publishes():
+    pytest.importorskip('rclpy')
+    from edgesegnet_ros.node.outputs import _TYPES
+
+    told = documented_types()
+    for name, type_ in _TYPES.items():
+        package = type_.__module__.partition('.')[0]
+        assert told[f'/segmentation/{name}'] == f'{package}/msg/{type_.__name__}'
+
+
+@wants_launch
+def test_rviz_shows_the_groups_of_any_class_file():
+    rviz = described(ROOT / 'launch/edgesegnet_rviz.launch.py')
+    config = yaml.safe_load((ROOT / 'rviz/edgesegnet.rviz').read_text())
+    before = len(config['Visualization Manager']['Displays'])
+    groups = ['soil', 'row_crop']
+    displays = rviz.with_groups(config, groups)['Visualization Manager']['Displays']
+    masks = [d for d in displays if '/masks/' in d['Topic']['Value']]
+    assert [d['Topic']['Value'] for d in masks] == [f'segmentation/masks/{g}' for g in groups]
+    assert [d['Name'] for d in masks] == ['Soil', 'Row crop']
+    assert [d['Enabled'] for d in masks] == [True, False]
+    assert len(displays) == before - len(load_classes('camvid11').groups) + len(groups)
 
 
 LAYER = {'plugin', 'enabled', 'combination_method', 'observation_sources'}

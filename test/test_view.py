@@ -205,3 +205,28 @@ def test_the_page_listens_on_this_machine_alone_and_ends_with_the_command(page):
     while child.is_running() and time.monotonic() < end:
         time.sleep(0.05)
     assert not child.is_running(), 'the viewer outlives the command'
+
+
+def test_a_replay_is_recorded_with_truth_and_disagreement(tmp_path, capsys):
+    pytest.importorskip('rosbags')
+    from replay_bags import SIZE as BAG_SIZE
+    from replay_bags import frames, replay, truth, write
+
+    from edgesegnet_ros.evaluation.replay.label_maps import LabelMaps
+
+    bag = write(tmp_path / 'bag', frames(2))
+    file = tmp_path / 'drive.rrd'
+    told = replay(bag, '--no-flow', '--rerun', file, out=tmp_path / 'out')
+    found = read(file)
+    maps = list(LabelMaps(Path(told['folder'], told['label_maps'])))
+    assert len(maps) == 2
+    for number, each in enumerate(maps):
+        expected = truth(number, BAG_SIZE)
+        labels = found['camera/image/labels'][each.stamp_ns]
+        np.testing.assert_array_equal(labels, each.labels)
+        np.testing.assert_array_equal(found['camera/image/truth'][each.stamp_ns], expected)
+        wrong = found['camera/image/wrong'][each.stamp_ns]
+        np.testing.assert_array_equal(wrong, labels != expected)
+    other = write(tmp_path / 'other', frames(2))
+    assert cli.main(['replay', str(bag), str(other), '--rerun', str(file)]) == 2
+    assert 'records one bag' in capsys.readouterr().err

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Callable
 
 from rclpy.qos import QoSPolicyKind, qos_policy_name_from_kind
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
+from edgesegnet_ros import shipped
+
 try:
-    from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
+    from rclpy.event_handler import (
+        PublisherEventCallbacks,
+        SubscriptionEventCallbacks,
+        UnsupportedEventTypeError,
+    )
 except ImportError:  # Humble
-    from rclpy.qos_event import PublisherEventCallbacks, SubscriptionEventCallbacks
+    from rclpy.qos_event import (
+        PublisherEventCallbacks,
+        SubscriptionEventCallbacks,
+        UnsupportedEventTypeError,
+    )
+
+PROFILES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
+"""Variables that name the profiles of Fast DDS, from Kilted on and before."""
 
 
 def overridable() -> QoSOverridingOptions:
@@ -26,7 +40,7 @@ def overridable() -> QoSOverridingOptions:
 
 
 def subscription_events(topic: str, warn: Callable[[str], None]) -> SubscriptionEventCallbacks:
-    """Warns where a publisher offers less than a subscription requests.
+    """Warns where a publisher offers less than a subscription requests, and of lost messages.
 
     Args:
         topic: Resolved name.
@@ -41,7 +55,42 @@ def subscription_events(topic: str, warn: Callable[[str], None]) -> Subscription
             f"this node's parameters, or raise it on the publisher (ros2 topic info -v {topic})"
         )
 
-    return SubscriptionEventCallbacks(incompatible_qos=incompatible)
+    lost = 0
+
+    def message_lost(event: Any) -> None:
+        nonlocal lost
+        # Twice as many before the next line, so that a lasting fault does not fill the log.
+        if event.total_count >= 2 * lost and event.total_count > 0:
+            lost = event.total_count
+            warn(f'{lost} messages on {topic} were lost between processes: {_why_lost()}')
+
+    return _Events(incompatible_qos=incompatible, message_lost=message_lost)
+
+
+class _Events(SubscriptionEventCallbacks):
+    """Leaves the event of lost messages out where the middleware does not have it."""
+
+    def create_event_handlers(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().create_event_handlers(*args, **kwargs)
+        except UnsupportedEventTypeError:
+            self.message_lost = None
+            return super().create_event_handlers(*args, **kwargs)
+
+
+def _why_lost() -> str:
+    """The likely cause, and what mends it."""
+    fast_dds = os.environ.get('RMW_IMPLEMENTATION', 'rmw_fastrtps_cpp').startswith('rmw_fastrtps')
+    if fast_dds and not any(os.environ.get(name) for name in PROFILES):
+        return (
+            'large images do not fit into the default shared memory of Fast DDS; set '
+            f'{PROFILES[0]} ({PROFILES[1]} before Kilted) to '
+            f'{shipped.find("fastdds", "fastdds")} for the camera, this node and its subscribers'
+        )
+    return (
+        'the network or the shared memory cannot hold them; use image_transport compressed, a '
+        'lower rate, or see docs/troubleshooting.md'
+    )
 
 
 def publisher_events(topic: str, warn: Callable[[str], None]) -> PublisherEventCallbacks:

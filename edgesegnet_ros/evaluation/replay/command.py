@@ -114,6 +114,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'beside the images into an MCAP bag: a folder, or a file where it ends in .mcap; with '
         'several bags or cameras a folder of such bags',
     )
+    add(
+        '--rerun',
+        type=output_file,
+        metavar='FILE.rrd',
+        help='record images, labels, truth and where they differ, of one camera of one bag, for '
+        'the Rerun viewer',
+    )
     add('--force', action='store_true', help='replace what --write-bag finds there')
     add('--jobs', type=int, default=0, help='processes for several bags; 0: share the cores')
     add('--ray', metavar='ADDRESS', help='replay on a Ray cluster; `local` starts one here')
@@ -181,7 +188,8 @@ def _replay(args: argparse.Namespace) -> int:
     jobs: list[tuple[Path, str]] = []
     for bag in bags:
         key = fingerprint(bag, decided_by)
-        done = None if args.force else finished(bag, out, key, bool(options.write_bag))
+        missing = options.rerun is not None and not Path(options.rerun).exists()
+        done = None if args.force or missing else finished(bag, out, key, bool(options.write_bag))
         if done is None:
             jobs.append((bag, key))
         else:
@@ -226,6 +234,14 @@ def _options(args: argparse.Namespace, bags: int) -> ReplayOptions:
     several = bags > 1
     if args.write_bag and not several and not args.force and Path(args.write_bag).exists():
         raise ReplayError(f'--write-bag {args.write_bag}: exists already; give --force')
+    if args.rerun:
+        from edgesegnet_ros.extras import need
+
+        if several:
+            raise ReplayError(f'--rerun {args.rerun}: records one bag, but there are {bags}')
+        if args.rerun.suffix != '.rrd':
+            raise ReplayError(f'--rerun {args.rerun}: the name of a recording ends in .rrd')
+        need('view', ['rerun'], '--rerun')
     labels = args.labels
     if labels and not labels.startswith('/') and not Path(labels).is_dir():
         raise ReplayError(
@@ -254,6 +270,7 @@ def _options(args: argparse.Namespace, bags: int) -> ReplayOptions:
         video=not several if args.video is None else args.video,
         write_bag=args.write_bag,
         write_bag_each=several,
+        rerun=None if args.rerun is None else str(args.rerun.absolute()),
         force=args.force,
         bare_frames=0 if several or args.live else BARE_FRAMES,
         live=args.live,

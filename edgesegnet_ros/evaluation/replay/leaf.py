@@ -29,7 +29,7 @@ from edgesegnet_ros.evaluation.replay.scoring import Labelled, Scoring
 from edgesegnet_ros.evaluation.replay.tallies import Times
 
 FRAMES_NAME = 'frames'
-OPTIONAL_STAGES = ('flow', 'against', 'label_maps', 'write_bag', 'pictures', 'video')
+OPTIONAL_STAGES = ('flow', 'against', 'label_maps', 'write_bag', 'rerun', 'pictures', 'video')
 _BLANK: Callable[[], None] = lambda: None  # noqa: E731
 
 
@@ -118,6 +118,8 @@ class Leaf:
                     ],
                 )
             )
+        if options.rerun is not None:
+            openings.append(('rerun', self._rerun_sinks))
         openings.append(('pictures', self._report_sinks))
         for name, opening in openings:
             try:
@@ -127,6 +129,14 @@ class Leaf:
                     'not_written', f'{self.where}: {name}', f'not written: {reason(error)}'
                 )
         return made
+
+    def _rerun_sinks(self) -> list[FrameSink]:
+        from edgesegnet_ros.evaluation.replay.rerun_recording import RerunSink
+
+        path = Path(str(self.options.rerun))
+        camera = self.camera.image_topic.strip('/')
+        truth = self.truth is not None or bool(self.camera.label_topic)
+        return [RerunSink(path, camera, self.classes, truth)]
 
     def _report_sinks(self) -> list[FrameSink]:
         folder = self.folder / FRAMES_NAME

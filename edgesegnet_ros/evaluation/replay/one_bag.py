@@ -126,6 +126,11 @@ def replay_bag(
                 f'{bag}: --labels {labels}, but there are {len(found.cameras)} cameras '
                 f'({", ".join(c.image_topic for c in found.cameras)}): name one with --topic'
             )
+    if options.rerun and len(found.cameras) > 1:
+        raise ReplayError(
+            f'{bag}: --rerun {options.rerun}, but there are {len(found.cameras)} cameras '
+            f'({", ".join(c.image_topic for c in found.cameras)}): name one with --topic'
+        )
     folder = folder_of(bag, key)
     names = _names(found.cameras)
     outcome = BagOutcome(str(bag), [f'{folder}/{name}' for name in names], notes=found.notes)

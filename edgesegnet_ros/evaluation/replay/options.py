@@ -26,6 +26,7 @@ class ReplayOptions:
         video: Whether the overlay video is made.
         write_bag: Where the results are written as a bag; None for nowhere.
         write_bag_each: Whether that is a folder, for a bag of each camera of each bag.
+        rerun: Rerun recording that is written; None for none.
         force: Whether what is there is replaced.
         bare_frames: Frames by which the engine alone is timed; 0 for not at all.
         live: Whether the node runs in bag time.
@@ -45,6 +46,7 @@ class ReplayOptions:
     video: bool = True
     write_bag: str | None = None
     write_bag_each: bool = False
+    rerun: str | None = None
     force: bool = False
     bare_frames: int = 0
     live: bool = False
