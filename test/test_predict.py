@@ -105,6 +105,13 @@ def test_a_bag_a_video_and_an_image_at_once_with_a_film(images, segmenter, opene
         assert sum(1 for _ in film.decode(video=0)) == 2
 
 
+def test_every_second_image_of_a_folder_and_the_images_themselves(images, opened, tmp_path):
+    predict(images, '--out', tmp_path / 'out', '--write', 'images', '--every', 2)
+    assert [line['frame'] for line in lines(tmp_path / 'out')] == ['a.png', 'c.webp']
+    written = cv2.imread(str(tmp_path / 'out/images/c.png'))
+    np.testing.assert_array_equal(written, cv2.imread(str(images / 'c.webp')))
+
+
 def test_an_image_that_cannot_be_read_is_counted_and_named(
     images, opened, tmp_path, caplog, capsys
 ):
@@ -131,6 +138,7 @@ def test_pixels_of_low_confidence_are_unlabelled(images, opened, tmp_path):
         (['nowhere', '--out', '{out}'], 'nowhere: no such file or folder'),
         (['{images}', '--out', '{out}', '--frames', '0'], '--frames 0: at least 1'),
         (['{images}', '--out', '{out}', '--unlabeled-below', '2'], '--unlabeled-below 2: 0 to 1'),
+        (['{images}', '--out', '{out}', '--every', '0'], '--every 0: at least 1'),
         (['{images}', '--out', '{out}', '--view'], '--view needs a display'),
         (['{images}', '--out', '{out}', '--model', 'none'], "is named 'none'"),
         (['{images}', 'camera:9', '--out', '{out}'], 'camera:9: no such camera'),

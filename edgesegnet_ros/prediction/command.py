@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 import time
 from collections.abc import Iterator
@@ -51,11 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs='+',
         choices=KINDS,
         default=['labels', 'colors', 'overlays'],
-        help='what to write. labels: class ids as PNG, 255 for unlabelled; colors: class colours; '
-        f'overlays: these over the image; film: the overlays as {FILM_NAME}. If not given, all '
-        'but the film',
+        help='what to write. images: the images themselves, as of a bag; labels: class ids as '
+        'PNG, 255 for unlabelled; colors: class colours; overlays: these over the image; film: '
+        f'the overlays as {FILM_NAME}. If not given, labels, colors and overlays',
     )
     add('--view', action='store_true', help='show the overlays in a window while they are made')
+    add('--every', type=int, default=1, metavar='N', help='take every Nth frame of each input')
     add('--frames', type=int, metavar='N', help='stop after so many frames of each input')
     add('--topic', help="image topic of a bag; if not given, the bag's first one")
     add(
@@ -91,6 +93,8 @@ def run(args: argparse.Namespace) -> int:
     from edgesegnet_ros.extras import need
     from edgesegnet_ros.whole_file import write_json
 
+    if args.every < 1:
+        raise PredictError(f'--every {args.every}: at least 1')
     if args.frames is not None and args.frames < 1:
         raise PredictError(f'--frames {args.frames}: at least 1')
     if not 0.0 <= args.unlabeled_below <= 1.0:
@@ -171,18 +175,19 @@ def _segment(
     from tqdm import tqdm
 
     count, total_ms, complete = 0, 0.0, False
-    totals = [number for number in (source.total, args.frames) if number is not None]
+    found = None if source.total is None else -(-source.total // args.every)
+    totals = [number for number in (found, args.frames) if number is not None]
     name = Path(source.name).name
-    frames: Iterator[Any] = iter(source)
+    frames: Iterator[Any] = itertools.islice(source, 0, None, args.every)
     try:
         with tqdm(
             total=min(totals, default=None), desc=name, unit='frame', disable=None
         ) as progress:
             for frame in frames:
                 started = time.perf_counter()
-                found = segmenter.segment(frame.image, True, args.unlabeled_below)
+                result = segmenter.segment(frame.image, True, args.unlabeled_below)
                 milliseconds = 1000.0 * (time.perf_counter() - started)
-                shown = results.add(frame, found, milliseconds)
+                shown = results.add(frame, result, milliseconds)
                 count, total_ms = count + 1, total_ms + milliseconds
                 progress.update()
                 if view:

@@ -19,9 +19,10 @@ from edgesegnet_ros.errors import EdgeSegNetError
 if TYPE_CHECKING:
     from edgesegnet_ros.evaluation.replay.film import Film
 
-KINDS = ('labels', 'colors', 'overlays', 'film')
-"""`labels`: class ids as 8-bit PNG, 255 for unlabelled; `colors`: class colours; `overlays`: these
-over the image; `film`: the overlays as one video."""
+KINDS = ('images', 'labels', 'colors', 'overlays', 'film')
+"""`images`: the images themselves, as of a bag; `labels`: class ids as 8-bit PNG, 255 for
+unlabelled; `colors`: class colours; `overlays`: these over the image; `film`: the overlays as one
+video."""
 LINES_NAME = 'frames.jsonl'
 FILM_NAME = 'overlay.mp4'
 OVERLAY_ALPHA = 0.5
@@ -91,6 +92,7 @@ class Results:
         labels = found.labels
         shown = overlay(frame.image, labels, self._classes.palette, OVERLAY_ALPHA)
         pictures = {
+            'images': frame.image,
             'labels': labels,
             'colors': colorize(labels, self._classes.palette),
             'overlays': shown,
