@@ -18,6 +18,8 @@ EXTRAS = {
     'bags': ['mcap>=1.1', 'mcap-protobuf-support>=0.5', 'rosbags>=0.10', 'tqdm>=4.60'],
     'data': ['pycocotools>=2.0.7', 'tqdm>=4.60'],
     'cluster': ['ray>=2.9'],
+    'explore': ['jinja2>=3.1', 'matplotlib>=3.7', 'optuna>=5', 'tqdm>=4.60'],
+    'postgresql': ['psycopg[binary]>=3.1'],
     'openvino': ['openvino>=2024.4'],
     'int8': ['nncf>=2.13', 'openvino>=2024.4'],
     'bench': ['matplotlib>=3.7', 'tqdm>=4.60', 'transformers>=4.30'],

@@ -9,7 +9,17 @@ COMMANDS = ('bags', 'data', 'onnx', 'openvino', 'report', 'train')
 SETS = {
     'commands': COMMANDS,
     'node-tests': (*COMMANDS, 'test'),
-    'all': (*COMMANDS, 'bench', 'cluster', 'int8', 'view', 'test', 'lint'),
+    'all': (
+        *COMMANDS,
+        'bench',
+        'cluster',
+        'explore',
+        'int8',
+        'postgresql',
+        'view',
+        'test',
+        'lint',
+    ),
 }
 
 

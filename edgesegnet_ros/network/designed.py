@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, NamedTuple, Tuple
+from typing import Dict, List, NamedTuple, Set, Tuple
 
 import torch
 from torch import nn
@@ -52,11 +52,18 @@ def _steps(design: Design) -> List[_Step]:
 
 
 class _Graph(nn.Module):
-    """Layers in the order of a design; subclasses put a module under each one's name."""
+    """Layers in the order of a design; subclasses put a module under each one's name.
+
+    Attributes:
+        design: What it was built from.
+        severed: Pairs of a layer and a source that it reads as zeros: to ask what a shortcut
+            contributes. Empty in use.
+    """
 
     def __init__(self, design: Design) -> None:
         super().__init__()
         self.design = design
+        self.severed: Set[Tuple[str, str]] = set()
         self._steps = _steps(design)
         stride = design.extents[design.layers[-1].name].stride
         self._to_head = whole_factor(stride, HEAD_STRIDE)
@@ -66,10 +73,30 @@ class _Graph(nn.Module):
         found: Dict[str, torch.Tensor] = {IMAGE: image}
         for step in self._steps:
             module = getattr(self, step.name)
-            found[step.name] = module(_read(step, found))
+            found[step.name] = module(self._read(step, found))
             for name in step.finished:
                 del found[name]
         return found[self._steps[-1].name]
+
+    def _read(self, step: _Step, found: Dict[str, torch.Tensor]) -> torch.Tensor:
+        """The sources of a layer, enlarged and merged."""
+        like = found[step.sources[step.finest]]
+        parts = []
+        for name, factor in zip(step.sources, step.factors):
+            part = found[name]
+            if factor > 1:
+                part = upsample(part, factor)
+            elif factor == 0:
+                part = enlarge(part, like)
+            parts.append(torch.zeros_like(part) if (step.name, name) in self.severed else part)
+        if len(parts) == 1:
+            return parts[0]
+        if step.concat:
+            return torch.cat(parts, dim=1)
+        total = parts[0]
+        for part in parts[1:]:
+            total = total + part
+        return total
 
     def _at_the_heads_size(self, logits: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
         if self._to_head == 1:
@@ -78,26 +105,6 @@ class _Graph(nn.Module):
             return upsample(logits, self._to_head)
         size = [side // HEAD_STRIDE for side in image.shape[2:]]
         return nn.functional.interpolate(logits, size=size, mode='bilinear', align_corners=False)
-
-
-def _read(step: _Step, found: Dict[str, torch.Tensor]) -> torch.Tensor:
-    like = found[step.sources[step.finest]]
-    parts = []
-    for name, factor in zip(step.sources, step.factors):
-        part = found[name]
-        if factor > 1:
-            part = upsample(part, factor)
-        elif factor == 0:
-            part = enlarge(part, like)
-        parts.append(part)
-    if len(parts) == 1:
-        return parts[0]
-    if step.concat:
-        return torch.cat(parts, dim=1)
-    total = parts[0]
-    for part in parts[1:]:
-        total = total + part
-    return total
 
 
 class DesignedNetwork(_Graph):

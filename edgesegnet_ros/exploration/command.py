@@ -1,0 +1,198 @@
+"""`edgesegnet explore`: find a network for one's own data, device and requirement."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgesegnet_ros.arguments import size
+from edgesegnet_ros.exploration.settings import ExplorationError, Settings
+
+if TYPE_CHECKING:
+    import optuna
+
+_UNITS = {'s': 1.0, 'm': 60.0, 'h': 3600.0, 'd': 86400.0}
+
+
+def seconds(text: str) -> float:
+    """A duration such as 90s, 10m, 3h or 1h30m."""
+    parts = re.findall(r'(\d+(?:\.\d+)?)([smhd])', text)
+    if not parts or ''.join(number + unit for number, unit in parts) != text:
+        raise argparse.ArgumentTypeError(f'{text!r} is no duration, such as 10m, 3h or 1h30m')
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What is explored, on what, and for how long."""
+    from edgesegnet_ros.exploration.performance import PERFORMANCES
+    from edgesegnet_ros.exploration.requirement import FIGURES
+
+    own = Settings()
+    parser.description = (
+        'Find a network: a generator gives networks, each is trained on shared views and measured '
+        'on this machine, and the generator is replaced by each better one. The same command goes '
+        'on where it was.'
+    )
+    parser.add_argument(
+        '--data',
+        help='dataset folder, as `edgesegnet train` takes it; else EDGESEGNET_CAMVID; else '
+        'rendered streets (also with --data street)',
+    )
+    parser.add_argument('--classes', default=own.classes, help='class file that the labels follow')
+    parser.add_argument(
+        '--teacher',
+        nargs='+',
+        default=[],
+        metavar='NAME|FILE',
+        help='weights that candidates are distilled from; of several the mean of the logits',
+    )
+    parser.add_argument(
+        '--requirement',
+        default='',
+        metavar='EXPRESSION',
+        help="what a network has to meet, such as 'accuracy >= 0.88 and size_mb <= 16.7 and "
+        f"latency_ms <= 20'; over {', '.join(FIGURES)}",
+    )
+    parser.add_argument(
+        '--performance',
+        default=own.performance,
+        choices=list(PERFORMANCES),
+        help='U, which is maximised: '
+        + '; '.join(f'{name}: {text}' for name, (text, _) in PERFORMANCES.items()),
+    )
+    parser.add_argument('--engine', default='auto', help='back end that latency is measured on')
+    parser.add_argument('--precision', default='auto', help='of the engine')
+    parser.add_argument(
+        '--budget', default=600.0, type=seconds, metavar='DURATION', help='such as 10m or 3h'
+    )
+    parser.add_argument(
+        '--storage',
+        metavar='URL',
+        help='database of the study: sqlite:///FILE, or postgresql+psycopg://user@host/database '
+        'for many machines, each of which gives this command (default: OUT/study.db)',
+    )
+    parser.add_argument('--study', default='explore', help='name of the study in the storage')
+    parser.add_argument('--out', default='out/explore', help='takes pool, weights and report')
+    parser.add_argument('--workers', default=1, type=int, help='processes on this machine')
+    parser.add_argument(
+        '--input-size', default=own.input_size, type=size, metavar='HxW', help='of the network'
+    )
+    parser.add_argument(
+        '--views', type=int, help='in the shared pool (default: by the budget; 240 for 10m)'
+    )
+    parser.add_argument(
+        '--steps',
+        type=int,
+        help='of training, for the last rung (default: by the budget; 75 for 10m)',
+    )
+    parser.add_argument('--batch', default=own.batch, type=int, help='views a step')
+    parser.add_argument(
+        '--val-images', default=own.val_images, type=int, help='of val to judge on; 0 for all'
+    )
+    parser.add_argument(
+        '--population', default=own.population, type=int, help='networks of a generator'
+    )
+    parser.add_argument('--seed', default=own.seed, type=int, help='S, of all chance')
+    parser.add_argument(
+        '--inquisitor',
+        default=True,
+        action=argparse.BooleanOptionalAction,
+        help='probe trained networks, and let the generator hear what it finds',
+    )
+    parser.add_argument('--json', metavar='FILE', help='write the figures to this file')
+
+
+def settings_of(args: argparse.Namespace, stored: Settings | None = None) -> Settings:
+    """The exploration that was asked for, all of it checked.
+
+    Args:
+        args: The options.
+        stored: Of the study that is gone on with: steps and views that are not given are its.
+
+    Raises:
+        EdgeSegNetError: Something cannot be used; nothing was made.
+    """
+    import os
+
+    from edgesegnet_ros import shipped
+    from edgesegnet_ros.data.classes import load_classes
+    from edgesegnet_ros.data.datasets import dataset_path, open_dataset
+    from edgesegnet_ros.engines.recipe import threads_of
+    from edgesegnet_ros.engines.registry import back_end
+    from edgesegnet_ros.engines.request import BACK_ENDS
+    from edgesegnet_ros.exploration.requirement import read_requirement
+    from edgesegnet_ros.training.initial import read_network
+
+    read_requirement(args.requirement)
+    classes = load_classes(args.classes)
+    given = args.data or os.environ.get('EDGESEGNET_CAMVID')
+    data = '' if not given or given == 'street' else str(dataset_path(args.data).resolve())
+    if data:
+        open_dataset(data, classes)  # refuses what does not fit together
+    teachers = tuple(str(shipped.find('models', name)) for name in args.teacher)
+    for teacher in teachers:
+        read_network(teacher, classes)
+    engine = args.engine
+    if engine == 'auto':
+        engine = 'openvino' if back_end('openvino').why_not('cpu') is None else 'torch'
+    if engine not in BACK_ENDS:
+        raise ExplorationError(f'--engine {engine}: auto, {", ".join(BACK_ENDS)}')
+    reason = back_end(engine).why_not('cpu')
+    if reason:
+        raise ExplorationError(f'--engine {engine}: {reason}')
+    known = back_end(engine).precisions('cpu')
+    # int8 has to be calibrated for each network: it is measured where it is asked for.
+    fastest = next(name for name in known if name != 'int8')
+    precision = fastest if args.precision == 'auto' else args.precision
+    if precision not in known:
+        raise ExplorationError(
+            f'--precision {precision}: {engine} computes {", ".join(known)} here'
+        )
+    if args.workers < 1:
+        raise ExplorationError(f'--workers {args.workers}: at least 1')
+    return Settings(
+        data=data,
+        classes=args.classes,
+        teachers=teachers,
+        requirement=args.requirement,
+        performance=args.performance,
+        engine=engine,
+        precision=precision,
+        threads=max(1, threads_of(0) // args.workers),
+        input_size=tuple(args.input_size),
+        views=args.views or (stored.views if stored else _by_budget(args.budget, 2.5, 2000)),
+        steps=args.steps or (stored.steps if stored else _by_budget(args.budget, 8.0, 4000)),
+        batch=args.batch,
+        val_images=args.val_images,
+        population=args.population,
+        inquisitor=args.inquisitor,
+        seed=args.seed,
+    )
+
+
+def _by_budget(budget: float, seconds_each: float, most: int) -> int:
+    """So many that some forty networks can be tried on two cores."""
+    return max(48, min(most, int(budget / seconds_each)))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Explore until the budget is spent; 1 where no network meets the requirement."""
+    from edgesegnet_ros.extras import need
+
+    need('explore', ('optuna', 'sqlalchemy', 'tqdm', 'jinja2', 'matplotlib'), 'edgesegnet explore')
+    from edgesegnet_ros.exploration.conclusion import conclude
+    from edgesegnet_ros.exploration.crew import explore
+    from edgesegnet_ros.exploration.storage import open_study, stored_settings
+
+    out = Path(args.out)
+    storage = args.storage or f'sqlite:///{out / "study.db"}'
+    settings = settings_of(args, stored_settings(storage, args.study))
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ExplorationError(f'--out {out}: cannot be made ({error.strerror})') from None
+    study: optuna.Study = open_study(storage, args.study, settings)
+    spent = explore(study, storage, settings, out, args.budget, args.workers)
+    return conclude(study, settings, out, spent, args.json)

@@ -1,0 +1,99 @@
+"""What an exploration found: for people, for --json, and as files to go on with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import optuna
+from tqdm import tqdm
+
+from edgesegnet_ros.exploration import history
+from edgesegnet_ros.exploration.crew import row
+from edgesegnet_ros.exploration.settings import Settings
+from edgesegnet_ros.network.design import Design, design_of
+
+BEST_DESIGN = 'best.yaml'
+REPORT = 'report.html'
+
+
+def figures_of(study: optuna.Study, settings: Settings, seconds: float) -> dict[str, Any]:
+    """What --json writes.
+
+    Args:
+        study: With its trials.
+        settings: Of it.
+        seconds: That this call took.
+    """
+    trials = study.get_trials(deepcopy=False)
+    found = history.generations(trials, settings.population)
+    best = history.best_of(trials)
+    figures: dict[str, Any] = {
+        'generators': [one.as_json() for one in found],
+        'best': None,
+        'networks': len([trial for trial in trials if trial.state.is_finished()]),
+        'infeasible': history.failures(trials),
+        'settings': settings.stored(),
+        'seconds': seconds,
+    }
+    if best is not None:
+        own = best.user_attrs[history.FIGURES]
+        figures['best'] = {
+            'design': best.user_attrs[history.DESIGN],
+            'params': int(own['params']),
+            'gmac': own['gmac'],
+            'pixel_accuracy': own['accuracy'],
+            'miou': own['miou'],
+            'latency_ms': own['latency_ms'],
+            'u': best.user_attrs[history.PERFORMANCE],
+            'network': best.number,
+        }
+    return figures
+
+
+def conclude(
+    study: optuna.Study, settings: Settings, out: Path, seconds: float, to: str | None
+) -> int:
+    """Write report, the best design and the figures; say what to do next.
+
+    Returns:
+        0; 1 where no network meets the requirement.
+    """
+    from edgesegnet_ros.exploration.page import write_page
+
+    figures = figures_of(study, settings, seconds)
+    trials = study.get_trials(deepcopy=False)
+    if to:
+        Path(to).parent.mkdir(parents=True, exist_ok=True)
+        Path(to).write_text(json.dumps(figures, indent=2) + '\n')
+    report = write_page(study, settings, figures, out / REPORT)
+    best = history.best_of(trials)
+    if best is not None:
+        design = best_design(best)
+        (out / BEST_DESIGN).write_text(design.as_yaml())
+        accepted = sum(one['accepted'] for one in figures['generators'])
+        tqdm.write(f'\nbest of {figures["networks"]} networks, {accepted} generators accepted:')
+        tqdm.write(row(best))
+        tqdm.write(
+            f'report: {report}\ndesign: {out / BEST_DESIGN}; train it long with '
+            f'`edgesegnet train --network {out / BEST_DESIGN}`'
+        )
+        return 0
+    tqdm.write(f'\nnone of {figures["networks"]} networks meets the requirement')
+    for reason, count in figures['infeasible'].items():
+        tqdm.write(f'  {count:>4} failed {reason}')
+    misses = history.nearest_misses(trials)
+    if misses:
+        tqdm.write('the nearest misses:')
+        for miss in misses:
+            tqdm.write(row(miss))
+    tqdm.write(
+        f'report: {report}\nask for less, or give a longer --budget; the same command goes on'
+    )
+    return 1
+
+
+def best_design(trial: optuna.trial.FrozenTrial) -> Design:
+    """The design of a finished network."""
+    return design_of(trial.user_attrs[history.DESIGN], f'network {trial.number}')

@@ -1,0 +1,207 @@
+"""The processes of an exploration on this machine: started, watched, replaced where they end."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
+from tqdm import tqdm
+
+from edgesegnet_ros.exploration import history
+from edgesegnet_ros.exploration.data import open_ground
+from edgesegnet_ros.exploration.settings import ExplorationError, Settings
+from edgesegnet_ros.exploration.storage import bury_the_dead, storage_error
+from edgesegnet_ros.exploration.worker import STORAGE_FAILED
+from edgesegnet_ros.training.stopping import StopRequest
+
+LOG = 'workers.log'
+"""Takes what the workers say."""
+_LOOK_EVERY = 1.0
+"""Seconds between two looks at the study."""
+_LOST_IN_A_ROW = 4
+"""Workers that end without a finished network, after which something is wrong with all of them."""
+_GRACE = 60.0
+"""Seconds that workers have to end by themselves when the budget is spent."""
+
+HEADER = (
+    f'{"network":>8} {"rung":>5} {"accuracy":>9} {"mIoU":>6} {"params":>8} {"GMAC":>7} '
+    f'{"ms":>7} {"U":>7}  says'
+)
+
+
+def explore(
+    study: optuna.Study,
+    storage: str,
+    settings: Settings,
+    out: Path,
+    budget: float,
+    workers: int,
+) -> float:
+    """Make the pool, then let workers try networks until the budget is spent or a signal comes.
+
+    Args:
+        study: Open.
+        storage: Its URL, for the workers.
+        settings: Of the study.
+        out: Takes the pool and the weights.
+        budget: Seconds, the pool's making included.
+        workers: Processes.
+
+    Returns:
+        Seconds spent.
+
+    Raises:
+        ExplorationError: The storage failed, or workers cannot do their work here.
+    """
+    began = time.monotonic()
+    with tqdm(total=settings.views, desc='views for all', unit='view', leave=False) as bar:
+        open_ground(settings, out / 'pool', lambda views: _advance(bar, views))
+    told = _Teller(study, settings)
+    crew: list[subprocess.Popen] = []
+    lost = 0
+    with StopRequest() as stop:
+        try:
+            while True:
+                left = budget - (time.monotonic() - began)
+                over = left <= 0 or stop.signal
+                lost = _see_to(crew, study, told, lost, out / LOG)
+                while not over and len(crew) < workers:
+                    crew.append(_start(storage, study.study_name, out, left))
+                if over and (not crew or stop.signal or left < -_GRACE):
+                    break
+                told.look()
+                time.sleep(_LOOK_EVERY)
+        except SQLAlchemyError as error:
+            raise storage_error(storage, error) from None
+        finally:
+            for process in crew:
+                process.terminate()
+            for process in crew:
+                process.wait()
+            bury_the_dead(study, 'out of time')
+    told.look()
+    return time.monotonic() - began
+
+
+def _advance(bar: tqdm, views: int) -> None:
+    bar.update(views)
+
+
+def _start(storage: str, name: str, out: Path, left: float) -> subprocess.Popen:
+    command = [
+        sys.executable,
+        '-m',
+        'edgesegnet_ros.exploration.worker',
+        '--storage',
+        storage,
+        '--study',
+        name,
+        '--out',
+        str(out),
+        '--seconds',
+        str(left),
+    ]
+    # A file, since a pipe that nobody empties would stop the worker.
+    with (out / LOG).open('a') as log:
+        return subprocess.Popen(
+            command, stdout=log, stderr=log, env={**os.environ, 'TQDM_DISABLE': '1'}
+        )
+
+
+def _see_to(
+    crew: list[subprocess.Popen], study: optuna.Study, told: _Teller, lost: int, log: Path
+) -> int:
+    """Take ended workers out of the crew; returns how many were lost in a row."""
+    for process in list(crew):
+        status = process.poll()
+        if status is None:
+            continue
+        crew.remove(process)
+        said = log.read_text(errors='replace').strip()
+        if status == STORAGE_FAILED:
+            raise ExplorationError(said.rpartition('edgesegnet explore: ')[2])
+        if status == 0:
+            continue
+        told.say(f'a worker ended with status {status}; its network is infeasible')
+        bury_the_dead(study, 'killed' if status < 0 else 'failed')
+        lost = 1 if told.look() else lost + 1
+        if lost >= _LOST_IN_A_ROW:
+            last = said.splitlines()[-1] if said else 'nothing was said'
+            raise ExplorationError(
+                f'{lost} workers in a row ended before they finished a network ({last}); with '
+                'less memory give fewer --workers or a smaller --batch'
+            )
+    return lost
+
+
+class _Teller:
+    """Prints a row for each network that is finished, and one for each generator."""
+
+    def __init__(self, study: optuna.Study, settings: Settings) -> None:
+        self._study, self._settings = study, settings
+        done = study.get_trials(deepcopy=False)
+        self._told = {trial.number for trial in done if trial.state.is_finished()}
+        self._generations = len(history.generations(done, settings.population))
+        if self._told:
+            self.say(f'going on after {len(self._told)} networks')
+        self.say(HEADER)
+
+    def say(self, line: str) -> None:
+        """A line above all bars."""
+        tqdm.write(line)
+
+    def look(self) -> int:
+        """Print what has come since the last look; how many networks that were."""
+        trials = self._study.get_trials(deepcopy=False)
+        new = [t for t in trials if t.state.is_finished() and t.number not in self._told]
+        for trial in new:
+            self._told.add(trial.number)
+            self.say(row(trial))
+        found = history.generations(trials, self._settings.population)
+        for one in found[self._generations :]:
+            best = 'none meets the requirement' if one.best_u is None else f'{one.best_u:.2f}'
+            verdict = 'accepted' if one.accepted else 'not better, left'
+            self.say(
+                f'generator {one.index}: best U {best}, {one.feasible:.0%} feasible: {verdict}'
+            )
+        self._generations = len(found)
+        return len(new)
+
+
+def row(trial: FrozenTrial) -> str:
+    """A line about a network."""
+    figures = trial.user_attrs.get(history.FIGURES, {})
+
+    def cell(name: str, width: int, digits: int, factor: float = 1.0) -> str:
+        value = figures.get(name)
+        return f'{"–" if value is None else format(factor * value, f".{digits}f"):>{width}}'
+
+    rungs: Sequence = trial.user_attrs.get(history.RUNGS, [])
+    performance = trial.user_attrs.get(history.PERFORMANCE)
+    return (
+        f'{trial.number:>8} {rungs[-1][0] if rungs else "–":>5} {cell("accuracy", 9, 2, 100)} '
+        f'{cell("miou", 6, 1, 100)} {cell("params", 7, 2, 1e-6)}M {cell("gmac", 7, 3)} '
+        f'{cell("latency_ms", 7, 1)} '
+        f'{"–" if performance is None else format(performance, ".2f"):>7}  {verdict(trial)}'
+    )
+
+
+def verdict(trial: FrozenTrial) -> str:
+    """What became of a network, in words."""
+    failed = trial.user_attrs.get(history.FAILED)
+    if failed:
+        return f'misses {", ".join(failed)}'
+    if trial.user_attrs.get(history.REASON):
+        return f'infeasible, {trial.user_attrs[history.REASON]}'
+    if trial.state == TrialState.PRUNED:
+        return 'halved away'
+    if trial.state == TrialState.FAIL:
+        return 'infeasible, its worker ended'
+    return 'meets the requirement'

@@ -1,0 +1,234 @@
+"""The page of `edgesegnet explore`: one self-contained file."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+from markupsafe import Markup
+from optuna.trial import FrozenTrial, TrialState
+
+from edgesegnet_ros.data.bag.placing import write_text
+from edgesegnet_ros.evaluation.provenance import as_shell, machine, software
+from edgesegnet_ros.evaluation.report.page import number, percent, render
+from edgesegnet_ros.exploration import history, plots
+from edgesegnet_ros.exploration.diagram import diagram
+from edgesegnet_ros.exploration.settings import Settings
+from edgesegnet_ros.exploration.space import SPACE, prototype
+from edgesegnet_ros.network.design import design_of, read_design
+
+_FINDINGS = 8
+_COSTS = {
+    'latency_ms': ('latency, ms', 'Accuracy against latency on {engine} {precision}.'),
+    'size_mb': ('size, MiB in fp32', 'Accuracy against size.'),
+    'gmac': ('10⁹ multiply-accumulates', 'Accuracy against arithmetic.'),
+}
+
+
+def write_page(
+    study: optuna.Study, settings: Settings, figures: Mapping[str, Any], out: Path
+) -> Path:
+    """Write the report, whole or not at all.
+
+    Args:
+        study: With its trials.
+        settings: Of it.
+        figures: What --json writes.
+        out: The file.
+
+    Raises:
+        BagError: It cannot be written.
+    """
+    trials = study.get_trials(deepcopy=False)
+    best = history.best_of(trials)
+    trained = [t for t in trials if t.user_attrs.get(history.RUNGS)]
+    given = settings.stored()
+    html = render(
+        'explore.html.j2',
+        title='Design exploration',
+        subtitle=f'{figures["networks"]} networks, U is {settings.performance}, requirement: '
+        f'{settings.requirement or "none"}; trained on '
+        f'{Path(settings.data).name or "rendered streets"} for up to {settings.steps} steps',
+        sentences=_sentences(figures, settings),
+        cards=_cards(figures),
+        fronts=[
+            (
+                Markup(plots.scatter(caption, _points(trained, cost, best), title, 'accuracy, %')),
+                caption.format(engine=settings.engine, precision=settings.precision),
+            )
+            for cost, (title, caption) in _COSTS.items()
+        ],
+        generators=figures['generators'],
+        climbing=Markup(_climbing(figures, trained, settings)),
+        importance=Markup(plots.bars('Importance of the choices', importance(study))),
+        parallel=Markup(_parallel(trained, best)),
+        findings=best.user_attrs.get(history.FINDINGS, [])[:_FINDINGS] if best else [],
+        inquisitor=_inquisitor(settings),
+        diagrams=_diagrams(best),
+        design=_design_text(best),
+        agreement=agreement(trained, settings),
+        infeasible=figures['infeasible'],
+        facts=[
+            *((name, str(value)) for name, value in machine().items()),
+            *software(['numpy', 'torch', 'optuna', 'openvino']).items(),
+            ('hours', f'{figures["seconds"] / 3600:.2f} of this call'),
+            ('worker time', f'{_worker_hours(trials):.2f} hours, in all'),
+        ],
+        command=as_shell([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        options=given,
+    )
+    write_text(out, html)
+    return out
+
+
+def _sentences(figures: Mapping[str, Any], settings: Settings) -> list[str]:
+    accepted = [one for one in figures['generators'] if one['accepted']]
+    best = figures['best']
+    if best is None:
+        return [
+            f'None of {figures["networks"]} networks meets the requirement '
+            f'{settings.requirement or "(none)"} after full training.'
+        ]
+    sentences = [
+        f'The best network has U {best["u"]:.2f}: {percent(best["pixel_accuracy"])} of the pixels '
+        f'of val right, {best["params"] / 1e6:.2f} million parameters, {best["gmac"]:.2f} GMAC, '
+        f'{best["latency_ms"]:.1f} ms.'
+    ]
+    if accepted:
+        rose = accepted[-1]['best_u'] - accepted[0]['best_u']
+        sentences.append(
+            f'{len(accepted)} of {len(figures["generators"])} generators were accepted; from the '
+            f'first of them to the last, the best U rose by {rose:.2f}.'
+        )
+    return sentences
+
+
+def _cards(figures: Mapping[str, Any]) -> list[dict[str, str]]:
+    best = figures['best'] or {}
+    return [
+        {'label': 'U', 'value': number(best.get('u'), 2), 'aside': 'of the best network'},
+        {'label': 'accuracy', 'value': percent(best.get('pixel_accuracy')), 'aside': 'on val'},
+        {'label': 'latency', 'value': number(best.get('latency_ms'), 1, 'ms'), 'aside': ''},
+        {'label': 'arithmetic', 'value': number(best.get('gmac'), 2, 'GMAC'), 'aside': ''},
+    ]
+
+
+def _words(trial: FrozenTrial) -> str:
+    own = trial.user_attrs[history.FIGURES]
+    return (
+        f'network {trial.number}: {100 * own.get("accuracy", math.nan):.2f} %, '
+        f'{own["params"] / 1e6:.2f} M, {own["gmac"]:.2f} GMAC, {own["latency_ms"]:.1f} ms, '
+        f'U {trial.user_attrs[history.PERFORMANCE]:.2f}, {trial.user_attrs[history.RUNGS][-1][0]} '
+        'steps'
+    )
+
+
+def _points(
+    trained: Sequence[FrozenTrial], cost: str, best: FrozenTrial | None
+) -> list[plots.Point]:
+    return [
+        plots.Point(
+            trial.user_attrs[history.FIGURES][cost],
+            100 * trial.user_attrs[history.FIGURES]['accuracy'],
+            _words(trial),
+            best is not None and trial.number == best.number,
+        )
+        for trial in trained
+    ]
+
+
+def _climbing(
+    figures: Mapping[str, Any], trained: Sequence[FrozenTrial], settings: Settings
+) -> str:
+    points = [
+        plots.Point(
+            trial.number // settings.population,
+            trial.user_attrs[history.PERFORMANCE],
+            _words(trial),
+            not history.is_feasible(trial),
+        )
+        for trial in trained
+        if trial.state == TrialState.COMPLETE
+    ]
+    return plots.climbing('U of the generators', figures['generators'], points)
+
+
+def importance(study: optuna.Study) -> dict[str, float]:
+    """The share of each choice in U; nothing where too few networks were trained to tell."""
+    evaluator = optuna.importance.PedAnovaImportanceEvaluator()
+    try:
+        found = optuna.importance.get_param_importances(study, evaluator=evaluator)
+    except (ValueError, RuntimeError):
+        return {}
+    total = sum(found.values())
+    return {name: value / total for name, value in found.items()} if total > 0 else {}
+
+
+def _parallel(trained: Sequence[FrozenTrial], best: FrozenTrial | None) -> str:
+    values = [trial.user_attrs[history.PERFORMANCE] for trial in trained]
+    low, high = min(values, default=0.0), max(values, default=1.0)
+    lines = []
+    for trial in trained:
+        places = [
+            values.index(trial.params[name]) / max(1, len(values) - 1)
+            for name, values in SPACE.items()
+        ]
+        height = (trial.user_attrs[history.PERFORMANCE] - low) / max(high - low, 1e-9)
+        is_best = best is not None and trial.number == best.number
+        lines.append(([*places, height], 1.0 if is_best else 0.9 * height, _words(trial)))
+    return plots.parallel('Choices of the networks', [*SPACE, 'U'], lines)
+
+
+def _inquisitor(settings: Settings) -> str:
+    if settings.inquisitor:
+        return (
+            'Half of the networks after the first generator are children of the best network, '
+            'changed where the inquisitor advises it. The same command with --no-inquisitor and '
+            'another --study, on the same seed and budget, shows what that is worth.'
+        )
+    return 'The inquisitor was not heard: children change by chance alone (--no-inquisitor).'
+
+
+def _diagrams(best: FrozenTrial | None) -> list[tuple[str, Markup, str]]:
+    drawn = [
+        ('EdgeSegNet', read_design('edgesegnet'), "The paper's network (its Fig. 1)."),
+        ('φ', prototype(), 'The prototype that the exploration begins with.'),
+    ]
+    if best is not None:
+        found = design_of(best.user_attrs[history.DESIGN], 'the best')
+        drawn.insert(0, ('The best network', found, _words(best)))
+    return [(name, Markup(diagram(design)), words) for name, design, words in drawn]
+
+
+def _design_text(best: FrozenTrial | None) -> str:
+    return design_of(best.user_attrs[history.DESIGN], 'the best').as_yaml() if best else ''
+
+
+def agreement(trained: Sequence[FrozenTrial], settings: Settings) -> str:
+    """How well U at the first rung ranks the networks as U at the last does, in words."""
+    both = [
+        (rungs[0][2], rungs[-1][2])
+        for rungs in (trial.user_attrs[history.RUNGS] for trial in trained)
+        if len(rungs) > 1 and rungs[-1][0] == settings.steps
+    ]
+    found = history.rank_correlation([one[0] for one in both], [one[1] for one in both])
+    if found is None:
+        return 'Too few networks were trained to the end to tell.'
+    few = (
+        ''
+        if len(both) >= 12
+        else ' That is fewer than the twelve that would be needed to rely on it.'
+    )
+    return (
+        f'Over {len(both)} networks that were trained to the end, their order by U after '
+        f'{settings.rungs[0]} steps and after {settings.steps} has a rank correlation '
+        f'(Spearman) of {found:.2f}. The halving has left out the worst of the others.{few}'
+    )
+
+
+def _worker_hours(trials: Sequence[FrozenTrial]) -> float:
+    return sum(trial.user_attrs.get(history.SECONDS, 0.0) for trial in trials) / 3600

@@ -1,0 +1,212 @@
+"""The report's plots: inline SVG whose points say what they are when they are pointed at."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import NamedTuple
+
+_WIDTH, _HEIGHT, _LEFT, _BELOW = 520, 300, 56, 40
+
+
+class Point(NamedTuple):
+    """A network in a plot.
+
+    Attributes:
+        x: Of the horizontal axis.
+        y: Of the vertical axis.
+        words: Shown when it is pointed at.
+        marked: Whether it stands out.
+    """
+
+    x: float
+    y: float
+    words: str
+    marked: bool = False
+
+
+class _Axis(NamedTuple):
+    low: float
+    high: float
+    first: float
+    last: float
+    log: bool
+
+    def at(self, value: float) -> float:
+        low, high, value = (
+            (math.log10(self.low), math.log10(self.high), math.log10(max(value, 1e-12)))
+            if self.log
+            else (self.low, self.high, value)
+        )
+        return self.first + (value - low) / max(high - low, 1e-12) * (self.last - self.first)
+
+
+def _axis(values: Sequence[float], first: float, last: float, log: bool = False) -> _Axis:
+    low, high = min(values), max(values)
+    if log:
+        return _Axis(low / 1.15, high * 1.15, first, last, True)
+    room = 0.06 * (high - low) or 0.5 * abs(high) or 1.0
+    return _Axis(low - room, high + room, first, last, False)
+
+
+def _frame(title: str, height: int, parts: Sequence[str]) -> str:
+    return (
+        f'<svg role="img" aria-label="{escape(title)}" viewBox="0 0 {_WIDTH} {height}" '
+        f'font-size="11" font-family="inherit">{"".join(parts)}</svg>'
+    )
+
+
+def _text(x: float, y: float, words: str, anchor: str = 'middle', extra: str = '') -> str:
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="currentColor" {extra}>'
+        f'{escape(words)}</text>'
+    )
+
+
+def _ticks(axis: _Axis, count: int = 4) -> list[float]:
+    steps = [number / count for number in range(count + 1)]
+    if axis.log:
+        low, high = math.log10(axis.low), math.log10(axis.high)
+        return [10 ** (low + step * (high - low)) for step in steps]
+    return [axis.low + step * (axis.high - axis.low) for step in steps]
+
+
+def _grid(x: _Axis, y: _Axis, x_title: str, y_title: str) -> list[str]:
+    parts = []
+    for value in _ticks(x):
+        parts.append(_text(x.at(value), _HEIGHT - _BELOW + 15, f'{value:.3g}'))
+    for value in _ticks(y):
+        at = y.at(value)
+        parts.append(
+            f'<line x1="{_LEFT}" x2="{_WIDTH - 10}" y1="{at:.1f}" y2="{at:.1f}" '
+            'stroke="var(--line)" stroke-width="0.8"/>'
+        )
+        parts.append(_text(_LEFT - 6, at + 4, f'{value:.4g}', 'end'))
+    parts.append(_text((_LEFT + _WIDTH) / 2, _HEIGHT - 6, x_title))
+    turned = f'transform="rotate(-90 12 {_HEIGHT / 2})"'
+    parts.append(_text(12, _HEIGHT / 2, y_title, 'middle', turned))
+    return parts
+
+
+def scatter(title: str, points: Sequence[Point], x_title: str, y_title: str) -> str:
+    """Networks by cost and accuracy, and the front: those that none is better and cheaper than.
+
+    Args:
+        title: For those who hear the page.
+        points: x is the cost, on a logarithmic axis.
+        x_title: Of the axis.
+        y_title: Of the axis.
+    """
+    points = [p for p in points if math.isfinite(p.x) and math.isfinite(p.y) and p.x > 0]
+    if not points:
+        return _frame(title, 60, [_text(_WIDTH / 2, 34, 'no network was trained long enough')])
+    x = _axis([p.x for p in points], _LEFT + 8, _WIDTH - 16, log=True)
+    y = _axis([p.y for p in points], _HEIGHT - _BELOW, 14)
+    front = pareto_front(points)
+    path = ' '.join(f'{x.at(p.x):.1f},{y.at(p.y):.1f}' for p in front)
+    parts = _grid(x, y, x_title, y_title)
+    parts.append(
+        f'<polyline points="{path}" fill="none" stroke="var(--accent)" stroke-width="1.4"/>'
+    )
+    for point in points:
+        color = 'var(--second)' if point.marked else 'var(--accent)'
+        parts.append(
+            f'<circle cx="{x.at(point.x):.1f}" cy="{y.at(point.y):.1f}" '
+            f'r="{6 if point.marked else 4}" fill="{color}" '
+            f'fill-opacity="{0.95 if point in front or point.marked else 0.4}">'
+            f'<title>{escape(point.words)}</title></circle>'
+        )
+    return _frame(title, _HEIGHT, parts)
+
+
+def pareto_front(points: Sequence[Point]) -> list[Point]:
+    """Points of which none has both a smaller x and a larger y, from left to right."""
+    front: list[Point] = []
+    for point in sorted(points, key=lambda p: (p.x, -p.y)):
+        if not front or point.y > front[-1].y:
+            front.append(point)
+    return front
+
+
+def climbing(title: str, generators: Sequence[Mapping], networks: Sequence[Point]) -> str:
+    """U of each generator's networks, and the line of what was accepted.
+
+    Args:
+        title: For those who hear the page.
+        generators: `index`, `best_u`, `mean_u`, `accepted`.
+        networks: x is the generator's index, y is U.
+    """
+    networks = [point for point in networks if math.isfinite(point.y)]
+    if not networks:
+        return _frame(title, 60, [_text(_WIDTH / 2, 34, 'no network was trained to the end')])
+    x = _axis([p.x for p in networks], _LEFT + 8, _WIDTH - 16)
+    y = _axis([p.y for p in networks], _HEIGHT - _BELOW, 14)
+    parts = _grid(x, y, 'generator', 'U')
+    best = [one for one in generators if one['accepted']]
+    line = ' '.join(f'{x.at(one["index"]):.1f},{y.at(one["best_u"]):.1f}' for one in best)
+    parts.append(f'<polyline points="{line}" fill="none" stroke="var(--accent)"/>')
+    for one in generators:
+        if one['mean_u'] is not None:
+            at_x, at_y = x.at(one['index']), y.at(one['mean_u'])
+            parts.append(
+                f'<path d="M{at_x - 7:.1f},{at_y:.1f} h14" stroke="var(--third)" '
+                f'stroke-width="2"><title>mean U {one["mean_u"]:.2f}</title></path>'
+            )
+    for point in networks:
+        color = 'var(--second)' if point.marked else 'var(--accent)'
+        parts.append(
+            f'<circle cx="{x.at(point.x):.1f}" cy="{y.at(point.y):.1f}" r="4" fill="{color}" '
+            f'fill-opacity="0.6"><title>{escape(point.words)}</title></circle>'
+        )
+    return _frame(title, _HEIGHT, parts)
+
+
+def bars(title: str, values: Mapping[str, float]) -> str:
+    """Shares by name, the largest first."""
+    if not values:
+        return _frame(title, 60, [_text(_WIDTH / 2, 34, 'too few networks to tell')])
+    height, most = 16 * len(values) + 16, max(values.values()) or 1.0
+    parts = []
+    for number, (name, value) in enumerate(sorted(values.items(), key=lambda i: -i[1])):
+        y = 10 + 16 * number
+        parts.append(_text(150, y + 9, name.replace('_', ' '), 'end'))
+        parts.append(
+            f'<rect x="158" y="{y}" width="{300 * value / most:.1f}" height="11" rx="2" '
+            f'fill="var(--accent)"><title>{value:.1%}</title></rect>'
+        )
+        parts.append(_text(164 + 300 * value / most, y + 9, f'{value:.0%}', 'start'))
+    return _frame(title, height, parts)
+
+
+def parallel(
+    title: str, names: Sequence[str], lines: Sequence[tuple[Sequence[float], float, str]]
+) -> str:
+    """Parallel coordinates.
+
+    Args:
+        title: For those who hear the page.
+        names: Of the axes.
+        lines: Places on the axes, 0 to 1; how strong the line is, 0 to 1; its words.
+    """
+    height, top, bottom = 250, 14, 175
+    step = (_WIDTH - 60) / max(1, len(names) - 1)
+    parts = []
+    for number, name in enumerate(names):
+        x = 30 + number * step
+        parts.append(
+            f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{bottom}" stroke="var(--line)"/>'
+        )
+        turned = f'transform="rotate(-60 {x:.1f} {bottom + 12})" font-size="9"'
+        parts.append(_text(x, bottom + 12, name.replace('_', ' '), 'end', turned))
+    for places, strength, words in sorted(lines, key=lambda line: line[1]):
+        path = ' '.join(
+            f'{30 + number * step:.1f},{bottom - place * (bottom - top):.1f}'
+            for number, place in enumerate(places)
+        )
+        color = 'var(--second)' if strength > 0.95 else 'var(--accent)'
+        parts.append(
+            f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="1.6" '
+            f'opacity="{0.12 + 0.75 * strength:.2f}"><title>{escape(words)}</title></polyline>'
+        )
+    return _frame(title, height, parts)

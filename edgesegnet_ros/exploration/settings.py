@@ -1,0 +1,98 @@
+"""What an exploration is made of; it is kept in the study, so that every worker reads the same."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from edgesegnet_ros.errors import EdgeSegNetError
+
+RUNG_FACTOR = 3
+"""Successive halving keeps one of this many candidates at each rung."""
+
+
+class ExplorationError(EdgeSegNetError):
+    """An exploration that cannot be done; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that decides what is tried and how it is judged.
+
+    Attributes:
+        data: Dataset folder; '' for rendered streets, which need none.
+        classes: Class file, by name or path.
+        teachers: Weights files whose mean the candidates are distilled from.
+        requirement: Expression; see `requirement`.
+        performance: Key of `performance.PERFORMANCES`.
+        engine: Back end that latency is measured on.
+        precision: Of it.
+        threads: CPU threads of it.
+        input_size: Height and width of views and of the deployed network.
+        views: In the pool.
+        rendered: Of them rendered streets, beside those of the dataset.
+        steps: Of training, for a candidate that reaches the last rung.
+        batch: Views a step.
+        learning_rate: Of Muon, at its peak.
+        val_images: Of val, evenly spread, that candidates are judged on; 0 for all.
+        population: Networks of a generator.
+        inquisitor: Whether trained networks are probed, and the generator advised.
+        seed: S, of all chance.
+    """
+
+    data: str = ''
+    classes: str = 'camvid11'
+    teachers: tuple[str, ...] = ()
+    requirement: str = ''
+    performance: str = 'netscore'
+    engine: str = 'torch'
+    precision: str = 'fp32'
+    threads: int = 1
+    input_size: tuple[int, int] = (256, 256)
+    views: int = 800
+    rendered: int = 64
+    steps: int = 1350
+    batch: int = 8
+    learning_rate: float = 2e-3
+    val_images: int = 0
+    population: int = 8
+    inquisitor: bool = True
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ('views', 'steps', 'batch', 'population', 'threads'):
+            if getattr(self, name) < 1:
+                raise ExplorationError(f'--{name} {getattr(self, name)}: at least 1')
+        if self.batch > self.views:
+            raise ExplorationError(
+                f'--batch {self.batch} is more than the --views {self.views} of the pool'
+            )
+
+    @property
+    def rungs(self) -> list[int]:
+        """Steps after which a candidate is judged, the last one its last."""
+        found = [self.steps]
+        while len(found) < 3 and found[0] // RUNG_FACTOR >= 4:
+            found.insert(0, found[0] // RUNG_FACTOR)
+        return found
+
+    def stored(self) -> dict[str, Any]:
+        """As the study keeps it: JSON."""
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
+
+    @classmethod
+    def restored(cls, stored: dict[str, Any]) -> Settings:
+        """From what `stored` gave."""
+        given: dict[str, Any] = {
+            name: tuple(v) if isinstance(v, list) else v for name, v in stored.items()
+        }
+        return cls(**given)
+
+    def differences(self, stored: dict[str, Any]) -> list[str]:
+        """What a study has otherwise than these settings, in words."""
+        own = self.stored()
+        return [
+            f'{one.name} {stored.get(one.name)!r}, not {own[one.name]!r}'
+            for one in fields(self)
+            if stored.get(one.name) != own[one.name]
+        ]

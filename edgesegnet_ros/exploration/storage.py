@@ -1,0 +1,191 @@
+"""The study: where trials are kept, by Optuna's own storage (SQLite, PostgreSQL)."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import warnings
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.trial import TrialState
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+from edgesegnet_ros.exploration.generator import Generator
+from edgesegnet_ros.exploration.history import REASON
+from edgesegnet_ros.exploration.settings import RUNG_FACTOR, ExplorationError, Settings
+
+SETTINGS, REFERENCE_MS, FORMAT_KEY = 'settings', 'reference_ms', 'format'
+FORMAT = 1
+WORKER = 'worker'
+"""Attribute of a trial: host:pid of the process that works on it."""
+_HEARTBEAT = 30
+"""Seconds between two signs of life of a worker; three missed ones end its trial."""
+
+
+def open_storage(url: str) -> optuna.storages.RDBStorage:
+    """Connect.
+
+    Raises:
+        ExplorationError: It cannot be reached, or is none.
+    """
+    shown = _without_password(url)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    logging.getLogger('alembic').setLevel(logging.ERROR)
+    # Heartbeats have been there since Optuna 2.9.
+    warnings.filterwarnings('ignore', category=optuna.exceptions.ExperimentalWarning)
+    try:
+        if url.startswith('sqlite:///'):
+            Path(url[len('sqlite:///') :]).parent.mkdir(parents=True, exist_ok=True)
+        return optuna.storages.RDBStorage(
+            url,
+            engine_kwargs={'connect_args': {'timeout': 60}} if url.startswith('sqlite') else {},
+            heartbeat_interval=_HEARTBEAT,
+            grace_period=3 * _HEARTBEAT,
+        )
+    except ImportError as error:
+        raise ExplorationError(
+            f'--storage {shown}: {error}; a PostgreSQL URL is written '
+            "postgresql+psycopg://user@host/database, and needs pip install 'psycopg[binary]'"
+        ) from None
+    except (ArgumentError, NoSuchModuleError, ValueError) as error:
+        raise ExplorationError(
+            f'--storage {shown}: no URL of a database ({_first_line(error)}); such as '
+            'sqlite:///out/explore/study.db or postgresql+psycopg://user@host/database'
+        ) from None
+    except (SQLAlchemyError, RuntimeError, OSError) as error:
+        raise ExplorationError(
+            f'--storage {shown}: cannot be reached ({_first_line(error)}); start the server, or '
+            'mend the URL; what is finished there is kept'
+        ) from None
+
+
+def open_study(url: str, name: str, settings: Settings) -> optuna.Study:
+    """Begin a study, or go on with the one that is there.
+
+    Raises:
+        ExplorationError: The storage cannot be reached, or holds another study's settings.
+    """
+    storage = open_storage(url)
+    try:
+        study = optuna.create_study(
+            storage=storage,
+            study_name=name,
+            direction='maximize',
+            load_if_exists=True,
+            sampler=Generator(settings),
+            pruner=optuna.pruners.SuccessiveHalvingPruner(
+                min_resource=settings.rungs[0], reduction_factor=RUNG_FACTOR
+            ),
+        )
+        stored = study.user_attrs.get(SETTINGS)
+        if stored is None:
+            study.set_user_attr(FORMAT_KEY, FORMAT)
+            study.set_user_attr(SETTINGS, settings.stored())
+            return study
+    except SQLAlchemyError as error:
+        raise storage_error(url, error) from None
+    newer = study.user_attrs.get(FORMAT_KEY, FORMAT)
+    if newer != FORMAT:
+        raise ExplorationError(
+            f'study {name} is of format {newer}, and this release reads {FORMAT}: install a newer '
+            'one, or give another --study'
+        )
+    differences = settings.differences(stored)
+    if differences:
+        raise ExplorationError(
+            f"study {name} in {_without_password(url)} holds another exploration's settings: "
+            f'{"; ".join(differences)}. Give those, or another --study'
+        )
+    return study
+
+
+def stored_settings(url: str, name: str) -> Settings | None:
+    """The settings of a study that is there; None where there is none.
+
+    Raises:
+        ExplorationError: The storage cannot be reached.
+    """
+    if url.startswith('sqlite:///') and not Path(url[len('sqlite:///') :]).exists():
+        return None
+    try:
+        study = optuna.load_study(study_name=name, storage=open_storage(url))
+        return Settings.restored(study.user_attrs[SETTINGS])
+    except (KeyError, TypeError):
+        return None
+    except SQLAlchemyError as error:
+        raise storage_error(url, error) from None
+
+
+def join_study(url: str, name: str) -> tuple[optuna.Study, Settings]:
+    """The study as a worker opens it, and the settings that it holds.
+
+    Raises:
+        ExplorationError: The storage cannot be reached.
+    """
+    try:
+        study = optuna.load_study(study_name=name, storage=open_storage(url))
+        settings = Settings.restored(study.user_attrs[SETTINGS])
+    except (SQLAlchemyError, KeyError) as error:
+        raise storage_error(url, error) from None
+    return open_study(url, name, settings), settings
+
+
+def storage_error(url: str, error: Exception) -> ExplorationError:
+    """What a storage's failure is to a user."""
+    return ExplorationError(
+        f'--storage {_without_password(url)}: {_first_line(error)}; finished trials are kept: '
+        'make room or mend it, and give the same command again'
+    )
+
+
+def worker_name() -> str:
+    """Host and process."""
+    return f'{socket.gethostname()}:{os.getpid()}'
+
+
+def bury_the_dead(study: optuna.Study, reason: str = 'killed') -> list[int]:
+    """Record trials of this machine whose process is no more as infeasible.
+
+    Trials of other machines are ended by their missing heartbeat.
+
+    Returns:
+        Their numbers.
+    """
+    buried = []
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        host, _, pid = trial.user_attrs.get(WORKER, ':').rpartition(':')
+        if host == socket.gethostname() and not _is_alive(int(pid)):
+            storage: Any = study._storage  # noqa: SLF001 - a frozen trial has no public setter
+            storage.set_trial_user_attr(trial._trial_id, REASON, f'{reason}: its process ended')
+            study.tell(trial.number, state=TrialState.FAIL)
+            buried.append(trial.number)
+    return buried
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    try:
+        state = Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0]
+    except OSError:
+        return True
+    return state != 'Z'
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0][:300] if str(error) else type(error).__name__
+
+
+def _without_password(url: str) -> str:
+    head, at, tail = url.rpartition('@')
+    if not at or '://' not in head:
+        return url
+    scheme, _, account = head.partition('://')
+    return f'{scheme}://{account.split(":")[0]}@{tail}'

@@ -1,0 +1,206 @@
+"""One worker: takes the next network of the generator, trains and judges it, until time is up.
+
+`edgesegnet explore` starts workers as processes of this module, so that one that runs out of
+memory or is killed takes no other with it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import time
+from pathlib import Path
+
+import optuna
+import torch
+from sqlalchemy.exc import SQLAlchemyError
+
+from edgesegnet_ros.errors import EdgeSegNetError
+from edgesegnet_ros.exploration import history
+from edgesegnet_ros.exploration.candidate import (
+    Diverged,
+    OutOfTime,
+    Trained,
+    train_candidate,
+)
+from edgesegnet_ros.exploration.data import Ground, open_ground
+from edgesegnet_ros.exploration.figures import Stopwatch, counted
+from edgesegnet_ros.exploration.inquisitor import probe
+from edgesegnet_ros.exploration.performance import performance
+from edgesegnet_ros.exploration.requirement import Requirement, read_requirement
+from edgesegnet_ros.exploration.settings import Settings
+from edgesegnet_ros.exploration.space import SPACE, design_from, prototype
+from edgesegnet_ros.exploration.storage import (
+    REFERENCE_MS,
+    WORKER,
+    bury_the_dead,
+    join_study,
+    storage_error,
+    worker_name,
+)
+from edgesegnet_ros.network.design import Design
+from edgesegnet_ros.network.weights import WeightsInfo, save_weights
+
+STORAGE_FAILED = 3
+"""Exit status of a worker whose storage failed: another one would fail too."""
+_LEARNED = frozenset(('accuracy', 'miou'))
+"""Figures that a network has only once it is trained."""
+
+
+class Explorer:
+    """Judges the networks of a study.
+
+    Args:
+        study: Its own connection.
+        settings: Of the study.
+        ground: Pool and val.
+        weights: Folder that takes the weights of networks that were trained to the end.
+        deadline: Of time.monotonic(), after which nothing is begun.
+    """
+
+    def __init__(
+        self,
+        study: optuna.Study,
+        settings: Settings,
+        ground: Ground,
+        weights: Path,
+        deadline: float = math.inf,
+    ) -> None:
+        self._study, self._settings, self._ground = study, settings, ground
+        self._weights, self._deadline = weights, deadline
+        self._requirement = read_requirement(settings.requirement)
+        self._stopwatch = Stopwatch(settings, ground.classes, prototype())
+        if REFERENCE_MS not in study.user_attrs:
+            study.set_user_attr(REFERENCE_MS, self._stopwatch.reference_ms())
+
+    def run(self, networks: int = sys.maxsize) -> None:
+        """Try networks one after another, until the deadline or so many."""
+        for _ in range(networks):
+            if time.monotonic() > self._deadline:
+                return
+            bury_the_dead(self._study)
+            self._study.optimize(
+                self._objective, n_trials=1, catch=(EdgeSegNetError, RuntimeError)
+            )
+
+    def close(self) -> None:
+        """Free what was opened."""
+        self._stopwatch.close()
+
+    def _objective(self, trial: optuna.Trial) -> float:
+        began = time.monotonic()
+        trial.set_user_attr(WORKER, worker_name())
+        choices = {name: trial.suggest_categorical(name, values) for name, values in SPACE.items()}
+        try:
+            return self._judged(trial, choices)
+        except OutOfTime as error:
+            trial.set_user_attr(history.REASON, f'out of time: {error}')
+            raise optuna.TrialPruned from None
+        except Diverged as error:
+            trial.set_user_attr(history.REASON, f'diverged: {error}')
+            raise
+        except (MemoryError, RuntimeError, EdgeSegNetError) as error:
+            # PyTorch says with a RuntimeError that there is no memory.
+            kind = 'out of memory' if 'alloc' in str(error).lower() else 'failed'
+            trial.set_user_attr(history.REASON, f'{kind}: {str(error).splitlines()[0][:200]}')
+            raise Diverged(str(error)) from None
+        finally:
+            trial.set_user_attr(history.SECONDS, time.monotonic() - began)
+
+    def _judged(self, trial: optuna.Trial, choices: dict) -> float:
+        settings = self._settings
+        design = design_from(choices, f'{self._study.study_name}-{trial.number}')
+        trial.set_user_attr(history.DESIGN, design.as_dict())
+        figures = counted(design, len(self._ground.classes.classes), settings.input_size)
+        reference = self._study.user_attrs[REFERENCE_MS]
+        figures['latency_ms'] = self._stopwatch.share(design) * reference
+        trial.set_user_attr(history.FIGURES, figures)
+        cheap = Requirement(
+            '', tuple(c for c in self._requirement.clauses if c.figure not in _LEARNED)
+        )
+        failed = cheap.failed(figures)
+        if failed:
+            # What costs too much is not trained: its accuracy would change nothing.
+            trial.set_user_attr(history.EXCESS, cheap.excess(figures))
+            trial.set_constraint('requirement', cheap.excess(figures))
+            trial.set_user_attr(history.FAILED, [str(clause) for clause in failed])
+            raise optuna.TrialPruned
+        rungs: list[list[float]] = []
+        done = False
+
+        def judge(trained: Trained) -> bool:
+            nonlocal done
+            figures['accuracy'] = trained.scores.pixel_accuracy
+            figures['miou'] = trained.scores.miou
+            value = performance(settings.performance, figures)
+            rungs.append([trained.steps, figures['accuracy'], value])
+            trial.report(value, trained.steps)
+            done = trained.steps == settings.steps
+            # φ is what all others are measured by.
+            return done or trial.number == 0 or not trial.should_prune()
+
+        trained = train_candidate(design, self._ground, settings, judge, self._deadline)
+        value = performance(settings.performance, figures)
+        failed = self._requirement.failed(figures)
+        for name, attribute in {
+            history.FIGURES: figures,
+            history.RUNGS: rungs,
+            history.PERFORMANCE: value,
+            history.EXCESS: self._requirement.excess(figures),
+            history.FAILED: [str(clause) for clause in failed],
+        }.items():
+            trial.set_user_attr(name, attribute)
+        trial.set_constraint('requirement', self._requirement.excess(figures))
+        if not done:
+            raise optuna.TrialPruned
+        self._keep(trial, design, trained, choices, value)
+        return value
+
+    def _keep(
+        self, trial: optuna.Trial, design: Design, trained: Trained, choices: dict, value: float
+    ) -> None:
+        """Weights, and what the inquisitor finds in a network that children may derive from."""
+        classes = self._ground.classes
+        info = WeightsInfo(classes.name, len(classes.classes), self._settings.input_size)
+        self._weights.mkdir(parents=True, exist_ok=True)
+        save_weights(self._weights / f'{design.name}.safetensors', trained.network, info)
+        if not self._settings.inquisitor:
+            return
+        best = history.best_of(self._study.get_trials(deepcopy=False))
+        if best is None or value >= best.user_attrs[history.PERFORMANCE]:
+            findings = probe(trained.network, choices, self._ground.val, self._settings.input_size)
+            trial.set_user_attr(history.FINDINGS, [one._asdict() for one in findings])
+
+
+def main() -> int:
+    """Run as a process; see `command`."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--storage', required=True)
+    parser.add_argument('--study', required=True)
+    parser.add_argument('--out', required=True)
+    parser.add_argument('--seconds', type=float, required=True)
+    parser.add_argument('--networks', type=int, default=sys.maxsize)
+    args = parser.parse_args()
+    deadline = time.monotonic() + args.seconds
+    try:
+        study, settings = join_study(args.storage, args.study)
+        torch.set_num_threads(settings.threads)
+        out = Path(args.out)
+        ground = open_ground(settings, out / 'pool')
+        explorer = Explorer(study, settings, ground, out / 'weights', deadline)
+        try:
+            explorer.run(args.networks)
+        finally:
+            explorer.close()
+    except EdgeSegNetError as error:
+        print(f'edgesegnet explore: {error}', file=sys.stderr)
+        return STORAGE_FAILED
+    except SQLAlchemyError as error:
+        print(f'edgesegnet explore: {storage_error(args.storage, error)}', file=sys.stderr)
+        return STORAGE_FAILED
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
