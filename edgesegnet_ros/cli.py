@@ -13,7 +13,6 @@ from edgesegnet_ros.arguments import HelpFormatter
 from edgesegnet_ros.errors import EdgeSegNetError
 
 COMMANDS = {
-<<<<<<< HEAD
     'demo': (
         'edgesegnet_ros.demo',
         'play a rendered street, images, a bag or a camera to the ROS 2 node and show its masks',
@@ -56,17 +55,6 @@ COMMANDS = {
         'edgesegnet_ros.engines.cache_command',
         'list, verify and prune the engines that were built on this machine',
     ),
-=======
-    'demo': ('edgesegnet_ros.demo', 'watch the node segment a street, images or a camera'),
-    'data': ('edgesegnet_ros.data.command', 'render a street, turn a folder into a bag'),
-    'train': ('edgesegnet_ros.training.command', 'train on CamVid and rendered streets'),
-    'table1': ('edgesegnet_ros.evaluation.table1', "the paper's Table 1 from our measurements"),
-    'figure2': ('edgesegnet_ros.evaluation.figure2', "label maps as in the paper's Fig. 2"),
-    'evaluate': ('edgesegnet_ros.evaluation.command', 'accuracy of a model on a split of CamVid'),
-    'replay': ('edgesegnet_ros.evaluation.replay.command', 'recorded bags, and a report on them'),
-    'explore': ('edgesegnet_ros.exploration.command', 'find a network for your data and device'),
-    'export': ('edgesegnet_ros.engines.command', 'build an engine, prove it, keep it'),
->>>>>>> adf485c (Explore designs by machine: a generator, an inquisitor, U, requirements, and edgesegnet explore over SQLite or PostgreSQL)
     'doctor': (
         'edgesegnet_ros.doctor.command',
         'find what keeps the node from working, and the remedy',

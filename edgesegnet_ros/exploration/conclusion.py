@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from edgesegnet_ros.exploration import history
 from edgesegnet_ros.exploration.crew import row
 from edgesegnet_ros.exploration.settings import Settings
 from edgesegnet_ros.network.design import Design, design_of
+from edgesegnet_ros.whole_file import write_json, write_text
 
 BEST_DESIGN = 'best.yaml'
 REPORT = 'report.html'
@@ -65,13 +65,12 @@ def conclude(
     figures = figures_of(study, settings, seconds)
     trials = study.get_trials(deepcopy=False)
     if to:
-        Path(to).parent.mkdir(parents=True, exist_ok=True)
-        Path(to).write_text(json.dumps(figures, indent=2) + '\n')
+        write_json(to, figures)
     report = write_page(study, settings, figures, out / REPORT)
     best = history.best_of(trials)
     if best is not None:
         design = best_design(best)
-        (out / BEST_DESIGN).write_text(design.as_yaml())
+        write_text(out / BEST_DESIGN, design.as_yaml())
         accepted = sum(one['accepted'] for one in figures['generators'])
         tqdm.write(f'\nbest of {figures["networks"]} networks, {accepted} generators accepted:')
         tqdm.write(row(best))

@@ -193,6 +193,8 @@ def _lesser_halves(
 
     def keep(name: str) -> Any:
         def hook(_: nn.Module, __: tuple, output: torch.Tensor) -> None:
+            if not output.requires_grad:  # the averaged weights need no gradients
+                output.requires_grad_()
             output.retain_grad()
             seen[name] = output
 

@@ -12,7 +12,6 @@ import optuna
 from markupsafe import Markup
 from optuna.trial import FrozenTrial, TrialState
 
-from edgesegnet_ros.data.bag.placing import write_text
 from edgesegnet_ros.evaluation.provenance import as_shell, machine, software
 from edgesegnet_ros.evaluation.report.page import number, percent, render
 from edgesegnet_ros.exploration import history, plots
@@ -20,6 +19,7 @@ from edgesegnet_ros.exploration.diagram import diagram
 from edgesegnet_ros.exploration.settings import Settings
 from edgesegnet_ros.exploration.space import SPACE, prototype
 from edgesegnet_ros.network.design import design_of, read_design
+from edgesegnet_ros.whole_file import write_text
 
 _FINDINGS = 8
 _COSTS = {
@@ -41,7 +41,7 @@ def write_page(
         out: The file.
 
     Raises:
-        BagError: It cannot be written.
+        WriteError: It cannot be written.
     """
     trials = study.get_trials(deepcopy=False)
     best = history.best_of(trials)
