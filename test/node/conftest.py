@@ -7,6 +7,7 @@ from pathlib import Path
 
 import harness  # beside this file, whose folder pytest puts on the path
 import pytest
+from in_process import InProcess
 
 from edgesegnet_ros.data.street import Street
 from edgesegnet_ros.demo.domain import free_domain, ros_environment
@@ -25,6 +26,20 @@ def pytest_collection_modifyitems(items):
 def street_frame():
     """One labelled picture of a street that was never trained on."""
     return Street(7, (360, 480)).frame(20)
+
+
+@pytest.fixture
+def in_process():
+    """Nodes in this process, of one test."""
+    started: list[InProcess] = []
+
+    def start(**parameters: str) -> InProcess:
+        started.append(InProcess(parameters))
+        return started[-1]
+
+    yield start
+    for node in started:
+        node.close()
 
 
 @pytest.fixture
