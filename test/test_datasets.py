@@ -284,7 +284,9 @@ def test_images_without_labels_are_never_lost_without_a_word(tmp_path):
     root = drawn_dataset.folder(tmp_path, 5)
     (root / 'labels/field1_0001.png').unlink()
     save(root / 'labels/stray.png', drawn(0)[1])
+    (root / 'images/IMG_1.HEIC').write_bytes(b'of a telephone')
     dataset = open_dataset(root, FIELD)
+    assert any('1 files' in note and 'IMG_1.HEIC' in note for note in dataset.notes)
     assert any('1 label images' in note and 'stray.png' in note for note in dataset.notes)
     with pytest.raises(DatasetError, match='(?s)field1_0001.png: missing.*`unlabelled: skip`'):
         dataset.read_splits(dataset.splits)

@@ -296,7 +296,7 @@ def test_demo_with_weights_that_are_none_shows_the_nodes_reason(tmp_path, street
         (['/no/such'], '/no/such: no such file or folder'),
         (['camera:99'], 'camera:99: no such camera; this machine has'),
         (['{tmp}', '--input', '{tmp}'], 'two inputs'),
-        (['{tmp}'], 'holds no picture'),
+        (['{tmp}'], 'holds no image'),
         (['--frames', '0'], '--frames 0: at least 1'),
         (['--seed', '-1'], '--seed -1: 0 or more'),
         (['--input-size', '100x100'], 'two multiples of 16'),

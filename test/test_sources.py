@@ -149,7 +149,7 @@ def test_camera_is_live_and_says_when_it_stops(monkeypatch):
     source = open_source('camera:0')
     assert source.live and source.total is None
     seen = []
-    with pytest.raises(EdgeSegNetError, match='camera:0: stopped giving pictures after 2'):
+    with pytest.raises(EdgeSegNetError, match='camera:0: gave no more images after 2'):
         for frame in source:
             seen.append(frame)
     assert len(seen) == 2 and seen[0].stamp_ns < seen[1].stamp_ns
@@ -158,7 +158,7 @@ def test_camera_is_live_and_says_when_it_stops(monkeypatch):
 
 def folder_of_nothing(path):
     path.mkdir()
-    return 'holds no picture'
+    return 'holds no image'
 
 
 def text_file(path):

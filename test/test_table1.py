@@ -194,3 +194,9 @@ def test_data_that_is_not_there_is_refused_before_anything_is_measured(monkeypat
     monkeypatch.setattr(table1, 'speeds', None)
     assert cli.main(['table1', '--data', 'nowhere']) == 2
     assert 'nowhere: no such folder or file' in capsys.readouterr().err
+
+
+def test_figure_2_shows_no_street_whose_classes_the_network_does_not_have(capsys):
+    assert cli.main(['figure2', '--classes', 'camvid32']) == 2
+    error = capsys.readouterr().err
+    assert 'have the classes of camvid11, not those of camvid32: give --data' in error

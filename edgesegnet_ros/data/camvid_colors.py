@@ -22,7 +22,7 @@ _SHOWN_COLORS = 4
 
 
 class ColorLabels(NamedTuple):
-    """What a picture in CamVid's colours says.
+    """The labels of an image in CamVid's colours.
 
     Attributes:
         labels: (H, W) uint8 ids of the 32 classes, void as 255.

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any, Tuple
 
+from edgesegnet_ros import shipped
 from edgesegnet_ros.arguments import (
     HelpFormatter,
     add_split_drawing,
@@ -73,10 +74,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         formatter_class=layout,
         help='render a street with exact labels',
         description='Render a street seen from a moving car, with exact labels of the eleven '
-        'classes of camvid11. The same seed gives the same pictures.',
+        'classes of camvid11. The same seed gives the same images.',
     )
-    render.add_argument('--seed', type=seed, default=0, help='which street')
-    render.add_argument('--frames', type=count, default=60, help='how many frames')
+    render.add_argument('--seed', type=seed, default=0, help='seed of the street')
+    render.add_argument('--frames', type=count, default=60, help='number of frames')
     render.add_argument(
         '--size',
         type=street_size,
@@ -114,6 +115,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar='DIR',
         help='folder of label images of the same names (default: DIRannot, where it exists)',
+    )
+    to_bag.add_argument(
+        '--classes',
+        default=shipped.DEFAULT_CLASSES,
+        metavar='NAME|FILE',
+        help='class file that the label images follow',
     )
     to_bag.add_argument('--rate', type=rate, default=1.0, metavar='HZ', help='frames a second')
     to_bag.add_argument(
@@ -276,9 +283,10 @@ def _to_bag(args: argparse.Namespace) -> dict:
 
     from edgesegnet_ros.data.bag import ImageFrame, write_image_bag
     from edgesegnet_ros.data.camvid import labels_folder, read_labels
+    from edgesegnet_ros.data.classes import load_classes
     from edgesegnet_ros.data.sources import images_in
-    from edgesegnet_ros.data.street.labels import NUM_CLASSES
 
+    count = len(load_classes(args.classes).classes)
     files = images_in(args.images)
     if not files:
         raise DataError(f'{args.images}: no folder with images in it')
@@ -298,7 +306,7 @@ def _to_bag(args: argparse.Namespace) -> dict:
             image = cv2.imread(str(path), cv2.IMREAD_COLOR)
             if image is None:
                 raise DataError(f'{path}: not an image that OpenCV can read')
-            ids = read_labels(labels[path.stem], NUM_CLASSES) if labels else None
+            ids = read_labels(labels[path.stem], count) if labels else None
             if ids is not None and ids.shape != image.shape[:2]:
                 raise DataError(
                     f'{labels[path.stem]}: {ids.shape[1]}x{ids.shape[0]} labels for an image of '

@@ -1,6 +1,6 @@
 """How a camera image lies in the network's input, and how labels come back from it.
 
-All steps align pixel centres: pixel u of a picture w wide covers [u, u + 1), and maps to
+All steps align pixel centres: pixel u of a image w wide covers [u, u + 1), and maps to
 (u + 0.5) * scale - 0.5 in one `scale` times as wide.
 """
 
@@ -17,7 +17,7 @@ Size = Tuple[int, int]
 """Height and width in pixels."""
 RESIZE_MODES = ('stretch', 'letterbox')
 PADDING_GREY = 114
-"""Grey value of the padding around a picture, in all three channels."""
+"""Grey value of the padding around a image, in all three channels."""
 
 
 class GeometryError(EdgeSegNetError):
@@ -25,14 +25,14 @@ class GeometryError(EdgeSegNetError):
 
 
 class Placement(NamedTuple):
-    """Where a picture lies in the network's input.
+    """Where a image lies in the network's input.
 
     Attributes:
         source: Height and width of the camera image.
         network: Height and width of the network's input.
-        content: Height and width of the picture inside the input.
-        top: First row of the picture inside the input.
-        left: First column of the picture inside the input.
+        content: Height and width of the image inside the input.
+        top: First row of the image inside the input.
+        left: First column of the image inside the input.
     """
 
     source: Size
@@ -43,12 +43,12 @@ class Placement(NamedTuple):
 
     @property
     def fills(self) -> bool:
-        """Whether the picture covers the whole input."""
+        """Whether the image covers the whole input."""
         return self.content == self.network
 
     @property
     def window(self) -> Tuple[slice, slice]:
-        """Rows and columns of the input that show the picture."""
+        """Rows and columns of the input that show the image."""
         return (
             slice(self.top, self.top + self.content[0]),
             slice(self.left, self.left + self.content[1]),
@@ -56,19 +56,19 @@ class Placement(NamedTuple):
 
 
 def place(source: Size, network: Size, mode: str) -> Placement:
-    """Lay a picture into the network's input.
+    """Lay a image into the network's input.
 
     Args:
-        source: Height and width of the picture, at least 1.
+        source: Height and width of the image, at least 1.
         network: Height and width of the input.
         mode: `stretch` fills the input and lets the aspect go; `letterbox` keeps the aspect,
-            centres the picture and pads around it.
+            centres the image and pads around it.
 
     Raises:
-        GeometryError: An empty picture or an unknown mode.
+        GeometryError: An empty image or an unknown mode.
     """
     if min(source) < 1:
-        raise GeometryError(f'a picture of {source[1]}x{source[0]} pixels has nothing to resize')
+        raise GeometryError(f'a image of {source[1]}x{source[0]} pixels has nothing to resize')
     if mode == 'stretch':
         return Placement(source, network, network, 0, 0)
     if mode != 'letterbox':
@@ -84,7 +84,7 @@ def place(source: Size, network: Size, mode: str) -> Placement:
 def to_network(
     image: np.ndarray, placement: Placement, out: Optional[np.ndarray] = None
 ) -> np.ndarray:
-    """Resize a picture into the network's input.
+    """Resize a image into the network's input.
 
     Args:
         image: (H, W, 3) uint8, of `placement.source`'s size.
@@ -95,7 +95,7 @@ def to_network(
         out = np.empty(placement.network + (3,), np.uint8)
     content_height, content_width = placement.content
     shrinks = placement.source[0] * placement.source[1] > content_height * content_width
-    # Averaging is what keeps thin poles when a picture shrinks.
+    # Averaging is what keeps thin poles when a image shrinks.
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     if placement.fills:
         return cv2.resize(image, (content_width, content_height), dst=out, interpolation=method)
@@ -109,12 +109,12 @@ def to_network(
 def to_source(
     labels: np.ndarray, placement: Placement, out: Optional[np.ndarray] = None
 ) -> np.ndarray:
-    """Bring a label map (or a confidence) from the network's size to the picture's own.
+    """Bring a label map (or a confidence) from the network's size to the image's own.
 
     Args:
         labels: (h, w) uint8 of the network input's size.
-        placement: Where the picture lay in it.
-        out: (H, W) uint8 of the picture's size, written and returned; made when not given.
+        placement: Where the image lay in it.
+        out: (H, W) uint8 of the image's size, written and returned; made when not given.
     """
     height, width = placement.source
     content = labels[placement.window]
@@ -127,7 +127,7 @@ def to_source(
 
 
 def blank_padding(labels: np.ndarray, placement: Placement, value: int) -> np.ndarray:
-    """Set what lies outside the picture, in place, in a map of the network input's size."""
+    """Set what lies outside the image, in place, in a map of the network input's size."""
     rows, columns = placement.window
     labels[: rows.start] = value
     labels[rows.stop :] = value

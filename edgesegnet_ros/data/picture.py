@@ -1,4 +1,4 @@
-"""Pictures that people look at: class colours, overlays, a legend."""
+"""Images for people: class colours, overlays, a legend."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def colorize(labels: np.ndarray, palette: np.ndarray) -> np.ndarray:
 def overlay(
     image: np.ndarray, labels: np.ndarray, palette: np.ndarray, alpha: float
 ) -> np.ndarray:
-    """The picture with the class colours over it; unlabelled pixels (255) keep the picture.
+    """The image with the class colours over it; unlabelled pixels (255) show the image alone.
 
     Args:
         image: (H, W, 3) uint8.
         labels: (H, W) uint8 class ids.
-        palette: (256, 3) uint8 in the picture's channel order.
+        palette: (256, 3) uint8 in the channel order of the image.
         alpha: Share of the colours, 0-1.
     """
     blended = cv2.addWeighted(colorize(labels, palette), alpha, image, 1.0 - alpha, 0.0)

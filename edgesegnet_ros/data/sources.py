@@ -1,6 +1,6 @@
-"""Where pictures come from: a folder, a video, a ROS 2 bag or a camera, frame by frame.
+"""Images of a folder, a video, a bag or a camera, frame by frame.
 
-`open_source` tells them apart; nothing is read into memory beyond the frame at hand.
+`open_source` recognises the kind of input. One frame at a time is in memory.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 
 class SourceError(EdgeSegNetError):
-    """An input that gives no pictures; the message names it and says what would."""
+    """An input without images; the message names it and says what is accepted."""
 
 
 class CameraModel(NamedTuple):
@@ -58,7 +58,7 @@ class CameraModel(NamedTuple):
 
 
 class SourceFrame(NamedTuple):
-    """One picture.
+    """One image of a source.
 
     Attributes:
         image: (H, W, 3) uint8 RGB.
@@ -132,7 +132,7 @@ class FolderSource(Source):
         self._files = images_in(folder) if files is None else files
         if not self._files:
             raise SourceError(
-                f'{folder}: holds no picture ({", ".join(IMAGE_SUFFIXES)}) and is no ROS 2 bag'
+                f'{folder}: holds no image ({", ".join(IMAGE_SUFFIXES)}) and is no ROS 2 bag'
             )
         annotated = labels_folder(folder.resolve())
         self._labels = {path.stem: path for path in images_in(annotated)} if labels else {}
@@ -191,7 +191,7 @@ class VideoSource(Source):
                 raise SourceError(f'{self._path}: {reason}')
             raise SourceError(
                 f'{self._path}: not a video that OpenCV can read. An input is a folder of '
-                'pictures, a video, a ROS 2 bag (.mcap, .db3 or its folder) or camera:0'
+                'images, a video, a ROS 2 bag (.mcap, .db3 or its folder) or camera:0'
             )
         return capture
 
@@ -234,7 +234,7 @@ class CameraSource(Source):
         capture.release()
         if not gives_pictures:
             raise SourceError(
-                f'{name}: /dev/video{number} ({there[number]}) gives no pictures; another '
+                f'{name}: /dev/video{number} ({there[number]}) gives no images; another '
                 'program may hold it, it may not be a capture device, or this user may lack the '
                 'group `video`'
             )
@@ -248,7 +248,7 @@ class CameraSource(Source):
             for number in range(10**12):
                 readable, image = capture.read()
                 if not readable:
-                    raise SourceError(f'{self.name}: stopped giving pictures after {number}')
+                    raise SourceError(f'{self.name}: gave no more images after {number}')
                 yield SourceFrame(
                     cv2.cvtColor(image, cv2.COLOR_BGR2RGB), None, time.time_ns(), str(number)
                 )
@@ -318,7 +318,7 @@ def open_source(
     """Open what a user names.
 
     Args:
-        text: A folder of pictures, one picture, a video, a ROS 2 bag (folder or file),
+        text: A folder of images, one image, a video, a ROS 2 bag (folder or file),
             `camera:NUMBER` or `camera:/dev/videoN`.
         num_classes: Of the labels in a sibling `…annot` folder, where that number is void.
         topic: A bag's image topic; the first one where not given.
@@ -336,7 +336,7 @@ def open_source(
     path = Path(text).expanduser()
     if not path.exists():
         raise SourceError(
-            f'{text}: no such file or folder. An input is a folder of pictures, a video, a ROS 2 '
+            f'{text}: no such file or folder. An input is a folder of images, a video, a ROS 2 '
             'bag (.mcap, .db3 or its folder) or camera:0'
         )
     suffix = path.suffix.lower()

@@ -1,4 +1,4 @@
-"""`edgesegnet demo`: player, node and collector as processes, figures and a picture."""
+"""`edgesegnet demo`: starts player, node and collector, and writes figures and an overview."""
 
 from .command import add_arguments, run
 

@@ -17,7 +17,7 @@ def street_clip(folder: Path, seed: int, frames: int) -> Path:
     Args:
         folder: Where clips are kept.
         seed: Of the street.
-        frames: How many, ten a second.
+        frames: Their number, at ten frames per second.
     """
     clip = folder / f'street-{seed}-{frames}-{_renderer()}'
     if clip.is_dir():
@@ -27,7 +27,7 @@ def street_clip(folder: Path, seed: int, frames: int) -> Path:
     from edgesegnet_ros.data.bag import write_street_bag
     from edgesegnet_ros.data.street import Street
 
-    # What another version of the renderer drew is of no use any more.
+    # Clips of another version of the renderer are not used again.
     for outdated in folder.glob('street-*'):
         if not outdated.name.endswith(_renderer()):
             shutil.rmtree(outdated)

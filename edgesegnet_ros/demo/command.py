@@ -1,4 +1,4 @@
-"""`edgesegnet demo`: a source is played into the node over DDS, a collector watches."""
+"""`edgesegnet demo`: plays a source to the node over DDS and collects what it publishes."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ CAMERA_FRAMES = 100
 FRAMES_NAME = 'frames'
 """Folder in --out that holds the frames of a film while it is made."""
 ANSWER_S = 20.0
-"""For one frame; nothing is lost on the way here, so a second try is the exception."""
+"""How long the node may take for one frame before the player publishes it again."""
 BRING_UP_S = 120.0
-"""A slow machine loads torch for long; an error is noticed at once all the same."""
+"""How long the node may take to become active; an error ends the wait at once."""
 
 
 class DemoError(EdgeSegNetError):
@@ -36,7 +36,7 @@ class DemoError(EdgeSegNetError):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What is played, which model looks at it, where the results go."""
+    """What is played, which model segments it, and where the results go."""
     from edgesegnet_ros.arguments import output_file, output_folder, size
 
     add = parser.add_argument
@@ -44,32 +44,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'input',
         nargs='?',
         metavar='INPUT',
-        help='folder of images (labels in its sibling '
-        '…annot), video, ROS 2 bag, or camera:0; without one a rendered street',
+        help='folder of images (with label images in the folder DIRannot beside it), video, ROS '
+        'bag, or camera:0; if not given, a rendered street',
     )
-    add('--input', dest='named_input', metavar='INPUT', help='the same')
-    add('--topic', help="a bag's image topic; not given: the first one")
-    add('--labels', help="a bag's topic of ground truth; not given: found by its name")
-    add('--seed', type=int, default=STREET_SEED, help='of the rendered street')
+    add('--input', dest='named_input', metavar='INPUT', help='the same as INPUT')
+    add('--topic', help="image topic of a bag; if not given, the bag's first one")
+    add('--labels', help='ground truth topic of a bag; if not given, found by its name')
+    add('--seed', type=int, default=STREET_SEED, help='seed of the rendered street')
     add(
         '--frames',
         type=int,
-        help=f'play so many; not given: all, of a street {STREET_FRAMES}, '
-        f'of a camera {CAMERA_FRAMES}',
+        metavar='N',
+        help=f'stop after so many frames; if not given, play all of a recording, {STREET_FRAMES} '
+        f'of a street, {CAMERA_FRAMES} of a camera',
     )
     add(
         '--rate',
         type=float,
         default=0.0,
-        help="at most so many times the recording's own pace; 0: as fast as the node is",
+        metavar='FACTOR',
+        help="play at most at this multiple of the recording's own rate; 0 waits for the node "
+        'after each frame and for nothing else',
     )
-    add('--model', default=shipped.DEFAULT_MODEL, help='shipped name or file')
-    add('--classes', default=shipped.DEFAULT_CLASSES, help='shipped name or file')
+    add(
+        '--model',
+        default=shipped.DEFAULT_MODEL,
+        metavar='NAME|FILE',
+        help='name of a shipped model, or path of a weights file',
+    )
+    add(
+        '--classes',
+        default=shipped.DEFAULT_CLASSES,
+        metavar='NAME|FILE',
+        help='name of a shipped class file, or path of one',
+    )
     add('--engine', default='auto', choices=ENGINES, help='back end')
     add('--precision', default='auto', choices=PRECISIONS, help='number format')
     add('--device', default='auto', help='auto, cpu, cuda or cuda:N')
-    add('--input-size', default='256x256', type=size, help='network input, HxW')
-    add('--domain', type=int, help='ROS_DOMAIN_ID; not given: one that nobody uses')
+    add('--input-size', default='256x256', type=size, metavar='HxW', help='input of the network')
+    add('--domain', type=int, metavar='N', help='ROS_DOMAIN_ID; if not given, one that is free')
     add(
         '--out',
         type=output_folder,
@@ -83,14 +96,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='FILE',
         help='write image and overlay, side by side, as an animated .webp or .gif of at most 2 MB',
     )
-    add('--json', type=output_file, metavar='FILE', help='write the figures to this file, too')
+    add('--json', type=output_file, metavar='FILE', help='also write summary.json to this file')
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the demo; 0 success, 1 a process failed or frames are missing, 2 usage error."""
     from edgesegnet_ros.demo.processes import ProcessFailed
 
-    # Whoever is asked to end must get to end its children.
+    # SIGTERM has to end the children, too.
     before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         return _run(args)
@@ -155,7 +168,7 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Refuse what can be seen to be wrong before anything is started."""
+    """Refuse wrong arguments before anything is started."""
     from edgesegnet_ros.demo.node_start import check_node_is_there
     from edgesegnet_ros.interface.parameter_table import BY_NAME
 

@@ -1,4 +1,4 @@
-"""An environment in which processes find each other over DDS, and nobody else."""
+"""A DDS environment in which the processes of the demo find each other and no other nodes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The node's executables as processes of their own, none of which outlives the command."""
+"""The node's executables as processes of their own, all of which end with the command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The picture of a run: input, labels, prediction, overlay and masks side by side."""
+"""The overview image of a demo: input, labels, prediction, overlay and masks side by side."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _FINER = 4
 
 
 class Panel(NamedTuple):
-    """One picture with its title.
+    """One image with its title.
 
     Attributes:
         title: What it is.
-        note: Said after it, in a softer colour.
+        note: Printed behind the title in grey.
         picture: (H, W, 3) uint8 RGB.
     """
 
@@ -78,7 +78,7 @@ def compose(
 
 
 def highlight(image: np.ndarray, pixels: np.ndarray, color: Tuple[int, int, int]) -> np.ndarray:
-    """The picture dark and grey, with a group's pixels in colour.
+    """The image, dark and grey, with a group's pixels in colour.
 
     Args:
         image: (H, W, 3) uint8 RGB.

@@ -1,4 +1,4 @@
-"""The demo's figures: what goes into summary.json, and the one line of them."""
+"""The figures of a demo: the content of summary.json, and one line that sums it up."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def verdict(figures: Dict, out: Path) -> int:
         problem = 'no frame was played'
     elif figures['frames_out'] == 0:
         problem = 'the node gave no mask'
-    # A camera does not wait, and what the node then drops it drops by right.
+    # A camera does not wait for the node, so dropped frames are no failure.
     elif figures['dropped'] and not figures['live']:
         problem = f'{figures["dropped"]} of {figures["frames_in"]} frames never came out'
     for reason in figures['reasons']:

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 
+from edgesegnet_ros.arguments import output_file
 from edgesegnet_ros.engines.request import BACK_ENDS, EngineError
 from edgesegnet_ros.whole_file import write_json
 
@@ -68,7 +69,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--all', action='store_true', help='prune: everything')
     parser.add_argument('--dry-run', action='store_true', help='prune: only say what would go')
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write the list to this file')
+    parser.add_argument(
+        '--json', type=output_file, metavar='FILE', help='write the list to this file'
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Dict
 
 from edgesegnet_ros import shipped
+from edgesegnet_ros.arguments import output_file
 from edgesegnet_ros.whole_file import write_json
 
 
@@ -14,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is done with which file."""
     parser.add_argument('action', choices=('inspect',), help='say what the file is')
     parser.add_argument('file', help='name of a shipped model, or a .safetensors or .onnx file')
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write it to this file')
+    parser.add_argument('--json', type=output_file, metavar='FILE', help='write it to this file')
 
 
 def run(args: argparse.Namespace) -> int:

@@ -143,6 +143,7 @@ def run(args: argparse.Namespace) -> int:
     from edgesegnet_ros.data.classes import load_classes
     from edgesegnet_ros.data.datasets import open_dataset
     from edgesegnet_ros.data.picture import legend
+    from edgesegnet_ros.data.street.labels import CLASSES as STREET_CLASSES
     from edgesegnet_ros.engines import open_engine
     from edgesegnet_ros.engines.request import EngineRequest
     from edgesegnet_ros.engines.segmenter import Segmenter
@@ -151,9 +152,15 @@ def run(args: argparse.Namespace) -> int:
     out = Path(args.out)
     if not cv2.haveImageWriter(str(out)):
         raise Figure2Error(f'{out}: no known format of images; give a .png file')
+    classes = load_classes(args.classes)
+    if not args.data and classes.names != load_classes(STREET_CLASSES).names:
+        raise Figure2Error(
+            f'the rendered streets have the classes of {STREET_CLASSES}, not those of '
+            f'{classes.name}: give --data'
+        )
     examples = streets()
     if args.data:
-        dataset = open_dataset(args.data, load_classes(args.classes))
+        dataset = open_dataset(args.data, classes)
         dataset.tell()
         chosen = examples_of(dataset, args.split, args.rows)
         examples = iter([Example(*dataset.read(sample)) for sample in chosen])

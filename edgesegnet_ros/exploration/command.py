@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgesegnet_ros.arguments import size
+from edgesegnet_ros.arguments import output_file, output_folder, size
 from edgesegnet_ros.exploration.settings import ExplorationError, Settings
 
 if TYPE_CHECKING:
@@ -74,7 +74,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'for many machines, each of which gives this command (default: OUT/study.db)',
     )
     parser.add_argument('--study', default='explore', help='name of the study in the storage')
-    parser.add_argument('--out', default='out/explore', help='takes pool, weights and report')
+    parser.add_argument(
+        '--out',
+        type=output_folder,
+        default='out/explore',
+        metavar='DIR',
+        help='takes pool, weights and report',
+    )
     parser.add_argument('--workers', default=1, type=int, help='processes on this machine')
     parser.add_argument(
         '--input-size', default=own.input_size, type=size, metavar='HxW', help='of the network'
@@ -101,7 +107,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action=argparse.BooleanOptionalAction,
         help='probe trained networks, and let the generator hear what it finds',
     )
-    parser.add_argument('--json', metavar='FILE', help='write the figures to this file')
+    parser.add_argument(
+        '--json', type=output_file, metavar='FILE', help='write the figures to this file'
+    )
 
 
 def settings_of(args: argparse.Namespace, stored: Settings | None = None) -> Settings:

@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--model',
         default=shipped.DEFAULT_MODEL,
         metavar='NAME|FILE',
-        help='name of a shipped model, or path of a weights file',
+        help='name of a shipped model, or path of a .safetensors or .onnx file',
     )
     add('--classes', metavar='NAME|FILE', help='class file, where the model does not settle it')
     add('--engine', choices=ENGINES, help='back end; if not given, the fastest that is present')

@@ -17,7 +17,7 @@ import numpy as np
 from edgesegnet_ros.data import camvid
 from edgesegnet_ros.data.classes import load_classes
 from edgesegnet_ros.data.datasets import cityscapes_names, coco
-from edgesegnet_ros.data.datasets.matching import images_below, left_out, paired
+from edgesegnet_ros.data.datasets.matching import images_below, left_out, other_files, paired
 from edgesegnet_ros.data.datasets.sample import (
     SPLITS,
     UNSPLIT,
@@ -253,6 +253,12 @@ def _add(
     if not labels.is_dir():
         raise DatasetError(f'{labels}: no such folder, the labels of {images}')
     samples, left = paired(found, images_below(labels), images, labels, skip_unlabelled)
+    others = other_files(images)
+    if others:
+        notes.append(
+            f'{len(others)} files in {images} are of no known image format and are left out, as '
+            f'{others[0].name}'
+        )
     splits.setdefault(name, []).extend(samples)
     notes.extend(left)
 

@@ -19,6 +19,16 @@ def images_below(folder: Path) -> list[Path]:
     )
 
 
+def other_files(folder: Path) -> list[Path]:
+    """Files in a folder of images that are no images of a known format, such as .heic."""
+    known = (*IMAGE_SUFFIXES, '.txt', '.csv', '.json', '.xml', '.yaml', '.yml', '.md')
+    return sorted(
+        path
+        for path in folder.rglob('*')
+        if path.is_file() and path.suffix.lower() not in known and not path.name.startswith('.')
+    )
+
+
 def paired(
     images: Sequence[Path],
     labels: Sequence[Path],
