@@ -18,8 +18,8 @@ def check_size(message: Union[Image, CompressedImage], max_pixels: int) -> None:
     """Refuse an image that claims more pixels than allowed.
 
     Args:
-        message: JPEG and PNG state their size at their beginning; OpenCV itself refuses other
-            compressed formats above OPENCV_IO_MAX_IMAGE_PIXELS.
+        message: JPEG and PNG state their size at their beginning; for other compressed formats
+            OpenCV itself refuses more than OPENCV_IO_MAX_IMAGE_PIXELS (2^27 in the node).
         max_pixels: Height times width.
 
     Raises:

@@ -215,6 +215,7 @@ class SegmentationNode(ManagedNode):
             raise RuntimeError('there is nothing to activate: configure first')
         self._serve(self._worker, self._outputs)
         LifecycleNode.on_activate(self, state)
+        self._failure = None
         self._activated_at = time.monotonic()
         self._statistics.activated()
         self._silent = False
@@ -386,6 +387,23 @@ class SegmentationNode(ManagedNode):
         self._diagnostics.publish(message)
 
 
+class RosArgumentError(EdgeSegNetError):
+    """Arguments after --ros-args that ROS refuses."""
+
+
+def _init(arguments: Optional[List[str]]) -> None:
+    """Initialize rclpy.
+
+    Raises:
+        RosArgumentError: An argument is unknown or malformed; says what rcl says.
+    """
+    try:
+        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    except Exception as error:  # rclpy's classes for this are private
+        reason = str(error).split(', at ')[0].replace('failed to initialize rcl: ', '')
+        raise RosArgumentError(f'the ROS arguments are refused: {reason}') from None
+
+
 def main(arguments: Optional[List[str]] = None) -> int:
     """Spin the node until a signal ends it; returns the exit status."""
     node: Optional[SegmentationNode] = None
@@ -397,7 +415,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
     signals = NoteOnly()
     try:
         check_files(sys.argv if arguments is None else arguments)
-        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+        _init(arguments)
         node = SegmentationNode()
         executor = GuardedExecutor(node.on_escaped)
         executor.add_node(node)

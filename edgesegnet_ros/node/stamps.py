@@ -59,10 +59,6 @@ class AgeClock:
             return None
         return (now - stamp) / 1e6
 
-    def close(self) -> None:
-        """Stop following the clock's jumps."""
-        self._jumps.unregister()
-
 
 class LostFrames:
     """Estimates from gaps in the stamps how many images were published but never arrived.

@@ -83,6 +83,12 @@ FAULTS = (
         'The image is dropped by its header, before it is decoded.',
         f'`frames_bad_too_large`; {WARNED}',
     ),
+    Fault(
+        'other-format-bomb',
+        'The same as a BMP, TIFF, WebP or other format',
+        'OpenCV refuses it above 2²⁷ pixels, before it is decoded.',
+        '`frames_bad_undecodable`',
+    ),
     Fault('truncated-jpeg', 'A JPEG that ends early', NEXT, '`frames_bad_undecodable`'),
     Fault('no-picture', 'Bytes that are no picture', NEXT, '`frames_bad_undecodable`'),
     Fault('empty-compressed', 'A compressed image of 0 bytes', NEXT, '`frames_bad_empty`'),
@@ -200,6 +206,12 @@ FAULTS = (
         'An exception in any callback',
         'The callback ends; everything else goes on.',
         '`callback_errors`, and the log names callback and exception',
+    ),
+    Fault(
+        'ros-arguments',
+        'ROS arguments that are unknown or malformed',
+        'The node ends with status 2.',
+        'one sentence with the argument',
     ),
     Fault(
         'invalid-transition',

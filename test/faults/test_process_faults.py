@@ -147,3 +147,35 @@ def test_a_configure_that_never_returns(launch, tmp_path):
     assert not configuring.done() and took_s < 1.0
     client.target.process.send_signal(signal.SIGINT)
     assert client.target.process.wait(20) == 0
+
+
+BOMB = """
+import struct
+from edgesegnet_ros.node import segmentation_node  # sets OpenCV's limit before it is loaded
+from edgesegnet_ros.data.encodings import ImageMessageError, compressed_to_rgb
+from sensor_msgs.msg import CompressedImage
+side = 32000
+head = struct.pack('<2sIHHI', b'BM', 54, 0, 0, 54)
+info = struct.pack('<IiiHHIIiiII', 40, side, side, 1, 24, 0, 0, 0, 0, 0, 0)
+message = CompressedImage(format='bmp')
+message.data.frombytes(head + info)
+try:
+    compressed_to_rgb(message)
+except ImageMessageError as error:
+    print(error.kind)
+"""
+
+
+def test_wrong_ros_arguments_and_a_bomb_of_another_format():
+    covers('ros-arguments')
+    covers('other-format-bomb')
+    node = [sys.executable, '-m', 'edgesegnet_ros.node.segmentation_node', '--ros-args']
+    running = [
+        subprocess.Popen([*node, *words], stderr=subprocess.PIPE, text=True)
+        for words in (['-p', 'engine'], ['--bogus'])
+    ]
+    bomb = subprocess.run([sys.executable, '-c', BOMB], capture_output=True, text=True)
+    assert bomb.stdout == 'undecodable\n', bomb.stderr
+    for process, word in zip(running, ('-p engine', '--bogus'), strict=True):
+        said = process.communicate(timeout=60)[1]
+        assert process.returncode == 2 and word in said and 'Traceback' not in said, said
