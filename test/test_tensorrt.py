@@ -225,7 +225,7 @@ def test_int8_and_dla_reach_tensorrt_and_it_reads_the_pictures(torch2trt, pictur
 
 @pytest.mark.torch2trt
 def test_input_is_checked_before_each_forward(file, device):
-    network = BACK_END.load(recipe_of('fp16'), file)._network
+    network = BACK_END.load(recipe_of('fp16'), file)._path._network
     pixels = torch.rand((1,) + SIZE + (3,), device=device).permute(0, 3, 1, 2)
     assert not pixels.is_contiguous() and torch.isfinite(network(pixels)).all()
     for wrong in (pixels[..., :32], pixels.half(), pixels.expand(2, -1, -1, -1)):

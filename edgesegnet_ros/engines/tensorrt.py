@@ -1,7 +1,9 @@
-"""TensorRT through torch2trt, on a CUDA GPU or one of its deep learning accelerators (DLA).
+"""TensorRT on a CUDA GPU or, before TensorRT 10, on one of its deep learning accelerators (DLA).
 
-torch2trt takes normalised floats and gives logits; bytes and class ids stay in PyTorch, around it.
-An engine belongs to one version of TensorRT and one kind of GPU, so it is built on the vehicle.
+TensorRT 8, as on the Xavier, is built for by torch2trt, TensorRT 10 and later from an ONNX file
+(`tensorrt_onnx`). Either takes normalised floats and gives logits; bytes and class ids stay in
+PyTorch, around it. An engine belongs to one version of TensorRT and one kind of GPU, so it is
+built on the vehicle.
 """
 
 from __future__ import annotations
@@ -16,8 +18,9 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple
 import numpy as np
 import torch
 
-from edgesegnet_ros.engines import pytorch
+from edgesegnet_ros.engines import pytorch, tensorrt_onnx
 from edgesegnet_ros.engines.base import BackEnd, Engine, EngineDescription
+from edgesegnet_ros.engines.device_path import Logits
 from edgesegnet_ros.engines.recipe import Recipe
 from edgesegnet_ros.engines.request import EngineError
 from edgesegnet_ros.network import HEAD_STRIDE
@@ -30,6 +33,10 @@ _INSTALL = {
         'TensorRT is not installed: on a Jetson it comes with JetPack (sudo apt-get install '
         "nvidia-tensorrt python3-libnvinfer), elsewhere with NVIDIA's pip package tensorrt; see "
         'docs/jetson.md'
+    ),
+    'onnx': (
+        'onnx is not installed, which TensorRT 10 and later are built from: pip install '
+        "'edgesegnet_ros[onnx]'"
     ),
     'torch2trt': (
         'torch2trt is not installed: pip install git+https://github.com/NVIDIA-AI-IOT/torch2trt '
@@ -47,6 +54,13 @@ def emulated() -> bool:
 
     # TensorRT's own binding is compiled.
     return isinstance(tensorrt.Builder.create_network, types.FunctionType)
+
+
+def from_onnx() -> bool:
+    """Whether engines are built from an ONNX file: TensorRT 10 or later."""
+    import tensorrt
+
+    return int(tensorrt.__version__.split('.')[0]) >= 10 and not emulated()
 
 
 def dla_core_of(device: str) -> Optional[int]:
@@ -164,20 +178,13 @@ class TensorRtEngine(pytorch.TorchEngine):
     """The torch engine's way from bytes to class ids, around logits from TensorRT.
 
     Args:
-        module: torch2trt's, with an engine.
+        logits: Computes them of normalised pixels.
         recipe: What it was built from.
         device: Where it runs.
     """
 
-    def __init__(self, module: TRTModule, recipe: Recipe, device: torch.device) -> None:
-        height, width = recipe.input_size
-        bound = BoundModule(
-            module,
-            (1, 3, height, width),
-            (1, recipe.info.num_classes, height // HEAD_STRIDE, width // HEAD_STRIDE),
-            device,
-        )
-        super().__init__(recipe._replace(precision='fp32', device=str(device)), bound)
+    def __init__(self, logits: Logits, recipe: Recipe, device: torch.device) -> None:
+        super().__init__(recipe._replace(precision='fp32', device=str(device)), logits)
         self.precision, self._asked = recipe.precision, recipe.device
 
     def describe(self) -> EngineDescription:
@@ -189,7 +196,7 @@ class TensorRtEngine(pytorch.TorchEngine):
 
 
 class TensorRtBackEnd(BackEnd):
-    """Engine files are state dicts of torch2trt's module."""
+    """Engine files are state dicts of torch2trt's module, or what TensorRT 10 serialises."""
 
     name = 'tensorrt'
     suffix = '.pth'
@@ -197,12 +204,13 @@ class TensorRtBackEnd(BackEnd):
 
     def why_not(self, device: str) -> Optional[str]:
         """See `BackEnd.why_not`."""
-        for module, sentence in _INSTALL.items():
-            if importlib.util.find_spec(module) is None:
-                return sentence
+        if importlib.util.find_spec('tensorrt') is None:
+            return _INSTALL['tensorrt']
         try:
-            import tensorrt  # noqa: F401
-            import torch2trt  # noqa: F401
+            needed = 'onnx' if from_onnx() else 'torch2trt'
+            if importlib.util.find_spec(needed) is None:
+                return _INSTALL[needed]
+            importlib.import_module(needed)
         # Shared libraries that do not fit raise more than ImportError.
         except Exception as error:
             return f'TensorRT or torch2trt cannot be imported ({error}); see docs/jetson.md'
@@ -217,6 +225,11 @@ class TensorRtBackEnd(BackEnd):
                 f'TensorRT needs a CUDA GPU, and torch {torch.__version__} sees none: install a '
                 'torch built for this GPU; see docs/jetson.md'
             )
+        if core is not None and from_onnx():
+            return (
+                f'device {device!r}: DLA cores are built for by torch2trt alone, with TensorRT '
+                'before 10; set device to cuda'
+            )
         cores = self._dla_cores() if core is not None else 0
         if core is not None and core >= cores:
             return f'device {device!r} is not there: TensorRT sees {cores} DLA cores'
@@ -226,6 +239,9 @@ class TensorRtBackEnd(BackEnd):
         """See `BackEnd.precisions`."""
         if emulated():
             return ('fp16', 'fp32')
+        if from_onnx():
+            # TensorRT 11 does not tell any more; the graph says what is computed.
+            return ('int8', 'fp16', 'fp32')
         import tensorrt as trt
 
         builder = trt.Builder(trt.Logger(trt.Logger.ERROR))
@@ -238,6 +254,8 @@ class TensorRtBackEnd(BackEnd):
         """See `BackEnd.version`."""
         import tensorrt
 
+        if from_onnx():
+            return f'{tensorrt.__version__} (ONNX)'
         try:
             converter = version('torch2trt')
         except PackageNotFoundError:
@@ -251,9 +269,13 @@ class TensorRtBackEnd(BackEnd):
 
     def build(self, recipe: Recipe, path: Path) -> None:
         """See `BackEnd.build`."""
+        device = torch_device_of(recipe.device)
+        if from_onnx():
+            file = tensorrt_onnx.network_onnx(recipe, device)
+            path.write_bytes(tensorrt_onnx.build(file, recipe.workspace_mib))
+            return
         from edgesegnet_ros.engines.tensorrt_conversion import Conversion, convert
 
-        device = torch_device_of(recipe.device)
         calibration = None
         if recipe.precision == 'int8':
             calibration = NormalisedPictures(recipe.calibration(), recipe, device)
@@ -264,9 +286,16 @@ class TensorRtBackEnd(BackEnd):
         module = convert(recipe.network(), (1, 3, height, width), device, conversion)
         torch.save(module.state_dict(), str(path))
 
-    def load(self, recipe: Recipe, path: Optional[Path]) -> Engine:
+    def load(self, recipe: Recipe, path: Path) -> Engine:
         """See `BackEnd.load`."""
         device = torch_device_of(recipe.device)
+        if from_onnx():
+            try:
+                return TensorRtEngine(
+                    tensorrt_onnx.load(Path(path), recipe, device), recipe, device
+                )
+            except EngineError as error:
+                raise EngineError(f'{path}: {error}') from None
         try:
             # Names, shapes and the engine's bytes: nothing that needs full unpickling.
             state: Dict[str, Any] = torch.load(str(path), map_location='cpu', weights_only=True)
@@ -286,8 +315,12 @@ class TensorRtBackEnd(BackEnd):
                 f'{path}: not an engine file that TensorRT {self.version()} can load here '
                 f'({type(error).__name__}: {reason})'
             ) from None
+        height, width = recipe.input_size
+        classes = recipe.info.num_classes
+        logits = (1, classes, height // HEAD_STRIDE, width // HEAD_STRIDE)
         try:
-            return TensorRtEngine(module, recipe, device)
+            bound = BoundModule(module, (1, 3, height, width), logits, device)
+            return TensorRtEngine(bound, recipe, device)
         except EngineError as error:
             raise EngineError(f'{path}: {error}') from None
 
