@@ -41,26 +41,28 @@ class TrainConfig:
 
     network: str = setting(
         'edgesegnet',
-        'what is trained: the name of a shipped design, the path of a design file, refinenet101, '
+        'network to train: the name of a shipped design, the path of a design file, refinenet101, '
         'or unet, a teacher for --distillation',
     )
-    epochs: int = setting(24, 'how many; an epoch is camvid_views and rendered views', low=1)
+    epochs: int = setting(
+        24, 'number of epochs; an epoch has camvid_views plus rendered views', low=1
+    )
     minutes: float = setting(
         0.0,
-        'length of the run in minutes of training, in place of epochs; validation does not count; '
+        'length of the run in minutes of training, instead of epochs; validation does not count; '
         '0 for a run of epochs',
         low=0,
     )
-    batch: int = setting(4, 'views a step, of all processes together', low=1)
-    seed: int = setting(1, 'of all chance', low=0)
+    batch: int = setting(4, 'views per step, over all processes together', low=1)
+    seed: int = setting(1, 'seed of all random numbers', low=0)
 
     # What the network is shown.
-    input_size: tuple[int, int] = setting((256, 256), 'HxW that whole pictures stand for: scale 1')
+    input_size: tuple[int, int] = setting((256, 256), 'HxW of a whole image at scale 1')
     crop: tuple[int, int] = setting((192, 192), 'HxW of a training view')
     scale_min: float = setting(0.66, 'smallest random scale of a view', low=0.1)
     scale_max: float = setting(1.6, 'largest random scale of a view', low=0.1)
     aspect: float = setting(
-        0.1, 'largest random change of the width alone, as a share', low=0, high=0.5
+        0.1, 'largest random change of the aspect ratio, as a share of the width', low=0, high=0.5
     )
     flip: bool = setting(True, 'mirror half of the views')
     color: float = setting(
@@ -71,7 +73,7 @@ class TrainConfig:
     )
     tone: float = setting(
         0.0,
-        'share of the views that take on the light and colours of another picture, in part',
+        'share of the views that take on the light and colours of another image, in part',
         low=0,
         high=1,
     )
@@ -91,43 +93,45 @@ class TrainConfig:
     )
     shrinking: str = setting(
         'area',
-        'how pictures are shrunk: area as the robot does, linear (sharper), or mixed',
+        'how images are shrunk: area (as in inference), linear (sharper), or mixed',
         'area',
         'linear',
         'mixed',
     )
     camvid_views: int = setting(
-        0, 'views of CamVid an epoch, drawn anew each; 0 for every image once', low=0
+        0, 'views of dataset images per epoch, drawn at random; 0 for each image once', low=0
     )
     drive_balance: float = setting(
         0.0,
-        "power of a drive's inverse number of pictures by which "
-        'they are drawn; 1 shows all drives alike',
+        "power of the inverse number of a drive's images with which they are drawn; 1 shows all "
+        'drives equally often',
         low=0,
         high=1,
     )
-    rendered: int = setting(160, 'views of rendered streets an epoch', low=0)
-    rendered_pool: int = setting(480, 'different rendered scenes in all', low=0)
+    rendered: int = setting(160, 'views of rendered streets per epoch', low=0)
+    rendered_pool: int = setting(480, 'number of different rendered scenes', low=0)
     workers: int = setting(
         0,
-        'processes that make views; 0 for none (a CPU trains longer on a view than it is made)',
+        'processes that make views; 0 makes them in the training process',
         low=0,
     )
 
     # What is minimised.
     class_balance: float = setting(
-        0.4, "power of a class's inverse frequency that weighs its loss", low=0, high=1
+        0.4, "power of a class's inverse frequency in the weight of its loss", low=0, high=1
     )
     label_smoothing: float = setting(
-        0.0, 'share of the target spread over all classes', low=0, high=0.5
+        0.0, 'share of the target that is spread over all classes', low=0, high=0.5
     )
     distillation: float = setting(
-        0.0, 'share of the loss that is the distance to --teacher', low=0, high=1
+        0.0, 'share of the loss that is the divergence from --teacher', low=0, high=1
     )
-    distillation_temperature: float = setting(2.0, 'softens teacher and student', low=0.1)
+    distillation_temperature: float = setting(
+        2.0, 'temperature of the softmax of teacher and student', low=0.1
+    )
     teacher_margin: int = setting(
         0,
-        'rows and columns that the teacher sees beyond the crop, in all; a multiple of 16',
+        'rows and columns that the teacher sees in addition to the crop; a multiple of 16',
         low=0,
     )
 
@@ -140,49 +144,56 @@ class TrainConfig:
         'sgd',
         'muon',
     )
-    learning_rate: float = setting(2e-3, 'at its peak', low=0)
-    momentum: float = setting(0.9, 'of SGD', low=0, high=1)
-    weight_decay: float = setting(1e-2, 'of convolutions, not of norms and biases', low=0)
-    gradient_norm: float = setting(5.0, 'longer gradients are shortened to this', low=0)
-    warmup_epochs: float = setting(1.0, 'over which the rate rises', low=0)
+    learning_rate: float = setting(2e-3, 'peak learning rate', low=0)
+    momentum: float = setting(0.9, 'momentum of SGD', low=0, high=1)
+    weight_decay: float = setting(
+        1e-2, 'weight decay of convolutions; norms and biases have none', low=0
+    )
+    gradient_norm: float = setting(5.0, 'gradients with a larger norm are clipped to it', low=0)
+    warmup_epochs: float = setting(1.0, 'epochs over which the learning rate rises', low=0)
     warmup_share: float = setting(
-        0.0, 'the same as a share of the run; above 0 it is used in place', low=0, high=1
+        0.0, 'warm-up as a share of the run; above 0 it replaces warmup_epochs', low=0, high=1
     )
     schedule: str = setting(
         'cosine',
-        'cosine falls from the warm-up to the end; wsd stays, and '
-        'falls over decay_epochs; constant stays',
+        'learning rate after the warm-up: cosine falls to the end; wsd is constant and falls over '
+        'the last decay_epochs; constant does not fall',
         'cosine',
         'wsd',
         'constant',
     )
-    decay_epochs: float = setting(4.0, 'of wsd: the last ones, over which the rate falls', low=0)
-    decay_share: float = setting(
-        0.0, 'the same as a share of the run; above 0 it is used in place', low=0, high=1
+    decay_epochs: float = setting(
+        4.0, 'wsd: last epochs, over which the learning rate falls', low=0
     )
-    final_rate: float = setting(0.01, 'where the rate ends, as a share of its peak', low=0, high=1)
+    decay_share: float = setting(
+        0.0, 'decay as a share of the run; above 0 it replaces decay_epochs', low=0, high=1
+    )
+    final_rate: float = setting(0.01, 'final learning rate, as a share of the peak', low=0, high=1)
     ema_decay: float = setting(
-        0.998, 'of the averaged weights, which are what is kept', low=0, high=0.99999
+        0.998, 'decay of the averaged weights, which are scored and kept', low=0, high=0.99999
     )
     training_norms: bool = setting(
-        True, 'designs: batch norms behind bare convolutions, folded into them in what is saved'
+        True,
+        'designs: batch norms behind bare convolutions, folded into them when weights are saved',
     )
     freeze_norms: bool = setting(
-        False, 'batch norms keep their statistics: for small batches from given weights'
+        False, 'keep the statistics of batch norms, for small batches with --init'
     )
     freeze_body_epochs: int = setting(
-        0, 'first epochs in which only the classifier learns, for new classes with --init', low=0
+        0,
+        'first epochs in which only the classifier is trained, for new classes with --init',
+        low=0,
     )
     filter_multiple: int = setting(
         0,
-        'filters are padded with zeros to multiples of this while they are trained, for tensor '
-        'cores; 0 for 8 on a GPU and none on a CPU',
+        'pad filters with zeros to multiples of this during training, for tensor cores; 0: 8 on a '
+        'GPU, no padding on a CPU',
         low=0,
         high=64,
     )
     precision: str = setting(
         'auto',
-        'of the forward pass; auto takes what the hardware computes natively',
+        'number format of the forward pass; auto: the fastest that the hardware supports natively',
         'auto',
         'fp32',
         'bf16',
@@ -190,9 +201,9 @@ class TrainConfig:
     )
 
     # How often.
-    validate_every: int = setting(2, 'epochs between two looks at val', low=1)
+    validate_every: int = setting(2, 'epochs between two validations', low=1)
     checkpoint_minutes: float = setting(
-        10.0, 'between two checkpoints inside an epoch; each epoch ends with one anyway', low=0
+        10.0, 'minutes between two checkpoints within an epoch; each epoch ends with one', low=0
     )
 
     def __post_init__(self) -> None:

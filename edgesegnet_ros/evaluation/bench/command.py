@@ -25,7 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--model', default=shipped.DEFAULT_MODEL, help='shipped name or file')
     parser.add_argument('--classes', default=shipped.DEFAULT_CLASSES, help='shipped name or file')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
-    parser.add_argument('--num-threads', default=0, type=int, help='of every row; 0 for all cores')
+    parser.add_argument(
+        '--num-threads', default=0, type=int, help='CPU threads of every row; 0 for all cores'
+    )
     parser.add_argument(
         '--input-size',
         action='append',
@@ -34,14 +36,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='network input, may be given again (default: 256x256 and 368x480)',
     )
     parser.add_argument('--frames', default=20, type=int, help='timed frames of each row')
-    parser.add_argument('--networks', help='of these alone, as a,b,… (default: all)')
-    parser.add_argument('--engines', help='of these alone, as a,b,… (default: all)')
+    parser.add_argument('--networks', help='measure only these, as a,b,… (default: all)')
+    parser.add_argument('--engines', help='measure only these, as a,b,… (default: all)')
     parser.add_argument(
         '--out',
         type=output_folder,
         default='out/bench',
         metavar='DIR',
-        help='folder that takes the pictures',
+        help='folder of the plots',
     )
     parser.add_argument(
         '--json', type=output_file, metavar='FILE', help='write the rows to this file'
