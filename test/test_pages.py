@@ -78,6 +78,20 @@ def test_commands_and_their_options_exist(page):
         assert not unknown, f'{where}: no such option: {unknown}'
 
 
+@pytest.mark.parametrize('page', PAGES, ids=page_id)
+def test_configurations_that_commands_name_are_shipped(page):
+    for command, rest in commands(page.read_text(encoding='utf-8')):
+        for name in re.findall(r'--config ([a-z][\w-]+)', rest) if command == 'train' else ():
+            assert (ROOT / 'config' / 'training' / f'{name}.yaml').is_file(), (page_id(page), name)
+
+
+def test_each_cards_configuration_is_shipped():
+    for card in ROOT.glob('models/*.md'):
+        named = re.findall(r'`((?:edgesegnet|unet)-camvid11-[\w-]+)`', card.read_text())
+        shipped = {path.stem for path in ROOT.glob('config/training/*.yaml')}
+        assert shipped & set(named), f'{card.name} names no configuration of config/training'
+
+
 def test_a_command_in_code_is_found():
     text = '```\nedgesegnet train --epochs 3   # comment\n```\n`edgesegnet bench\n--frames 6`'
     assert commands(text) == [('train', ' --epochs 3   # comment'), ('bench', ' --frames 6')]
