@@ -13,19 +13,19 @@ from setuptools.command.build_py import build_py
 HERE = Path(__file__).resolve().parent
 SHIPPED = {'config': '**/*.*', 'models': '**/*'}
 EXTRAS = {
-    'train': ['matplotlib>=3.7', 'tensorboard>=2.12', 'torchmetrics>=1.4', 'tqdm>=4.60'],
-    'report': ['av>=12', 'jinja2>=3.1', 'matplotlib>=3.7', 'pillow>=9', 'tqdm>=4.60'],
-    'bags': ['mcap>=1.1', 'mcap-protobuf-support>=0.5', 'rosbags>=0.10', 'tqdm>=4.60'],
-    'data': ['pycocotools>=2.0.7', 'tqdm>=4.60'],
+    'train': ['matplotlib>=3.7', 'tensorboard>=2.12', 'torchmetrics>=1.4'],
+    'report': ['av>=12', 'jinja2>=3.1', 'matplotlib>=3.7', 'pillow>=9'],
+    'bags': ['mcap>=1.1', 'mcap-protobuf-support>=0.5', 'rosbags>=0.10'],
+    'data': ['pycocotools>=2.0.7'],
     'cluster': ['ray>=2.9'],
     'explore': ['jinja2>=3.1', 'matplotlib>=3.7', 'optuna>=5', 'tqdm>=4.60'],
     'postgresql': ['psycopg[binary]>=3.1'],
     'openvino': ['openvino>=2024.4'],
     'int8': ['nncf>=2.13', 'openvino>=2024.4'],
-    'bench': ['matplotlib>=3.7', 'tqdm>=4.60', 'transformers>=4.30'],
+    'bench': ['matplotlib>=3.7', 'transformers>=4.30'],
     'onnx': ['onnx>=1.14', 'onnxruntime>=1.15'],
     # Older versions, which pip takes beside numpy<2, do as well.
-    'view': ['rerun-sdk>=0.24', 'tqdm>=4.60'],
+    'view': ['rerun-sdk>=0.24'],
     'test': ['hypothesis>=6.100', 'psutil>=5.9', 'pytest>=8,<8.4', 'pytest-timeout>=2.3'],
     'lint': ['mypy==2.4.1', 'ruff==0.17.6', 'types-PyYAML', 'types-tqdm', 'vermin>=1.6'],
 }
@@ -68,6 +68,7 @@ setup(
         'PyYAML>=5.3',
         'safetensors>=0.4',
         'torch>=2.0',
+        'tqdm>=4.60',
     ],
     extras_require=EXTRAS,
 )

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
+import sysconfig
+from pathlib import Path
 from typing import Iterable
 
 from edgesegnet_ros.errors import EdgeSegNetError
@@ -10,6 +13,30 @@ from edgesegnet_ros.errors import EdgeSegNetError
 
 class MissingExtra(EdgeSegNetError):
     """Something is asked for that needs packages which are not installed."""
+
+
+PACKAGES = {
+    'PIL': 'pillow',
+    'mcap_protobuf': 'mcap-protobuf-support',
+    'rerun': 'rerun-sdk',
+}
+"""Names of packages on PyPI that differ from their modules'."""
+
+
+def install(*modules: str) -> str:
+    """The command that installs packages by their own names.
+
+    The system's Python of Debian 12 and Ubuntu 24.04 on refuses pip (PEP 668); where it runs, the
+    way out is named, too.
+
+    Args:
+        *modules: Names of modules.
+    """
+    command = 'pip install ' + ' '.join(PACKAGES.get(module, module) for module in modules)
+    managed = Path(sysconfig.get_path('stdlib'), 'EXTERNALLY-MANAGED').is_file()
+    if managed and sys.prefix == sys.base_prefix:
+        command += ', in a virtual environment: see docs/installation.md'
+    return command
 
 
 def need(extra: str, modules: Iterable[str], what: str) -> None:
@@ -21,13 +48,11 @@ def need(extra: str, modules: Iterable[str], what: str) -> None:
         what: What needs them.
 
     Raises:
-        MissingExtra: Some are missing; names them and the extra.
+        MissingExtra: Some are missing; names them and the command that installs them.
     """
     missing = [module for module in modules if not _is_there(module)]
     if missing:
-        raise MissingExtra(
-            f"{what} needs {', '.join(missing)}: pip install 'edgesegnet_ros[{extra}]'"
-        )
+        raise MissingExtra(f'{what} requires {", ".join(missing)}: {install(*missing)}')
 
 
 def _is_there(module: str) -> bool:

@@ -18,6 +18,7 @@ import numpy as np
 from edgesegnet_ros.data.camvid import labels_folder, read_labels
 from edgesegnet_ros.data.file_kind import is_hidden, why_unreadable
 from edgesegnet_ros.errors import EdgeSegNetError
+from edgesegnet_ros.extras import need
 
 IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.pgm', '.png', '.ppm', '.tif', '.tiff', '.webp')
 BAG_SUFFIXES = ('.db3', '.mcap')
@@ -266,6 +267,7 @@ class BagSource(Source):
         labels_topic: Optional[str],
         tolerant: bool = False,
     ) -> None:
+        need('bags', ['rosbags'], f'{path}: a bag')
         from edgesegnet_ros.data.bag import BagFrames, BagProblem
 
         def tell(problem: BagProblem) -> None:

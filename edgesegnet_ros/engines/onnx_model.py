@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, NoReturn, Optiona
 
 from edgesegnet_ros import shipped
 from edgesegnet_ros.engines.request import EngineError
+from edgesegnet_ros.extras import install
 from edgesegnet_ros.lined_yaml import Lines, read_lines
 from edgesegnet_ros.network.normalisation import Channels
 
@@ -31,7 +32,6 @@ SUFFIX = '.onnx'
 KEYS = ('mean', 'std', 'channels', 'input_size', 'classes', 'output', 'gives')
 _OPSET = 11
 """The oldest in which Resize samples at pixel centres."""
-_INSTALL = "onnx is not installed: pip install 'edgesegnet_ros[onnx]'"
 
 
 class OnnxModel(NamedTuple):
@@ -159,7 +159,7 @@ def load_onnx(path: Path) -> onnx.ModelProto:
     try:
         import onnx
     except ImportError:
-        raise EngineError(_INSTALL) from None
+        raise EngineError(f'onnx is not installed: {install("onnx")}') from None
     if not path.is_file():
         raise EngineError(f'{path}: no such ONNX file')
     try:

@@ -15,12 +15,11 @@ from edgesegnet_ros.engines.base import BackEnd, Engine, EngineDescription
 from edgesegnet_ros.engines.device_path import write_confidence
 from edgesegnet_ros.engines.recipe import Recipe
 from edgesegnet_ros.engines.request import EngineError
+from edgesegnet_ros.extras import install
 from edgesegnet_ros.network import HEAD_STRIDE
 
 if TYPE_CHECKING:
     import onnxruntime
-
-_INSTALL = "pip install 'edgesegnet_ros[onnx]'"
 
 
 class OnnxRuntimeEngine(Engine):
@@ -172,7 +171,7 @@ class OnnxRuntimeBackEnd(BackEnd):
             name for name in ('onnx', 'onnxruntime') if importlib.util.find_spec(name) is None
         ]
         if missing:
-            return f'{" and ".join(missing)} not installed: {_INSTALL}'
+            return f'{" and ".join(missing)} not installed: {install(*missing)}'
         return None
 
     def precisions(self, device: str) -> Tuple[str, ...]:

@@ -14,12 +14,11 @@ from edgesegnet_ros.engines import cpu
 from edgesegnet_ros.engines.base import BackEnd, Engine, EngineDescription
 from edgesegnet_ros.engines.recipe import Recipe
 from edgesegnet_ros.engines.request import EngineError
+from edgesegnet_ros.extras import install
 
 if TYPE_CHECKING:
     import openvino
 
-_INSTALL = "pip install 'edgesegnet_ros[openvino]'"
-_INSTALL_INT8 = "pip install 'edgesegnet_ros[int8]'"
 _HINT = 'INFERENCE_PRECISION_HINT'
 
 
@@ -121,7 +120,7 @@ class OpenVinoBackEnd(BackEnd):
         if device not in ('auto', 'cpu'):
             return f'the openvino engine runs on the CPU, not on {device}: set device to cpu'
         if importlib.util.find_spec('openvino') is None:
-            return f'openvino is not installed: {_INSTALL}'
+            return f'openvino is not installed: {install("openvino")}'
         return None
 
     def precisions(self, device: str) -> Tuple[str, ...]:
@@ -149,7 +148,9 @@ class OpenVinoBackEnd(BackEnd):
         network = network_graph(recipe) if own else self._foreign(recipe)
         if recipe.precision == 'int8':
             if importlib.util.find_spec('nncf') is None:
-                raise EngineError(f'int8 is made by nncf, which is not installed: {_INSTALL_INT8}')
+                raise EngineError(
+                    f'int8 is made by nncf, which is not installed: {install("nncf")}'
+                )
             from edgesegnet_ros.engines.openvino_int8 import quantised
 
             network = quantised(network, recipe)

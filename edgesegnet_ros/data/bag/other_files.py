@@ -11,6 +11,8 @@ from collections.abc import Collection, Iterator
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+from edgesegnet_ros.extras import install
+
 from .errors import BagError
 
 OTHER_FILES = ('.mcap', '.db3')
@@ -66,7 +68,7 @@ class McapFile:
         except ImportError as error:
             raise BagError(
                 f'{self._path}: an MCAP file of another profile than ros2 (ROS 1, or protobuf as '
-                "Foxglove writes it); reading it requires pip install 'edgesegnet_ros[bags]'"
+                f'Foxglove writes it); reading it requires {install("mcap", "mcap_protobuf")}'
             ) from error
         self._stream = self._path.open('rb')
         try:

@@ -13,6 +13,7 @@ from edgesegnet_ros.engines import cpu
 from edgesegnet_ros.engines.base import Engine, EngineDescription
 from edgesegnet_ros.engines.recipe import threads_of
 from edgesegnet_ros.engines.request import EngineError
+from edgesegnet_ros.extras import install
 from edgesegnet_ros.network.normalisation import Normalisation
 from edgesegnet_ros.network.weights import WeightsInfo
 
@@ -39,7 +40,7 @@ def _quantised(model: openvino.Model, shape: tuple[int, ...]) -> openvino.Model:
         import nncf
     except ImportError:
         raise EngineError(
-            "int8 is made by nncf, which is not installed: pip install 'edgesegnet_ros[int8]'"
+            f'int8 is made by nncf, which is not installed: {install("nncf")}'
         ) from None
     nncf.set_log_level(logging.WARNING)
     noise = np.random.default_rng(0).integers(0, 255, shape, np.uint8)
@@ -73,9 +74,7 @@ class OpenVinoPeer(Engine):
         try:
             import openvino
         except ImportError:
-            raise EngineError(
-                "openvino is not installed: pip install 'edgesegnet_ros[openvino]'"
-            ) from None
+            raise EngineError(f'openvino is not installed: {install("openvino")}') from None
         self.input_size, self.num_classes = input_size, info.num_classes
         self._precision = precision
         self._threads, self._version = threads_of(num_threads), openvino.__version__

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edgesegnet_ros.evaluation.bench.rows import peak_share
+from edgesegnet_ros.extras import install
 from edgesegnet_ros.whole_file import whole_file
 
 _COLOURS = {
@@ -15,7 +16,7 @@ _COLOURS = {
     'onnxruntime': '#8e6c8a',
     'tensorrt': '#76b900',
 }
-NO_MATPLOTLIB = "no picture: matplotlib is not installed (pip install 'edgesegnet_ros[bench]')"
+NO_MATPLOTLIB = f'no picture: matplotlib is not installed ({install("matplotlib")})'
 
 
 def draw(figures: dict[str, Any], folder: Path) -> str:

@@ -7,6 +7,7 @@ from torch import nn
 
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.evaluation.peers.blocks import enlarge
+from edgesegnet_ros.extras import install
 
 
 class MissingPackageError(EdgeSegNetError):
@@ -32,8 +33,7 @@ class SegFormerB0(nn.Module):
             from transformers import SegformerConfig, SegformerForSemanticSegmentation
         except ImportError:
             raise MissingPackageError(
-                'SegFormer-B0 comes from the package transformers: pip install '
-                '"edgesegnet_ros[bench]"'
+                f'SegFormer-B0 comes from the package transformers: {install("transformers")}'
             ) from None
         # The configuration's defaults are B0.
         config = SegformerConfig()
