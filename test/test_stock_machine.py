@@ -79,7 +79,7 @@ def test_node_and_demo_run(tmp_path):
 
 
 def test_bench_runs(tmp_path):
-    words = ('--engines', 'torch', '--networks', 'edgesegnet', '--frames', '1')
+    words = ('--engines', 'eager', '--networks', 'edgesegnet', '--frames', '1')
     words += ('--input-size', '64x64', '--out', 'out')
     status, said = run(tmp_path, 'bench', *words, before=SMALL_PROBES)
     assert status == 0, said

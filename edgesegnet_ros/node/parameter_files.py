@@ -33,7 +33,8 @@ def check_files(arguments: List[str]) -> None:
 def _check(path: Path) -> None:
     try:
         text = path.read_text(encoding='utf-8')
-        document = yaml.safe_load(text)
+        # Without regard to tags, as rcl reads it: launch_ros writes lists as !!python/tuple.
+        document = yaml.BaseLoader(text).get_single_data()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, 'strerror', None) or str(error)
         raise ParameterFileError(f'{path}: cannot be read ({reason})') from None

@@ -151,3 +151,8 @@ def test_the_compressed_topic_may_be_named_itself(node, camera):
     made.resolve_topic_name = lambda name, only_expand=False: base + '/compressed'
     made._camera.open()
     assert made._camera.topic == base + '/compressed'
+
+
+def test_a_file_as_launch_ros_writes_it_is_read(node):
+    made = node('    input_size: !!python/tuple\n    - 128\n    - 256\n')
+    assert list(made.get_parameter('input_size').value) == [128, 256]
