@@ -361,7 +361,7 @@ def test_data_render_images_then_to_bag(tmp_path):
     assert run('to-bag', images, '--out', out, '--force') == 0
     assert next(read_frames(out)).labels is None
     (images / '000000.png').write_bytes(b'broken')
-    with pytest.raises(EdgeSegNetError, match=r'000000\.png: not a picture'):
+    with pytest.raises(EdgeSegNetError, match=r'000000\.png: not an image'):
         run('to-bag', images, '--out', tmp_path / 'other')
     assert not (tmp_path / 'other').exists()
 
