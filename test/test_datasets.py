@@ -316,3 +316,27 @@ def test_ignored_classes_are_void(tmp_path):
     root = drawn_dataset.folder(tmp_path, 3)
     [labels] = labels_of(open_dataset(root, class_set(ignored=(2,))), 'val')[:1]
     assert not (labels == 2).any()
+
+
+def test_a_dataset_larger_than_memory_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    from edgesegnet_ros.data.datasets import memory
+
+    assert memory.available() > 1_000_000
+    dataset = open_dataset(drawn_dataset.folder(tmp_path, 5), FIELD)
+    needed = 5 * 48 * 64 * 4
+    monkeypatch.setattr(memory, 'available', lambda: needed - 1)
+    with pytest.raises(DatasetError, match='train and val need about .* GB of memory'):
+        dataset.read_splits(('train', 'val'))
+    monkeypatch.setattr(memory, 'available', lambda: needed)
+    dataset.read_splits(('train', 'val'))
+
+
+def test_links_to_folders_are_followed_and_hidden_files_left_out(tmp_path):
+    root = drawn_dataset.folder(tmp_path / 'real', 4)
+    for part in ('images', 'labels'):
+        (tmp_path / 'data' / part).mkdir(parents=True)
+        (tmp_path / 'data' / part / 'day').symlink_to(root / part)
+        (tmp_path / 'data' / part / 'again').symlink_to(tmp_path / 'data' / part)
+        (tmp_path / 'data' / part / '._day.png').write_bytes(b'of macOS')
+    dataset = open_dataset(tmp_path / 'data', FIELD)
+    assert sum(len(dataset.samples(split)) for split in dataset.splits) == 4

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from edgesegnet_ros.data.camvid import CamVidError, LabelledPair, read_image
 from edgesegnet_ros.data.classes import ClassSet
-from edgesegnet_ros.data.datasets import drawing
+from edgesegnet_ros.data.datasets import drawing, memory
 from edgesegnet_ros.data.datasets.sample import (
     UNSPLIT,
     DatasetError,
@@ -23,6 +24,8 @@ from edgesegnet_ros.data.datasets.values import Decoder, in_words, is_grey
 from edgesegnet_ros.data.label_image import LabelImageError, read_label_image
 
 _log = logging.getLogger(__name__)
+_BYTES_PER_PIXEL = 4
+"""Three of the image and one of the labels."""
 
 
 class Dataset:
@@ -198,6 +201,7 @@ class Dataset:
         """
         read: dict[str, list[LabelledPair]] = {name: [] for name in names}
         samples = {name: self.samples(name) for name in names}
+        self._refuse_more_than_memory(samples)
         wrong: list[str] = []
         for name, of_split in samples.items():
             for sample in of_split:
@@ -209,6 +213,21 @@ class Dataset:
         for name, pairs in read.items():
             self._warn_of_absent(name, _seen(labels for _, labels in pairs))
         return read
+
+    def _refuse_more_than_memory(self, samples: dict[str, list[Sample]]) -> None:
+        """Refuse splits that do not fit into memory, which would end the process much later."""
+        needed = 0
+        for of_split in samples.values():
+            with suppress(CamVidError):  # a file that is wrong is listed later
+                height, width = read_image(of_split[0].image).shape[:2]
+                needed += len(of_split) * height * width * _BYTES_PER_PIXEL
+        available = memory.available()
+        if available and needed > available:
+            raise DatasetError(
+                f'{self.root}: {" and ".join(samples)} need about {needed / 1e9:.1f} GB of '
+                f'memory, and {available / 1e9:.1f} GB are free; give smaller copies of the '
+                'images, or fewer'
+            )
 
     def check_split(self, name: str) -> list[Sample]:
         """The samples of a split, each decoded once and let go: for what reads them one by one.

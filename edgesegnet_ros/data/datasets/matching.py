@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from edgesegnet_ros.data.datasets.sample import DatasetError, Sample, sequence_of
@@ -12,21 +13,26 @@ from edgesegnet_ros.data.sources import IMAGE_SUFFIXES
 
 def images_below(folder: Path) -> list[Path]:
     """Image files in a folder and the folders in it, in the order of their names."""
-    return sorted(
-        path
-        for path in folder.rglob('*')
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith('.')
-    )
+    return sorted(path for path in _files(folder) if path.suffix.lower() in IMAGE_SUFFIXES)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Files below a folder, hidden ones left out; links to folders are followed once."""
+    seen = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = [name for name in folders if not name.startswith('.')]
+        yield from (Path(place, name) for name in names if not name.startswith('.'))
 
 
 def other_files(folder: Path) -> list[Path]:
     """Files in a folder of images that are no images of a known format, such as .heic."""
     known = (*IMAGE_SUFFIXES, '.txt', '.csv', '.json', '.xml', '.yaml', '.yml', '.md')
-    return sorted(
-        path
-        for path in folder.rglob('*')
-        if path.is_file() and path.suffix.lower() not in known and not path.name.startswith('.')
-    )
+    return sorted(path for path in _files(folder) if path.suffix.lower() not in known)
 
 
 def paired(

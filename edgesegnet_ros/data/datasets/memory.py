@@ -1,0 +1,17 @@
+"""How much memory this machine has left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_MEMINFO = Path('/proc/meminfo')
+
+
+def available() -> int:
+    """Bytes that a process can still take without swapping (proc(5)); 0 where it is not known."""
+    try:
+        lines = _MEMINFO.read_text().splitlines()
+    except OSError:
+        return 0
+    sizes = [line.split()[1] for line in lines if line.startswith('MemAvailable:')]
+    return int(sizes[0]) * 1024 if sizes else 0
