@@ -10,7 +10,10 @@ import pytest
 
 from edgesegnet_ros import cli
 from edgesegnet_ros.engines.base import EngineDescription
+from edgesegnet_ros.engines.request import EngineRequest
 from edgesegnet_ros.evaluation.bench import contestants, peak, rows, timing
+from edgesegnet_ros.evaluation.bench.command import chosen_networks, enter
+from edgesegnet_ros.network.design import DesignError
 
 KEYS = {
     'network',
@@ -179,6 +182,22 @@ def test_peers_run_through_openvino(title, precision, agreement):
     peer.infer(image, labels)
     assert peer.describe().precision == precision
     assert (labels == expected).mean() > agreement
+
+
+def test_designs_and_weights_take_part(tmp_path):
+    assert chosen_networks('unet-slim,edgesegnet-camvid11,ENet') == [
+        'enet',
+        'unet-slim',
+        'edgesegnet-camvid11',
+    ]
+    request = EngineRequest(input_size=(32, 32), num_threads=1)
+    (found,) = contestants.other_contestants('unet-slim', request, ['eager'], 11)
+    assert found.network == 'slim U-Net' and found.params == 2_079_043
+    (found,) = enter(request, ['edgesegnet-camvid11'], ['eager'], 11)
+    assert found.network == 'EdgeSegNet'
+    (tmp_path / 'wrong.yaml').write_text('format: 1\nname: x\nlayers: 3\n')
+    with pytest.raises(DesignError, match='wrong.yaml:3'):
+        chosen_networks(str(tmp_path / 'wrong.yaml'))
 
 
 @pytest.mark.parametrize(

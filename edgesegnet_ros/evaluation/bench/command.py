@@ -36,7 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='network input, may be given again (default: 256x256 and 368x480)',
     )
     parser.add_argument('--frames', default=20, type=int, help='timed frames of each row')
-    parser.add_argument('--networks', help='measure only these, as a,b,… (default: all)')
+    parser.add_argument(
+        '--networks',
+        help='measure only these, as a,b,…: peers, designs and weights, by name or file '
+        '(default: all peers)',
+    )
     parser.add_argument('--engines', help='measure only these, as a,b,… (default: all)')
     parser.add_argument(
         '--out',
@@ -72,6 +76,24 @@ def chosen(text: str | None, known: Sequence[str], what: str) -> list[str]:
     return [name for name in known if name in named]
 
 
+def chosen_networks(text: str | None) -> list[str]:
+    """The networks in a,b,…: peers, designs and weights; all peers for None.
+
+    Raises:
+        EdgeSegNetError: One is unknown, or its design cannot be built.
+    """
+    from edgesegnet_ros.evaluation.bench.contestants import NETWORKS, check_network
+
+    if text is None:
+        return list(NETWORKS)
+    named = [word.strip() for word in text.split(',') if word.strip()]
+    named = [word.lower() if word.lower() in NETWORKS else word for word in named]
+    for name in named or [text]:
+        check_network(name)
+    rest = [name for name in dict.fromkeys(named) if name not in NETWORKS]
+    return [name for name in NETWORKS if name in named] + rest
+
+
 def enter(
     request: EngineRequest, networks: Sequence[str], engines: Sequence[str], classes: int
 ) -> Iterator[Contestant | Skipped]:
@@ -85,6 +107,8 @@ def enter(
     for name in networks:
         if name == contestants.OWN:
             yield from contestants.own_contestants(request, engines)
+        elif contestants.is_model(name):
+            yield from contestants.own_contestants(request._replace(model=name), engines)
         else:
             yield from contestants.other_contestants(name, request, engines, classes)
 
@@ -185,7 +209,7 @@ def run(args: argparse.Namespace) -> int:
         raise contestants.BenchError(
             f'--out {args.out}: no folder can be made there ({error.strerror})'
         ) from None
-    networks = chosen(args.networks, list(contestants.NETWORKS), '--networks')
+    networks = chosen_networks(args.networks)
     engines = chosen(args.engines, contestants.ENGINES, '--engines')
     threads = threads_of(args.num_threads)
     figures: dict[str, Any] = {
@@ -207,7 +231,7 @@ def run(args: argparse.Namespace) -> int:
         found = measure(request, networks, engines, args.frames)
         tqdm.write(
             f'\nuint8 picture to class ids at {size[0]}x{size[1]} on {cpu.name()}, {threads} '
-            f'threads, {args.frames} frames in turns; all networks but EdgeSegNet have random '
+            f'threads, {args.frames} frames in turns; peers and designs have random '
             'weights'
         )
         tqdm.write(rows.table(found['rows']))

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from edgesegnet_ros import shipped
 from edgesegnet_ros.engines import open_engine
 from edgesegnet_ros.engines.base import EngineDescription
 from edgesegnet_ros.engines.eager import EagerReference
@@ -21,7 +22,7 @@ from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.evaluation.bench.timing import Infer
 from edgesegnet_ros.network import HEAD_STRIDE
 from edgesegnet_ros.network.cost import gmac, parameters
-from edgesegnet_ros.network.registry import inference_form
+from edgesegnet_ros.network.registry import build_network, identity, inference_form, title_of
 from edgesegnet_ros.network.upsampling import upsample
 from edgesegnet_ros.network.weights import WeightsInfo
 
@@ -40,7 +41,11 @@ NETWORKS: dict[str, tuple[str, str]] = {
     'pidnet-s': ('PIDNet-S', _PEERS + 'pidnet:PIDNetS'),
     'segformer-b0': ('SegFormer-B0', _PEERS + 'segformer:SegFormerB0'),
 }
-"""Title and class of each network; all but EdgeSegNet have random weights: speed alone counts."""
+"""Title and class of each network; all but EdgeSegNet have random weights: speed alone counts.
+
+Beside these, `--networks` takes designs, by name or file, with random weights; and weights, by a
+shipped model's name or file.
+"""
 
 
 class BenchError(EdgeSegNetError):
@@ -113,17 +118,39 @@ def cost(network: nn.Module, size: tuple[int, int]) -> float:
     return gmac(network.to('meta'), size)
 
 
+def is_model(name: str) -> bool:
+    """Whether a network is named by weights: a shipped model, or a weights file."""
+    return name.endswith('.safetensors') or name in shipped.names('models')
+
+
+def check_network(name: str) -> None:
+    """Refuse what is neither in NETWORKS nor a design nor weights.
+
+    Raises:
+        EdgeSegNetError: It is none; the message names the place in a design file.
+    """
+    if name in NETWORKS or is_model(name):
+        return
+    if name not in shipped.names('designs') and not name.endswith('.yaml'):
+        raise BenchError(
+            f"--networks '{name}': there are {', '.join(NETWORKS)}; designs "
+            f'{", ".join(shipped.names("designs"))}, or the path of one (.yaml); and models '
+            f'{", ".join(shipped.names("models"))}, or the path of one (.safetensors)'
+        )
+    identity(name)
+
+
 def own_contestants(
     request: EngineRequest, engines: Sequence[str]
 ) -> Iterator[Contestant | Skipped]:
-    """EdgeSegNet as written, then by each engine in each of its precisions.
+    """A trained network as written, then by each engine in each of its precisions.
 
     Args:
         request: Model, classes, device, threads and input size.
         engines: Of ENGINES.
     """
-    title = NETWORKS[OWN][0]
     recipe = recipe_for(request)
+    title = title_of(recipe.model)
     params, size = parameters(recipe.model), request.input_size
     folded = cost(inference_form(recipe.model), size)
     if 'eager' in engines:
@@ -182,15 +209,16 @@ def pick_device(wanted: str) -> torch.device:
 def other_contestants(
     name: str, request: EngineRequest, engines: Sequence[str], num_classes: int
 ) -> Iterator[Contestant | Skipped]:
-    """A peer with random weights: in eager PyTorch, and by OpenVINO where it is.
+    """A peer or a design with random weights: in eager PyTorch, and by OpenVINO where it is.
 
     Args:
-        name: Key of NETWORKS.
+        name: Key of NETWORKS, or name or path of a design.
         request: Device, threads and input size.
         engines: Of ENGINES.
         num_classes: Outputs.
     """
-    title, where = NETWORKS[name]
+    design = '' if name in NETWORKS else identity(name)
+    title, where = NETWORKS[name] if isinstance(design, str) else (design.title, '')
     module, _, class_name = where.partition(':')
     size = request.input_size
     info = WeightsInfo('random', num_classes, size)
@@ -198,6 +226,8 @@ def other_contestants(
     @cache
     def network() -> nn.Module:
         torch.manual_seed(0)
+        if not isinstance(design, str):
+            return build_network(design, num_classes).eval()
         return getattr(importlib.import_module(module), class_name)(num_classes).eval()
 
     def by_openvino(precision: str) -> Contestant:
@@ -239,7 +269,7 @@ class _Enlarged(nn.Module):
 
 
 def _deployed(name: str, network: nn.Module) -> nn.Module:
-    """What a back end is given: RefineNet's inference form, a peer as it is."""
-    if name == 'refinenet101':
+    """What a back end is given: the inference form of RefineNet or a design, a peer as it is."""
+    if name == 'refinenet101' or name not in NETWORKS:
         return _Enlarged(inference_form(network)).eval()
     return network
