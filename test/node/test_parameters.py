@@ -58,12 +58,25 @@ def test_wrong_values_are_refused_by_name_value_and_what_is_allowed(launch):
         assert shown in reason, reason
 
 
+def another(parameter, value):
+    """A value of the same type that is not `value`."""
+    if parameter.choices:
+        return next(choice for choice in parameter.choices if choice != value)
+    if isinstance(parameter.default, bool):
+        return not value
+    if isinstance(parameter.default, list):
+        return [32, 32]
+    return value + ('x' if isinstance(value, str) else 1)
+
+
 def test_others_change_after_a_clean_up_only(launch):
     client = launch(SMALL)
     assert client.change_state(CONFIGURE)
     for parameter in PARAMETERS:
         if not parameter.live:
-            reason = client.set_parameter(parameter.name, parameter.default)
+            value = client.parameter(parameter.name)
+            assert client.set_parameter(parameter.name, value) == '', 'what it is already'
+            reason = client.set_parameter(parameter.name, another(parameter, value))
             assert parameter.name in reason and 'clean up first' in reason
     assert client.change_state(CLEANUP)
     assert client.set_parameter('resize_mode', 'letterbox') == ''
