@@ -5,6 +5,7 @@ One test for each kind of input that users of such tools have reported trouble w
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import sqlite3
 
@@ -17,9 +18,14 @@ from replay_bags import IMAGE, TYPES, frames, kinds, message, picture, replay, w
 from rosbags.rosbag1 import Writer as Ros1Writer
 from rosbags.typesys import Stores, get_typestore
 
-from edgesegnet_ros.data.bag import BagError, BagFrames
+from edgesegnet_ros.data.bag import BagError, BagFrames, MessageBag, find_cameras
+from edgesegnet_ros.data.bag.topic_reader import LABEL_INFO, LABEL_INFO_TEXT
+from edgesegnet_ros.data.classes import load_classes
 from edgesegnet_ros.data.sources import START_NS, SourceError, open_source
+from edgesegnet_ros.evaluation import figure2
+from edgesegnet_ros.evaluation.replay.label_folder import LabelFolder
 from edgesegnet_ros.evaluation.replay.naming import find_bags
+from edgesegnet_ros.evaluation.replay.result import ReplayError
 
 COMPRESSED = 'sensor_msgs/msg/CompressedImage'
 IMAGE_TEXT, _ = TYPES.generate_msgdef(IMAGE)
@@ -340,3 +346,166 @@ def test_a_video_keeps_its_own_times(tmp_path):
         file.mux(stream.encode())
     stamps = [frame.stamp_ns - START_NS for frame in open_source(str(tmp_path / 'a.mp4'))]
     assert stamps == [time_ms * 10**6 for time_ms in times_ms]
+
+
+# Folders of label images.
+
+SECOND = 10**9
+TEN_HZ = [1_700_000_000 * SECOND + n * SECOND // 10 for n in range(4)]
+ONE_HZ = [(1_700_000_000 + n) * SECOND * 2 + 123_456_789 for n in range(4)]
+
+
+def label_folder(folder, names):
+    folder.mkdir()
+    for value, name in enumerate(names):
+        cv2.imwrite(str(folder / f'{name}.png'), np.full((2, 2), value, np.uint8))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ('stamps', 'names', 'reading', 'values'),
+    [
+        (TEN_HZ, ['0000', '0001', '0002', '0003'], 'frame numbers from 0', [0, 1, 2, 3]),
+        (TEN_HZ, ['0001', '0002', '0003', '0004'], 'frame numbers from 1', [0, 1, 2, 3]),
+        (TEN_HZ, [f'{n:010d}' for n in range(4)], 'frame numbers from 0', [0, 1, 2, 3]),
+        (TEN_HZ, ['frame_0', 'frame_2'], 'frame numbers from 0', [0, None, 1, None]),
+        (TEN_HZ, TEN_HZ, 'stamps in nanoseconds', [0, 1, 2, 3]),
+        (TEN_HZ, [s // 10**3 for s in TEN_HZ], 'stamps in microseconds', [0, 1, 2, 3]),
+        (TEN_HZ, [s // 10**6 for s in TEN_HZ], 'stamps in milliseconds', [0, 1, 2, 3]),
+        (ONE_HZ, [s // 10**9 for s in ONE_HZ], 'stamps in seconds', [0, 1, 2, 3]),
+        (
+            TEN_HZ,
+            [f'{s // SECOND}.{s % SECOND // 10**8}' for s in TEN_HZ],
+            'seconds',
+            [0, 1, 2, 3],
+        ),
+        ([1, 2, 3, 4], ['1', '2', '3', '4'], 'stamps in nanoseconds', [0, 1, 2, 3]),
+    ],
+)
+def test_names_of_label_images_are_read_as_they_fit(tmp_path, stamps, names, reading, values):
+    labels = LabelFolder(label_folder(tmp_path / 'a', names), 11, stamps)
+    assert reading in labels.reading
+    found = [labels.of(number, stamp) for number, stamp in enumerate(stamps)]
+    assert [None if each is None else int(each[0, 0]) for each in found] == values
+
+
+@pytest.mark.parametrize('names', [['1', '2'], ['2', '3'], ['1', '2', '3', '4', '5'], ['3']])
+def test_numbers_of_two_readings_are_refused_with_both(tmp_path, names):
+    folder = label_folder(tmp_path / 'a', names)
+    with pytest.raises(ReplayError, match=r'from 0 .* or from 1 .*--label-start 1'):
+        LabelFolder(folder, 11, TEN_HZ)
+    labels = LabelFolder(folder, 11, TEN_HZ, first_number=1)
+    assert labels.of(int(names[0]) - 1, 0) is not None
+
+
+def test_labels_from_one_are_scored_on_their_own_frames(tmp_path):
+    bag = write(tmp_path / 'bag', frames(3, labels=False))
+    folder = tmp_path / 'labels'
+    folder.mkdir()
+    for n in range(3):
+        cv2.imwrite(str(folder / f'{n + 1:04d}.png'), np.full((48, 64), n, np.uint8))
+    result = replay(bag, '--labels', folder, '--no-flow', out=tmp_path / 'out')
+    assert result['frames_scored'] == 3 and not result['problems']
+    true = np.array(result['confusion']).sum(1)
+    assert true[:3].tolist() == [48 * 64] * 3
+
+
+# Topics of labels.
+
+CAMVID11 = load_classes('camvid11')
+
+
+def labels_at(topic, values, encoding='mono8', size=(48, 64)):
+    """Two images, and beside them a topic whose name says labels."""
+    pixels = np.resize(np.array(values, np.uint8), size)
+    if encoding == 'rgb8':
+        pixels = np.dstack([pixels] * 3)
+    out = []
+    for n in (1, 2):
+        out.append(('/camera/image', IMAGE, n, message(n, picture(n))))
+        out.append((topic, IMAGE, n, message(n, pixels, encoding)))
+    return out
+
+
+@pytest.mark.parametrize(
+    ('messages', 'taken', 'note'),
+    [
+        (labels_at('/camera/labels', [0, 10, 11, 255]), '/camera/labels', ''),
+        (labels_at('/gt/annot', [3]), '/gt/annot', ''),
+        (labels_at('/unet/colored_segmentation_mask', [1], 'rgb8'), '', "encoding 'rgb8'; label"),
+        (labels_at('/net/class_mask', [1], size=(23, 30)), '', '30x23, but the images are 64x48'),
+        (labels_at('/camera/mask', [0, 200]), '', 'holds the values 200; camvid11 has'),
+        (labels_at('/net/overlay', [1], 'rgb8'), '', 'an output of a segmentation node'),
+    ],
+    ids=['labels', 'elsewhere', 'colours', 'small', 'binary-mask', 'overlay'],
+)
+def test_a_topic_is_ground_truth_by_its_content(tmp_path, messages, taken, note):
+    found = find_cameras(write(tmp_path / 'bag', messages), classes=CAMVID11)
+    [camera] = found.cameras
+    assert (camera.image_topic, camera.label_topic) == ('/camera/image', taken)
+    assert note in ' '.join(found.notes) and bool(note) == bool(found.notes)
+
+
+def test_a_guess_that_fails_is_a_note_and_no_failed_run(tmp_path, capsys):
+    bag = write(tmp_path / 'bag', labels_at('/unet/colored_segmentation_mask', [1], 'rgb8'))
+    result = replay(bag, out=tmp_path / 'out')
+    assert result['frames_out'] == 2 and result['labels_from'] is None
+    assert not result['problems'] and 'not taken as ground truth' in ' '.join(result['notes'])
+    bag = write(tmp_path / 'fits', labels_at('/camera/labels', [1]))
+    assert replay(bag, out=tmp_path / 'out2')['labels_from'] == '/camera/labels'
+    assert 'against /camera/labels' in capsys.readouterr().out
+
+
+def test_truth_of_another_size_is_used_when_it_is_named_and_said_to_be(tmp_path):
+    bag = write(tmp_path / 'bag', labels_at('/net/class_mask', [1], size=(24, 32)))
+    result = replay(bag, '--labels', '/net/class_mask', out=tmp_path / 'out')
+    assert result['frames_scored'] == 2 and kinds(result) == ['labels_size']
+    assert '32x24, the image is 64x48' in result['problems'][0]['what']
+
+
+def with_label_info(path, names):
+    with MessageBag(path, definitions={LABEL_INFO: LABEL_INFO_TEXT}) as bag:
+        kind = bag.types['vision_msgs/msg/VisionClass']
+        entries = [kind(class_id=n, class_name=name) for n, name in enumerate(names)]
+        info = bag.types[LABEL_INFO](bag.header(1, 'x'), entries, 0.0)
+        bag.send('/camera/label_info', LABEL_INFO, 1, info)
+        for topic, kind, stamp, body in labels_at('/camera/labels', [0, 1]):
+            bag.send(topic, kind, stamp, body)
+    return path
+
+
+def test_a_bag_that_names_its_classes_is_checked_against_the_model(tmp_path):
+    names = [entry.name for entry in CAMVID11.classes]
+    same = with_label_info(tmp_path / 'same', [*names, 'void'])
+    assert find_cameras(same, classes=CAMVID11).cameras[0].label_topic == '/camera/labels'
+    other = with_label_info(tmp_path / 'other', ['floor', 'wall', 'shelf', 'person'])
+    found = find_cameras(other, classes=CAMVID11)
+    assert found.cameras[0].label_topic == ''
+    assert "says that 0 is 'floor', which is" in found.notes[0]
+    with pytest.raises(BagError, match="cannot be ground truth: .* 0 is 'floor'"):
+        find_cameras(other, labels='/camera/labels', classes=CAMVID11)
+
+
+def test_values_that_no_class_has_are_refused_with_the_values(tmp_path):
+    messages = labels_at('/camera/labels', [0, 1])
+    messages[-1] = (
+        '/camera/labels',
+        IMAGE,
+        2,
+        message(2, np.full((48, 64), 77, np.uint8), 'mono8'),
+    )
+    result = replay(write(tmp_path / 'bag', messages), out=tmp_path / 'out', status=1)
+    assert result['frames_scored'] == 1 and kinds(result) == ['bad_labels']
+    assert '[77], which no class has' in result['problems'][0]['what']
+
+
+def test_a_street_is_not_scored_with_other_classes(tmp_path):
+    four = tmp_path / 'four.yaml'
+    four.write_text(
+        'name: four\nclasses:\n'
+        + ''.join(f'- {{id: {n}, name: c{n}, color: [{n}, 0, 0]}}\n' for n in range(4))
+    )
+    parser = argparse.ArgumentParser()
+    figure2.add_arguments(parser)
+    with pytest.raises(figure2.Figure2Error, match='streets have the classes of camvid11'):
+        figure2.run(parser.parse_args(['--classes', str(four)]))

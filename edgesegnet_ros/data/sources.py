@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from edgesegnet_ros.data.camvid import labels_folder, read_labels
+from edgesegnet_ros.data.classes import ClassSet
 from edgesegnet_ros.data.file_kind import is_hidden, why_unreadable
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.extras import need
@@ -84,6 +85,7 @@ class Source(ABC):
         total: Number of frames; None where only the end will tell.
         has_labels: Whether frames may carry ground truth.
         live: Whether frames come by themselves and cannot wait.
+        label_topic: Of the ground truth, of a bag; else empty.
         skipped: How many images could not be used so far.
         reasons: Why, of the first few.
     """
@@ -95,6 +97,7 @@ class Source(ABC):
         self.total = total
         self.has_labels = has_labels
         self.live = live
+        self.label_topic = ''
         self.skipped = 0
         self.reasons: List[str] = []
 
@@ -266,6 +269,7 @@ class BagSource(Source):
         topic: Optional[str],
         labels_topic: Optional[str],
         tolerant: bool = False,
+        classes: Optional[ClassSet] = None,
     ) -> None:
         need('bags', ['rosbags'], f'{path}: a bag')
         from edgesegnet_ros.data.bag import BagFrames, BagProblem
@@ -280,7 +284,9 @@ class BagSource(Source):
             if len(self.reasons) < _MOST_REASONS:
                 self.reasons.append(f'{problem.where}: {problem.what}')
 
-        self._frames = BagFrames(path, topic, labels_topic, tell if tolerant else None, skip)
+        self._frames = BagFrames(
+            path, topic, labels_topic, tell if tolerant else None, skip, classes
+        )
         if not self._frames.total:
             raise SourceError(f'{path}: {self._frames.image_topic} holds no image')
         info = self._frames.camera_info
@@ -300,6 +306,7 @@ class BagSource(Source):
         )
         has_labels = self._frames.label_topic is not None
         super().__init__(str(path), self._frames.total, has_labels=has_labels)
+        self.label_topic = self._frames.label_topic or ''
 
     def __iter__(self) -> Iterator[SourceFrame]:
         """See Source; stamps that do not rise are moved behind the frame before."""
@@ -316,6 +323,7 @@ def open_source(
     labels_topic: Optional[str] = None,
     tolerant: bool = False,
     labels: bool = True,
+    classes: Optional[ClassSet] = None,
 ) -> Source:
     """Open what a user names.
 
@@ -328,6 +336,7 @@ def open_source(
         tolerant: Whether images that cannot be read, and what is missing of a damaged bag, are
             skipped with a warning and counted, in place of an error.
         labels: Whether the label images of a folder are looked for.
+        classes: Of the model, which a bag's labels have to fit; None where they are not known.
 
     Raises:
         SourceError: There is nothing there, or nothing that can be read.
@@ -344,7 +353,7 @@ def open_source(
     suffix = path.suffix.lower()
     is_bag = suffix in (*BAG_SUFFIXES, '.bag') or path.name.endswith('.bag.active')
     if is_bag or (path / 'metadata.yaml').is_file():
-        return BagSource(path, topic, labels_topic, tolerant)
+        return BagSource(path, topic, labels_topic, tolerant, classes)
     if path.is_dir():
         bags = [
             file
@@ -352,9 +361,9 @@ def open_source(
             if file.suffix in BAG_SUFFIXES and not is_hidden(file)
         ]
         if tolerant and bags and not images_in(path):
-            return BagSource(path, topic, labels_topic, tolerant)
+            return BagSource(path, topic, labels_topic, tolerant, classes)
         if len(bags) == 1 and not images_in(path):
-            return BagSource(bags[0], topic, labels_topic)
+            return BagSource(bags[0], topic, labels_topic, classes=classes)
         if bags and not images_in(path):
             raise SourceError(
                 f'{path}: holds {len(bags)} bags ({", ".join(bag.name for bag in bags)}): name one'

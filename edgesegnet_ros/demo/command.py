@@ -136,10 +136,17 @@ def _run(args: argparse.Namespace) -> int:
         (out / name).unlink(missing_ok=True)
     shutil.rmtree(out / FRAMES_NAME, ignore_errors=True)
     source_name, title = _input(args, out)
-    source = open_source(source_name, len(classes.classes), args.topic, args.labels)
     if not args.input and classes.names != load_classes(STREET_CLASSES).names:
         print(f'the street has other classes than {classes.name}: accuracy is not measured')
-        source.has_labels = False
+        args.labels = ''
+    source = open_source(
+        source_name, len(classes.classes), args.topic, args.labels, classes=classes
+    )
+    if source.label_topic:
+        print(f'ground truth: {source.label_topic}')
+        args.labels = source.label_topic
+    elif not source.has_labels:
+        args.labels = ''
     if args.frames is None and source.live:
         args.frames = CAMERA_FRAMES
     played = _play(args, source_name, source, out)

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from edgesegnet_ros.data.classes import ClassSet
+
 from .errors import BagError
+from .ground_truth import candidates, find_labels, is_output, names_labels, objection
 from .opening import BagFile, OnProblem, payload
-from .reading import OUTPUTS, names_labels
 from .topic_reader import COMPRESSED, IMAGE, type_of
 
 _DEPTHS = ('16UC1', '32FC1')
@@ -44,15 +46,17 @@ def find_cameras(
     topics: Sequence[str] = (),
     labels: str | None = None,
     on_problem: OnProblem | None = None,
+    classes: ClassSet | None = None,
 ) -> Cameras:
     """Find the cameras of a bag.
 
     Args:
         path: Of the bag.
         topics: Those that are wanted; all that look like cameras where none is named.
-        labels: Topic of the ground truth, for a single camera; found by name and namespace where
-            not given; an empty string for none.
+        labels: Topic of the ground truth, for a single camera; found by name, namespace and
+            content where not given; an empty string for none.
         on_problem: See BagFile.
+        classes: Of the model, which labels have to fit; None where they are not known.
 
     Raises:
         BagError: Not a bag, or without such topics.
@@ -62,36 +66,57 @@ def find_cameras(
         with file.opened() as reader:
             types = {c.topic: type_of(c) for c in reader.connections}
             found = _wanted(file.path, types, topics) if topics else _all(reader, file.path, types)
+            if labels:
+                _check_labels(file.path, reader, types, labels, found, classes)
+            if labels is not None:
+                return _with_labels(found, [labels] * len(found.cameras))
+            # Of one camera among several that are in the bag, too, labels may be another's.
+            several = 1 < sum(
+                kind in (IMAGE, COMPRESSED) and not names_labels(name) and not is_output(name)
+                for name, kind in types.items()
+            )
+            chosen = []
+            for camera in found.cameras:
+                named = _likely(camera, candidates(types, camera.image_topic), several)
+                truth = find_labels(reader, camera.image_topic, named, classes)
+                chosen.append(truth.topic)
+                found.notes.extend(f'{file.path}: {note}' for note in truth.notes)
+            return _with_labels(found, chosen)
     finally:
         file.close()
-    truths = sorted(
-        name
-        for name, kind in types.items()
-        if kind == IMAGE and names_labels(name) and OUTPUTS not in name
-    )
-    if labels:
-        if types.get(labels) != IMAGE:
-            images = sorted(name for name, kind in types.items() if kind == IMAGE)
-            raise BagError(
-                f'{file.path}: has no topic of labels {labels}, and no folder has that name; its '
-                f'topics of {IMAGE} are {", ".join(images) or "none"}'
-            )
-        if len(found.cameras) > 1:
-            raise BagError(
-                f'{file.path}: --labels {labels}, but there are {len(found.cameras)} cameras '
-                f'({", ".join(c.image_topic for c in found.cameras)}): name one with --topic'
-            )
-    # Of one camera among several that are in the bag, too, the labels may be another's.
-    several = 1 < sum(
-        kind in (IMAGE, COMPRESSED) and not names_labels(name) and OUTPUTS not in name
-        for name, kind in types.items()
-    )
-    return found._replace(
-        cameras=[
-            camera._replace(label_topic='' if labels == '' else _truth_of(camera, truths, several))
-            for camera in found.cameras
-        ]
-    )
+
+
+def _with_labels(found: Cameras, topics: list[str]) -> Cameras:
+    cameras = [
+        camera._replace(label_topic=topic)
+        for camera, topic in zip(found.cameras, topics, strict=True)
+    ]
+    return found._replace(cameras=cameras)
+
+
+def _check_labels(
+    path: Path,
+    reader: Any,
+    types: dict[str, str],
+    labels: str,
+    found: Cameras,
+    classes: ClassSet | None,
+) -> None:
+    """Raise BagError where the topic that the user names cannot be the ground truth."""
+    if types.get(labels) != IMAGE:
+        images = sorted(name for name, kind in types.items() if kind == IMAGE)
+        raise BagError(
+            f'{path}: has no topic of labels {labels}, and no folder has that name; its '
+            f'topics of {IMAGE} are {", ".join(images) or "none"}'
+        )
+    if len(found.cameras) > 1:
+        raise BagError(
+            f'{path}: --labels {labels}, but there are {len(found.cameras)} cameras '
+            f'({", ".join(c.image_topic for c in found.cameras)}): name one with --topic'
+        )
+    reason = objection(reader, labels, classes)
+    if reason:
+        raise BagError(f'{path}: {labels} cannot be ground truth: {reason}')
 
 
 def _wanted(path: Path, types: dict[str, str], topics: Sequence[str]) -> Cameras:
@@ -127,7 +152,7 @@ def _all(reader: Any, path: Path, types: dict[str, str]) -> Cameras:
 
 def _no_camera(reader: Any, name: str, images: list[str]) -> str:
     """Why an image topic is not a camera's; empty for one that is."""
-    if OUTPUTS in name:
+    if is_output(name):
         return 'an output of a segmentation node'
     if name.endswith(_TRANSPORT) and name[: -len(_TRANSPORT)] in images:
         return f'the same camera as {name[: -len(_TRANSPORT)]}'
@@ -144,12 +169,12 @@ def _no_camera(reader: Any, name: str, images: list[str]) -> str:
     return ''
 
 
-def _truth_of(camera: Camera, truths: list[str], several: bool) -> str:
-    """The label topic that shares the camera's namespace; with one camera, the first."""
+def _likely(camera: Camera, truths: list[str], several: bool) -> list[str]:
+    """Topics in the camera's namespace; with one camera, also others after them."""
     base = camera.image_topic
     if base.endswith(_TRANSPORT):
         base = base[: -len(_TRANSPORT)]
     namespace = base.rsplit('/', 1)[0] + '/'
-    own = [name for name in truths if name.startswith(namespace) and name != camera.image_topic]
-    others = [name for name in truths if name != camera.image_topic]
-    return (own or ([] if several else others) or [''])[0]
+    own = sorted(name for name in truths if name.startswith(namespace))
+    others = [] if several else sorted(name for name in truths if name not in own)
+    return own + others

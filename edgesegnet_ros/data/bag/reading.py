@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from edgesegnet_ros.data.classes import ClassSet
 from edgesegnet_ros.data.encodings import (
     ImageMessageError,
     assumption_of,
@@ -19,12 +20,10 @@ from edgesegnet_ros.data.encodings import (
 )
 
 from .errors import BagError
+from .ground_truth import candidates, find_labels, is_output, names_labels, objection
 from .opening import BagFile, BagProblem, OnProblem, payload, reason_of
 from .topic_reader import CAMERA_INFO, COMPRESSED, IMAGE, type_of
 
-LABEL_WORDS = ('label', 'ground_truth', 'annot', 'mask')
-OUTPUTS = 'segmentation/'
-"""In the names of the node's own outputs: a recording of them is neither input nor truth."""
 PATIENCE = 16
 """Images that wait for labels recorded after them before they go without."""
 
@@ -63,12 +62,14 @@ class BagFrames:
         path: Folder of a bag, or a single .mcap, .db3 or (ROS 1) .bag file.
         image_topic: A topic of sensor_msgs/Image or CompressedImage; where not given, the first
             one that does not look like labels.
-        label_topic: A topic of sensor_msgs/Image, mono8; where not given, the first whose name
-            says label, ground_truth, annot or mask. An empty string for none.
+        label_topic: A topic of sensor_msgs/Image with one channel; where not given, the first
+            whose name says labels and whose content can be (see `ground_truth`). An empty string
+            for none.
         on_problem: Called for what is wrong with the bag or a message of it, which is then gone
             on without. Where not given, that is an error.
         on_bad: Called for an image or label image that cannot be used, which is then skipped;
             where not given, `on_problem` is.
+        classes: Of the model, which labels have to fit; None where they are not known.
 
     Attributes:
         seen: Images that were read so far, those that cannot be used included.
@@ -88,6 +89,7 @@ class BagFrames:
         label_topic: str | None = None,
         on_problem: OnProblem | None = None,
         on_bad: OnProblem | None = None,
+        classes: ClassSet | None = None,
     ) -> None:
         self._on_problem = on_problem
         self._on_bad = on_bad or on_problem
@@ -98,7 +100,7 @@ class BagFrames:
         with self._file.opened() as reader:
             topics = {c.topic: c for c in reader.connections}
             self.image_topic = self._choose_image(topics, image_topic)
-            self.label_topic = self._choose_labels(topics, label_topic)
+            self.label_topic = self._choose_labels(reader, topics, label_topic, classes)
             self.total = sum(c.msgcount for c in reader.connections if c.topic == self.image_topic)
             # Of a damaged bag the metadata knows how many there were.
             self.total = max(self.total, self._file.announced(self.image_topic))
@@ -121,40 +123,43 @@ class BagFrames:
                     f'{self.path}: has no image topic {wanted}; it has {listing or "no topics"}'
                 )
             return wanted
-        candidates = [name for name in images if not names_labels(name) and OUTPUTS not in name]
-        if not candidates:
+        likely = [n for n in images if not (names_labels(n) or is_output(n))]
+        if not likely:
             raise BagError(
                 f'{self.path}: has no topic of {IMAGE} or {COMPRESSED}; it has '
                 f'{listing or "no topics"}' + ('; name one with --topic' if images else '')
             )
-        if len(candidates) > 1:
+        if len(likely) > 1:
             _log.warning(
                 '%s: several image topics (%s); reading %s, name another with --topic',
                 self.path,
-                ', '.join(candidates),
-                candidates[0],
+                ', '.join(likely),
+                likely[0],
             )
-        return candidates[0]
+        return likely[0]
 
-    def _choose_labels(self, topics: dict, wanted: str | None) -> str | None:
+    def _choose_labels(
+        self, reader: Any, topics: dict, wanted: str | None, classes: ClassSet | None
+    ) -> str | None:
         if wanted == '':
             return None
-        images = [name for name, c in topics.items() if type_of(c) == IMAGE]
-        if wanted is not None:
-            if wanted not in images:
-                raise BagError(
-                    f'{self.path}: has no topic of labels {wanted}; its topics of {IMAGE} are '
-                    f'{", ".join(sorted(images)) or "none"}'
-                )
-            return wanted
-        return next(
-            (
-                name
-                for name in images
-                if names_labels(name) and OUTPUTS not in name and name != self.image_topic
-            ),
-            None,
-        )
+        types = {name: type_of(c) for name, c in topics.items()}
+        if wanted is None:
+            named = candidates(types, self.image_topic)
+            found = find_labels(reader, self.image_topic, named, classes)
+            for note in found.notes:
+                _log.warning('%s: %s', self.path, note)
+            return found.topic or None
+        images = [name for name, kind in types.items() if kind == IMAGE]
+        if wanted not in images:
+            raise BagError(
+                f'{self.path}: has no topic of labels {wanted}; its topics of {IMAGE} are '
+                f'{", ".join(sorted(images)) or "none"}'
+            )
+        reason = objection(reader, wanted, classes)
+        if reason:
+            raise BagError(f'{self.path}: {wanted} cannot be ground truth: {reason}')
+        return wanted
 
     def __len__(self) -> int:
         """Number of images, as the bag says."""
@@ -185,6 +190,17 @@ class BagFrames:
                 yield waiting.pop(first)._replace(labels=labels.pop(first, None))
         for stamp_ns, frame in waiting.items():
             yield frame._replace(labels=labels.pop(stamp_ns, None))
+
+    def stamps(self) -> list[int]:
+        """The stamp of each image in ns, in the order of the recording; -1 for a damaged one."""
+        found = []
+        for topic, read in self._messages():
+            if topic == self.image_topic:
+                try:
+                    found.append(read()[1])
+                except BagError:
+                    found.append(-1)
+        return found
 
     def close(self) -> None:
         """Remove what a damaged bag was copied to."""
@@ -299,8 +315,3 @@ def read_frames(
 ) -> Iterator[BagFrame]:
     """Frames of a bag one by one; see BagFrames, which also knows their number and camera."""
     return iter(BagFrames(path, image_topic, label_topic))
-
-
-def names_labels(topic: str) -> bool:
-    """Whether a topic's name says that it holds ground truth."""
-    return any(word in topic.lower() for word in LABEL_WORDS)

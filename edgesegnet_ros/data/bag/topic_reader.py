@@ -21,7 +21,7 @@ IMAGE, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 CAMERA_INFO, LABEL_INFO = 'sensor_msgs/msg/CameraInfo', 'vision_msgs/msg/LabelInfo'
 FOXGLOVE = {'RawImage': IMAGE, 'CompressedImage': COMPRESSED}
 """Foxglove's image types, as protobuf or as ROS messages, and what they stand for here."""
-_LABEL_INFO_TEXT = """std_msgs/Header header
+LABEL_INFO_TEXT = """std_msgs/Header header
 vision_msgs/VisionClass[] class_map
 float32 threshold
 ================================================================================
@@ -113,7 +113,7 @@ class TopicReader:
         from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
         usual = get_typestore(Stores.ROS1_NOETIC if ros1 else Stores.ROS2_HUMBLE)
-        usual.register(get_types_from_msg(_LABEL_INFO_TEXT, LABEL_INFO))
+        usual.register(get_types_from_msg(LABEL_INFO_TEXT, LABEL_INFO))
         found = dict(usual.fielddefs)
         for connection in self.connections:
             if _is_ros1(connection) == ros1 and type_of(connection) in NEEDED:

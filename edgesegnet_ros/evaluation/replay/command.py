@@ -66,6 +66,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='ground truth: a topic of label images, or a '
         'folder of them named by stamp or frame number; not given: by name; "": none',
     )
+    add(
+        '--label-start',
+        type=int,
+        choices=(0, 1),
+        help='number of the first frame in the names of a folder of label images, where these '
+        'are frame numbers and do not tell by themselves',
+    )
     add('--rate', type=float, default=1.0, help="live: times the recording's own pace")
     add('--model', default=shipped.DEFAULT_MODEL, help='shipped name or file')
     add('--classes', default=shipped.DEFAULT_CLASSES, help='shipped name or file')
@@ -260,6 +267,7 @@ def _options(args: argparse.Namespace, bags: int) -> ReplayOptions:
         request=request,
         topics=tuple(args.topic),
         labels=labels,
+        label_start=args.label_start,
         resize_mode=args.resize_mode,
         unlabeled_below=args.unlabeled_below,
         confidence=args.confidence and not args.live,

@@ -62,6 +62,7 @@ def tell(result: ReplayResult, out: Path) -> None:
         print(
             f'pixel accuracy {result.pixel_accuracy:.4f}, mIoU {result.miou:.4f} on '
             f'{result.frames_scored} of {result.frames_in} frames'
+            + (f', against {result.labels_from}' if result.labels_from else '')
         )
     if result.temporal_consistency is not None:
         print(

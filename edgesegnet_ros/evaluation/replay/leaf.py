@@ -89,7 +89,11 @@ class Leaf:
         self.frames = BagFrames(bag, camera.image_topic, camera.label_topic, self.log.on_problem)
         labels = options.labels
         is_folder = bool(labels) and Path(str(labels)).is_dir()
-        self.truth = LabelFolder(Path(str(labels)), len(classes.classes)) if is_folder else None
+        self.truth = None
+        if is_folder:
+            self.truth = LabelFolder(
+                Path(str(labels)), len(classes.classes), self.frames.stamps(), options.label_start
+            )
         self.scoring = Scoring(self.where, classes, options.flow, self._sinks(), self.log)
         self.pipeline = Pipeline(self.frames, self.truth, self.scoring, self.log)
 

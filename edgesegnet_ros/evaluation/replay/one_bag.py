@@ -110,7 +110,8 @@ def replay_bag(
     labels = options.labels
     topic_of_labels = None if labels and Path(labels).is_dir() else labels
     try:
-        found = find_cameras(bag, options.topics, topic_of_labels, log.on_problem)
+        classes = engines.model.classes if engines else load_classes(options.request.classes)
+        found = find_cameras(bag, options.topics, topic_of_labels, log.on_problem, classes)
     except BagError as error:
         return BagOutcome(
             str(bag),

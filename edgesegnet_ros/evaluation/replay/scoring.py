@@ -180,9 +180,10 @@ class Scoring:
             self._log.add(
                 'bad_labels',
                 f'{self._where}, image {frame.index}',
-                f'the labels hold {values}, which no class has: counted as void',
+                f'the labels hold {values}, which no class has: the image is not scored',
                 1,
             )
+            return replace(frame, truth=None)
         if (truth >= self._count).any():
             truth = np.where(truth >= self._count, np.uint8(VOID), truth)
         return replace(frame, truth=truth)
@@ -193,6 +194,13 @@ class Scoring:
             return None
         labels, confidence = frame.labels, frame.confidence
         if truth.shape != labels.shape:  # scored at the labels' own resolution
+            self._log.add(
+                'labels_size',
+                f'{self._where}, image {frame.index}',
+                f'its labels are {truth.shape[1]}x{truth.shape[0]}, the image is '
+                f'{labels.shape[1]}x{labels.shape[0]}: scored at the size of the labels',
+                1,
+            )
             placement = place(truth.shape, labels.shape, 'stretch')
             labels = to_source(labels, placement)
             confidence = None if confidence is None else to_source(confidence, placement)
