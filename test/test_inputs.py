@@ -488,12 +488,8 @@ def test_a_bag_that_names_its_classes_is_checked_against_the_model(tmp_path):
 
 def test_values_that_no_class_has_are_refused_with_the_values(tmp_path):
     messages = labels_at('/camera/labels', [0, 1])
-    messages[-1] = (
-        '/camera/labels',
-        IMAGE,
-        2,
-        message(2, np.full((48, 64), 77, np.uint8), 'mono8'),
-    )
+    foreign = np.full((48, 64), 77, np.uint8)
+    messages[-1] = ('/camera/labels', IMAGE, 2, message(2, foreign, 'mono8'))
     result = replay(write(tmp_path / 'bag', messages), out=tmp_path / 'out', status=1)
     assert result['frames_scored'] == 1 and kinds(result) == ['bad_labels']
     assert '[77], which no class has' in result['problems'][0]['what']
