@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import drawn_dataset
 import pytest
 
 from edgesegnet_ros import __version__, cli
@@ -90,3 +91,12 @@ def test_outputs_that_cannot_be_written_are_refused_before_any_work(words, tmp_p
     )
     assert (tmp_path / 'file').read_text() == 'of the user'
     assert [path.name for path in tmp_path.iterdir()] == ['file'], 'nothing is left behind'
+
+
+def test_weights_to_start_from_are_looked_at_before_the_data(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr('edgesegnet_ros.training.train.read_data', None)
+    (tmp_path / 'field3.yaml').write_text(drawn_dataset.CLASS_FILE)
+    words = ['train', '--data', str(drawn_dataset.folder(tmp_path / 'field', 3)), '--classes']
+    words += [str(tmp_path / 'field3.yaml'), '--out', str(tmp_path / 'out'), '--device', 'cpu']
+    assert cli.main([*words, '--init', str(tmp_path / 'none.safetensors')]) == 2
+    assert 'none.safetensors: no such weights file' in capsys.readouterr().err

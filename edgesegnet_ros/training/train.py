@@ -15,7 +15,7 @@ import torch
 from tqdm import tqdm
 
 from edgesegnet_ros.errors import EdgeSegNetError
-from edgesegnet_ros.network.weights import WeightsInfo, save_weights
+from edgesegnet_ros.network.weights import WeightsInfo, load_weights, save_weights
 from edgesegnet_ros.training.begin import (
     RunData,
     Sources,
@@ -100,6 +100,8 @@ def train(
         stack.callback(team.part)
         config = without_streets(config, sources.classes)
         _check(config, team, out)
+        if sources.init:
+            load_weights(sources.init)  # a wrong file is refused before the data is read
         teacher = open_teacher(config, sources.teachers, sources.classes, team.device)
         data = read_data(config, sources, team)
         path = out / CHECKPOINT
