@@ -87,6 +87,7 @@ class Segmenter:
                 f'resize_mode is one of {", ".join(RESIZE_MODES)}, not {resize_mode!r}'
             )
         given = options if model is None else {'model': str(model), **options}
+        given.setdefault('input_size', (0, 0))
         return cls(open_engine(EngineRequest(**given)), resize_mode, unlabeled_below)
 
     def __call__(self, image: np.ndarray) -> np.ndarray:

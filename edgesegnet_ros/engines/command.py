@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--device', default='auto', help='auto, cpu, cuda, cuda:N or (TensorRT) dla:N')
     add('--dla-core', type=int, help='the same as --device dla:N')
     add('--num-threads', default=0, type=int, help='CPU threads; 0 for all cores')
-    add('--input-size', default='256x256', type=size, help='network input, HxW')
+    add('--input-size', type=size, help='network input, HxW; if not given, that of the weights')
     add(
         '--calibration',
         metavar='DIR',
@@ -96,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
             precision,
             device,
             args.num_threads,
-            args.input_size,
+            args.input_size or (0, 0),
         )
     )._replace(calibrated_on=_calibration(args.calibration), workspace_mib=args.workspace_mib)
     refusal = chosen.refusal(recipe)
@@ -117,7 +117,7 @@ def run(args: argparse.Namespace) -> int:
         'precision': is_.precision,
         'device': is_.device,
         'version': is_.version,
-        'input_size': list(args.input_size),
+        'input_size': list(recipe.input_size),
         'file': str(proved.file) if proved.file else None,
         'verdict': proved.verdict._asdict() if proved.verdict else None,
     }

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from edgesegnet_ros import shipped
-from edgesegnet_ros.data.classes import ClassSet, load_classes
+from edgesegnet_ros.data.classes import ClassSet, class_set_of, load_classes
 from edgesegnet_ros.data.geometry import Size, place, to_network
 from edgesegnet_ros.engines import cpu
 from edgesegnet_ros.engines.onnx_model import SUFFIX, OnnxModel, read_onnx
@@ -141,15 +141,16 @@ def recipe_for(request: EngineRequest) -> Recipe:
     """
     if request.model.endswith(SUFFIX):
         return _recipe_of_onnx(request)
-    if any(size < STRIDE or size % STRIDE for size in request.input_size):
-        height, width = request.input_size
+    path = shipped.find('models', request.model)
+    model, info = load_weights(path)
+    input_size = request.input_size if any(request.input_size) else info.input_size
+    if any(size < STRIDE or size % STRIDE for size in input_size):
+        height, width = input_size
         raise EngineError(
             f'input size {height}x{width}: height and width are multiples of {STRIDE}, the '
             f'nearest is {_nearest(height)}x{_nearest(width)}'
         )
-    classes = load_classes(request.classes)
-    path = shipped.find('models', request.model)
-    model, info = load_weights(path)
+    classes = classes_of(path, info, request.classes)
     if len(classes.classes) != info.num_classes:
         raise EngineError(
             f'class file {classes.name} has {len(classes.classes)} classes, but {path} gives '
@@ -162,18 +163,46 @@ def recipe_for(request: EngineRequest) -> Recipe:
             info.classes,
             classes.name,
         )
-    if tuple(request.input_size) != tuple(info.input_size):
-        _warn_of_the_size(path, tuple(info.input_size), tuple(request.input_size))
+    if tuple(input_size) != tuple(info.input_size):
+        _warn_of_the_size(path, tuple(info.input_size), tuple(input_size))
     return Recipe(
         model,
         info,
         classes,
         file_sha256(path),
         request.precision,
-        request.input_size,
+        input_size,
         request.device,
         threads_of(request.num_threads),
     )
+
+
+def classes_of(path: Path, info: WeightsInfo, named: str) -> ClassSet:
+    """What the outputs of a weights file mean.
+
+    Args:
+        path: The weights file.
+        info: What it says of itself.
+        named: Class file that the user names; the default stands for the file's own class set
+            where it has one.
+
+    Raises:
+        ClassFileError: A class set cannot be read.
+        EngineError: The class file names other classes than the weights were trained for.
+    """
+    if info.class_set is None:
+        return load_classes(named or shipped.DEFAULT_CLASSES)
+    own = class_set_of(info.class_set, str(path))
+    if named and (named != shipped.DEFAULT_CLASSES or load_classes(named).names == own.names):
+        asked = load_classes(named)  # with the same names, its colours and groups are used
+        if len(asked.classes) == info.num_classes and asked.names != own.names:
+            raise EngineError(
+                f'class file {asked.name} names {", ".join(asked.names)}, but {path} was trained '
+                f'for {own.name}: {", ".join(own.names)}; leave the class file out, or give that '
+                'of these classes'
+            )
+        return asked
+    return own
 
 
 def _recipe_of_onnx(request: EngineRequest) -> Recipe:
@@ -200,8 +229,9 @@ def _recipe_of_onnx(request: EngineRequest) -> Recipe:
             f'{"; ".join(needed)}'
         )
     size = request.input_size
-    if model.input_size is not None and size == default.input_size:
+    if model.input_size is not None and size in (default.input_size, (0, 0)):
         size = model.input_size
+    size = size if any(size) else default.input_size
     if not model.free_size and size != model.input_size:
         raise EngineError(
             f'{path} takes images of {model.input_size[0]}x{model.input_size[1]} alone, not of '

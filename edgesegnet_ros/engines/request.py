@@ -38,12 +38,14 @@ class EngineRequest(NamedTuple):
 
     Attributes:
         model: Name of a shipped model, or path of a weights file.
-        classes: Name of a shipped class file, or path of one.
+        classes: Name of a shipped class file, or path of one. Weights that hold a class set of
+            their own are not asked to follow the default: theirs is used.
         engine: One of ENGINES.
         precision: One of PRECISIONS.
         device: auto, cpu, cuda, cuda:N or (TensorRT only) dla:N.
         num_threads: CPU threads, 0 for all cores.
-        input_size: Height and width of the network's input, multiples of 16.
+        input_size: Height and width of the network's input, multiples of 16; (0, 0) for the size
+            that the model was trained for.
         parity_frames: Folder of images that an engine is proved on; '' uses rendered streets.
         engine_cache: Folder of built engines; '' uses the user's cache folder.
     """

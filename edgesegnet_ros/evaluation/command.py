@@ -48,7 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--precision', default='auto', choices=PRECISIONS, help='number format')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument('--num-threads', default=0, type=int, help='CPU threads; 0 for all cores')
-    parser.add_argument('--input-size', default='256x256', type=size, help='network input, HxW')
+    parser.add_argument(
+        '--input-size', type=size, help='network input, HxW; if not given, that of the weights'
+    )
     parser.add_argument(
         '--resize-mode',
         default='stretch',
@@ -122,13 +124,16 @@ def _run(args: argparse.Namespace, page: Path | None) -> int:
                 'a weights file that `edgesegnet train` wrote'
             )
         recipe = recipe_for(
-            EngineRequest(args.model, args.classes, device='cpu', input_size=args.input_size)
+            EngineRequest(
+                args.model, args.classes, device='cpu', input_size=args.input_size or (0, 0)
+            )
         )
         weights, scored, outputs = recipe.info, recipe.classes, recipe.classes
         args.input_size = recipe.input_size
     else:
         network, weights = load_weights(path)
-        scored, outputs = _classes(args.classes, weights)
+        args.input_size = args.input_size or weights.input_size
+        scored, outputs = _classes(args.classes, path, weights)
     dataset = open_dataset(args.data, scored, args.val_fraction, args.split_seed)
     num_classes = len(scored.classes)
     dataset.tell()
@@ -193,11 +198,12 @@ def _run(args: argparse.Namespace, page: Path | None) -> int:
     return 1 if fired else 0
 
 
-def _classes(name: str, weights: WeightsInfo) -> tuple[ClassSet, ClassSet]:
+def _classes(name: str, path: Path, weights: WeightsInfo) -> tuple[ClassSet, ClassSet]:
     """What is scored, and what the network's outputs mean; they differ where one is folded."""
     from edgesegnet_ros.data.classes import load_classes
+    from edgesegnet_ros.engines.recipe import classes_of
 
-    asked = load_classes(name)
+    asked = classes_of(path, weights, name)
     count = len(asked.classes)
     if count == weights.num_classes:
         return asked, asked
@@ -216,7 +222,10 @@ def _file_of(outputs: ClassSet, asked: str) -> str:
     """The class file that `outputs` was read from."""
     from edgesegnet_ros.data.classes import load_classes
 
-    return asked if load_classes(asked).name == outputs.name else outputs.name
+    if load_classes(asked).name == outputs.name:
+        return asked
+    # A class set that the weights hold is found there again.
+    return outputs.name if outputs.name in shipped.names('classes') else asked
 
 
 def _refuse_ids_of_another_set(dataset: Dataset, samples: list[Sample]) -> None:

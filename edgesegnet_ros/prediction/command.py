@@ -125,6 +125,7 @@ def _predict(args: argparse.Namespace) -> dict[str, Any]:
     try:
         # What is not given is left to the request, or to what the model says of itself.
         given = {name: getattr(args, name) for name in _REQUEST if getattr(args, name) is not None}
+        given.setdefault('input_size', (0, 0))
         model = open_engine(EngineRequest(**given))
         segmenter = Segmenter(model.engine, args.resize_mode)
         description = model.engine.describe()

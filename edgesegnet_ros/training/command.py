@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -29,13 +30,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--config',
         metavar='NAME|FILE',
-        help="YAML of settings, shipped or one's own; options go over it",
+        help='YAML file of settings, shipped or your own; options override it',
     )
     parser.add_argument(
         '--init',
         default='',
         metavar='NAME|FILE',
-        help='weights to start from, published ones too; else random',
+        help='weights to start from, published ones too: all that fits is kept; if not given, '
+        'weights are random',
     )
     parser.add_argument(
         '--teacher',
@@ -73,6 +75,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             given['choices'] = one.metadata['choices']
             given['metavar'] = '|'.join(one.metadata['choices'])
         settings.add_argument('--' + one.name.replace('_', '-'), **given)
+
+
+def parser_defaults() -> dict[str, Any]:
+    """What the options are if they are not given."""
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    return vars(parser.parse_args([]))
 
 
 def config_of(args: argparse.Namespace) -> TrainConfig:
@@ -125,8 +134,16 @@ def run(args: argparse.Namespace) -> int:
             'resumes it'
         )
         return 128 + outcome.signal
+    if not outcome.trained:
+        print(f'{out}: the run is finished already; nothing was trained')
+        return 0
+    words = ['edgesegnet', 'evaluate', '--model', str(out / BEST), '--split', 'val']
+    for name in ('data', 'val_fraction', 'split_seed'):
+        value = getattr(args, name)
+        if value is not None and value != parser_defaults()[name]:
+            words += ['--' + name.replace('_', '-'), str(value)]
     print(
-        f'weights in {out / WEIGHTS}, the best on val in {out / BEST}: try them with '
-        f'`edgesegnet evaluate --model {out / WEIGHTS} --split val`'
+        f'The weights are in {out / WEIGHTS}, and those that were best on val in {out / BEST}.\n'
+        f'Evaluate them with:\n  {shlex.join(words)}'
     )
     return 0
