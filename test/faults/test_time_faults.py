@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 from faults import covers
 from harness import image_message
@@ -108,13 +110,24 @@ def test_simulated_time(fresh):
     node.do(source.clock_callback, clock(1000.0))
     node.send(stamped(1000.0))
     node.wait(node.settled, 'its mask')
-    worker = node.node._worker
-    node.do(lambda: worker._slot.put(None))  # an image that waits while the clock jumps
-    node.do(lambda: worker._slot.clear())
+    engine = node.node._worker.opened.model.engine
+    infer, entered, release = engine.infer, threading.Event(), threading.Event()
+
+    def slow(*arguments):
+        entered.set()
+        release.wait(60)
+        infer(*arguments)
+
+    engine.infer = slow
+    node.send(stamped(1000.1))  # in the engine while the clock jumps
+    assert entered.wait(30)
+    node.send(stamped(1000.2))  # waits while the clock jumps
     out, epoch = node.counts['out'], node.node._ages.epoch
     node.do(source.clock_callback, clock(10.0))
     assert node.node._ages.epoch == epoch + 1
     node.send(stamped(10.0))
+    release.set()
+    node.wait(lambda: node.counts['discarded'] == 2, 'both to be dropped')
     node.wait(lambda: node.counts['out'] == out + 1, 'a mask after the jump')
     assert node.set('max_age_ms', 100.0) == ''
     node.send(stamped(1.0))  # 9 s old by the new clock
