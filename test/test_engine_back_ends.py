@@ -211,7 +211,7 @@ def test_what_a_back_end_does_not_have(request_):
     pytest.importorskip('openvino')
     with pytest.raises(EngineError, match="'fp16' is not one of the openvino engine"):
         open_engine(request_._replace(engine='openvino', precision='fp16'))
-    with pytest.raises(EngineError, match='runs on the CPU, not on cuda'):
+    with pytest.raises(EngineError, match='does not run on cuda: set device to cpu'):
         open_engine(request_._replace(engine='onnxruntime', device='cuda'))
 
 

@@ -269,3 +269,21 @@ def test_evaluate_takes_it(folder, image):
     assert figures['pixel_accuracy'] > 0.999 and figures['input_size'] == list(SIZE)
     assert figures['classes'] == 'mine'
     assert cli.main([*words, '--fit-temperature']) == 2
+
+
+def test_bench_counts_and_measures_it(folder, monkeypatch):
+    from edgesegnet_ros.evaluation.bench import peak
+
+    monkeypatch.setitem(peak._SIDE, 'cpu', 64)
+    path = export(folder / 'net.onnx', Small(), dynamic=False)
+    (folder / 'net.yaml').write_text(YAML)
+    told = folder / 'told.json'
+    words = ['bench', '--model', str(path), '--networks', 'edgesegnet', '--frames', '2']
+    words += ['--engines', 'eager,torch,onnxruntime', '--num-threads', '1', '--device', 'cpu']
+    words += ['--input-size', '64x96', '--out', str(folder / 'out'), '--json', str(told)]
+    assert cli.main(words) == 0
+    (row,) = json.loads(told.read_text())['rows']
+    assert (row['network'], row['engine']) == ('net.onnx', 'onnxruntime')
+    assert row['params'] == 8 * 27 + 8 + 3 * 72 + 3
+    macs = 8 * 27 * 32 * 48 + 3 * 72 * 16 * 24
+    assert row['gmac'] == pytest.approx(macs / 1e9, abs=6e-4)

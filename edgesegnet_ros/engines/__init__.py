@@ -47,7 +47,11 @@ def open_engine(request: EngineRequest) -> LoadedModel:
     recipe = recipe_for(request)
     frames = parity_set(request.parity_frames)
     engine = choose(request.engine, recipe, named_folder(request.engine_cache), frames).engine
-    _warm_up(engine)
+    try:
+        _warm_up(engine)
+    except BaseException:
+        engine.close()
+        raise
     return LoadedModel(engine, recipe.classes, recipe.info)
 
 

@@ -1,11 +1,11 @@
-"""ONNX Runtime, on the CPU."""
+"""ONNX Runtime, on the CPU, or on a GPU where its CUDA provider is installed."""
 
 from __future__ import annotations
 
 import importlib.util
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, List, Optional, Tuple, Union
 
 import numpy as np
 import torch
@@ -36,6 +36,10 @@ class OnnxRuntimeEngine(Engine):
         self.input_size = recipe.input_size
         self.num_classes = recipe.info.num_classes
         self._precision, self._threads = recipe.precision, recipe.threads
+        self._device = cpu.name()
+        if 'CUDAExecutionProvider' in session.get_providers():
+            self._threads = 0
+            self._device = torch.cuda.get_device_name(recipe.device)
         self._temperature = float(recipe.info.temperature)
         height, width = recipe.input_size
         self._picture = np.zeros((1, height, width, 3), np.uint8)
@@ -97,7 +101,7 @@ class OnnxRuntimeEngine(Engine):
         return EngineDescription(
             'onnxruntime',
             self._precision,
-            cpu.name(),
+            self._device,
             BACK_END.version(),
             self._threads,
             self.reason,
@@ -139,9 +143,24 @@ def reference(recipe: Recipe) -> OnnxRuntimeEngine:
     return OnnxRuntimeEngine(_session(model_bytes(recipe), recipe), recipe)
 
 
-def _session(model: Union[str, bytes], recipe: Recipe) -> onnxruntime.InferenceSession:
+def _on_cuda(device: str) -> bool:
+    """Whether the device is a CUDA GPU that this ONNX Runtime has a provider for."""
     import onnxruntime
 
+    if not device.startswith('cuda') or not torch.cuda.is_available():
+        return False
+    return 'CUDAExecutionProvider' in onnxruntime.get_available_providers()
+
+
+def _session(
+    model: Union[str, bytes], recipe: Recipe, device: str = 'cpu'
+) -> onnxruntime.InferenceSession:
+    import onnxruntime
+
+    providers: List[Any] = ['CPUExecutionProvider']
+    if _on_cuda(device):
+        index = int(device.partition(':')[2] or 0)
+        providers.insert(0, ('CUDAExecutionProvider', {'device_id': index}))
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = recipe.threads
     options.inter_op_num_threads = 1
@@ -149,7 +168,7 @@ def _session(model: Union[str, bytes], recipe: Recipe) -> onnxruntime.InferenceS
     options.add_session_config_entry('session.intra_op.allow_spinning', '0')
     options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(model, options, providers=['CPUExecutionProvider'])
+        return onnxruntime.InferenceSession(model, options, providers=providers)
     except Exception as error:  # its classes are made by the library's C++ part
         reason = (str(error).splitlines() or [''])[0]
         where = recipe.onnx.path if recipe.onnx is not None else 'the file'
@@ -165,13 +184,16 @@ class OnnxRuntimeBackEnd(BackEnd):
 
     def why_not(self, device: str) -> Optional[str]:
         """See `BackEnd.why_not`."""
-        if device not in ('auto', 'cpu'):
-            return f'the onnxruntime engine runs on the CPU, not on {device}: set device to cpu'
         missing = [
             name for name in ('onnx', 'onnxruntime') if importlib.util.find_spec(name) is None
         ]
         if missing:
             return f'{" and ".join(missing)} not installed: {install(*missing)}'
+        if device not in ('auto', 'cpu') and not _on_cuda(device):
+            return (
+                f'this onnxruntime does not run on {device}: set device to cpu, or install '
+                'onnxruntime-gpu'
+            )
         return None
 
     def precisions(self, device: str) -> Tuple[str, ...]:
@@ -189,7 +211,7 @@ class OnnxRuntimeBackEnd(BackEnd):
 
     def target(self, device: str) -> str:
         """See `BackEnd.target`; the file is no machine code, its proof is this machine's."""
-        return cpu.target()
+        return torch.cuda.get_device_name(device) if _on_cuda(device) else cpu.target()
 
     def build(self, recipe: Recipe, path: Path) -> None:
         """See `BackEnd.build`."""
@@ -202,7 +224,7 @@ class OnnxRuntimeBackEnd(BackEnd):
     def load(self, recipe: Recipe, path: Path) -> Engine:
         """See `BackEnd.load`."""
         try:
-            return OnnxRuntimeEngine(_session(str(path), recipe), recipe)
+            return OnnxRuntimeEngine(_session(str(path), recipe, recipe.device), recipe)
         except EngineError as error:
             raise EngineError(f'{path}: {error}') from None
 

@@ -150,10 +150,20 @@ def own_contestants(
         engines: Of ENGINES.
     """
     recipe = recipe_for(request)
-    title = title_of(recipe.model)
-    params, size = parameters(recipe.model), request.input_size
-    folded = cost(inference_form(recipe.model), size)
-    if 'eager' in engines:
+    size = request.input_size
+    if recipe.onnx is not None:
+        from edgesegnet_ros.evaluation.bench.onnx_cost import onnx_cost
+
+        title = recipe.onnx.path.name
+        if recipe.input_size != size:
+            only = '{}x{}'.format(*recipe.input_size)
+            yield Skipped(title, '', '', f'it takes images of {only}: give --input-size {only}')
+            return
+        params, folded = onnx_cost(recipe)
+    else:
+        title, params = title_of(recipe.model), parameters(recipe.model)
+        folded = cost(inference_form(recipe.model), size)
+    if 'eager' in engines and recipe.onnx is None:
 
         def eager() -> Contestant:
             written = cost(copy.deepcopy(recipe.model), size)
@@ -171,7 +181,7 @@ def own_contestants(
         if name == 'eager':
             continue
         found = back_end(name)
-        reason = found.why_not(request.device) or _not_measured(name)
+        reason = found.refusal(recipe) or _not_measured(name)
         if reason:
             yield Skipped(title, name, '', reason)
             continue
