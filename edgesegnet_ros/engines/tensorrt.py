@@ -23,6 +23,7 @@ from edgesegnet_ros.engines.base import BackEnd, Engine, EngineDescription
 from edgesegnet_ros.engines.device_path import Logits
 from edgesegnet_ros.engines.recipe import Recipe
 from edgesegnet_ros.engines.request import EngineError
+from edgesegnet_ros.extras import install
 from edgesegnet_ros.network import HEAD_STRIDE
 
 if TYPE_CHECKING:
@@ -34,10 +35,7 @@ _INSTALL = {
         "nvidia-tensorrt python3-libnvinfer), elsewhere with NVIDIA's pip package tensorrt; see "
         'docs/jetson.md'
     ),
-    'onnx': (
-        'onnx is not installed, which TensorRT 10 and later are built from: pip install '
-        "'edgesegnet_ros[onnx]'"
-    ),
+    'onnx': 'onnx is not installed, which TensorRT 10 and later need: ' + install('onnx'),
     'torch2trt': (
         'torch2trt is not installed: pip install git+https://github.com/NVIDIA-AI-IOT/torch2trt '
         '(or put a checkout of it on PYTHONPATH); see docs/jetson.md'

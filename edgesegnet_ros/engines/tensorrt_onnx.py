@@ -20,6 +20,7 @@ import torch
 from edgesegnet_ros.engines.onnx_graph import OPSET
 from edgesegnet_ros.engines.recipe import Recipe
 from edgesegnet_ros.engines.request import EngineError
+from edgesegnet_ros.extras import install
 from edgesegnet_ros.network import HEAD_STRIDE
 
 if TYPE_CHECKING:
@@ -94,10 +95,8 @@ def _quantised(file: bytes, recipe: Recipe) -> bytes:
     try:
         import nncf
     except ImportError as error:
-        raise EngineError(
-            f'int8 is made by nncf and onnxruntime ({error}): pip install '
-            "'edgesegnet_ros[int8,onnx]'"
-        ) from None
+        needed = install('nncf', 'onnxruntime')
+        raise EngineError(f'int8 is made by nncf and onnxruntime ({error}): {needed}') from None
     images = recipe.calibration()
     if not images:
         raise EngineError('int8 needs images to calibrate on: name a folder of them')
