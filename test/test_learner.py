@@ -286,3 +286,19 @@ def test_a_step_on_cuda_waits_for_nothing_and_learns_what_the_cpu_does():
     for n, (batch, loss) in enumerate(zip(rest, losses, strict=True)):
         assert twin.step(*batch, (0, n + 1), 1e-3).item() == pytest.approx(loss.item(), rel=0.02)
     assert math.isfinite(losses[-1].item())
+
+
+@pytest.mark.gpu
+def test_a_run_on_cuda_is_resumed(tmp_path):
+    if not torch.cuda.is_available():
+        pytest.skip('SKIPPED FOR WANT OF A GPU')
+    config = replace(CONFIG, optimizer='adamw')
+    device = torch.device('cuda')
+    made = make(config, device=device)
+    first, second = batches(2)
+    made.step(*first, (0, 0), 1e-3)
+    state = {name: value.cpu().clone() for name, value in made.state().items()}
+    resumed = make(config, device=device)
+    resumed.load_state(state, 1)
+    losses = [one.step(*second, (0, 1), 1e-3).item() for one in (made, resumed)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
