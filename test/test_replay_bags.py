@@ -308,7 +308,7 @@ def test_cameras_have_their_own_figures(whole, tmp_path):
     assert result['frames_out'] == 13 and result['topic'] is None
     both = (front['labels_sha256'] + rear['labels_sha256']).encode()
     assert result['labels_sha256'] == hashlib.sha256(both).hexdigest()
-    assert any('/depth/image left out: depth' in note for note in result['notes'])
+    assert any('/depth/image is skipped: depth' in note for note in result['notes'])
     leaf = ReplayResult.read(tmp_path / 'out' / rear['result'])
     assert leaf.frames_out == 4 and leaf.labels_from is None
     one = replay(bag, '--topic', '/rear/image', out=tmp_path / 'one')

@@ -21,8 +21,9 @@ from replay_bags import QUICK, frames, kinds, replay, write
 from edgesegnet_ros.data.bag import Camera
 from edgesegnet_ros.data.classes import load_classes
 from edgesegnet_ros.engines.request import EngineRequest
+from edgesegnet_ros.evaluation.replay import one_bag
 from edgesegnet_ros.evaluation.replay.command import _options
-from edgesegnet_ros.evaluation.replay.crew import Job, schedule, shares
+from edgesegnet_ros.evaluation.replay.crew import BagWorker, Job, schedule, shares
 from edgesegnet_ros.evaluation.replay.frames import ReplayFrame
 from edgesegnet_ros.evaluation.replay.leaf import Leaf
 from edgesegnet_ros.evaluation.replay.local_crew import LocalCrew
@@ -127,8 +128,19 @@ def test_a_bag_that_kills_every_worker_is_given_up(drives, tmp_path):
         lambda pid, job: os.kill(pid, signal.SIGKILL) if job.key == 'key0' else None,
     )
     outcomes = {o.bag: o for o in schedule(jobs, crew, 1)}
-    assert [p.kind for p in outcomes[jobs[0].bag].problems] == ['worker_died']
+    [problem] = outcomes[jobs[0].bag].problems
+    assert problem.kind == 'worker_died' and 'killed by SIGKILL' in problem.what
     assert outcomes[jobs[1].bag].results[0].frames_out == 3
+
+
+def test_an_exception_in_a_worker_is_told_and_costs_one_bag(tmp_path, monkeypatch):
+    def fail(*_):
+        raise RuntimeError('a bug')
+
+    monkeypatch.setattr(one_bag, 'replay_bag', fail)
+    worker = BagWorker(quick_options(), str(tmp_path))
+    [problem] = worker.replay(Job('drive', 'key')).problems
+    assert problem.kind == 'worker_died' and problem.what.endswith('RuntimeError: a bug')
 
 
 def test_an_engine_that_cannot_be_had_ends_it(drives, tmp_path, capsys):

@@ -51,7 +51,7 @@ ATTEMPTS = 3
 
 
 class PlaybackError(EdgeSegNetError):
-    """Nobody listens, or nobody answers."""
+    """No node subscribes, or none answers."""
 
 
 class PlaybackFigures(NamedTuple):
@@ -333,7 +333,12 @@ def parse(arguments: List[str]) -> argparse.Namespace:
 
 
 def main() -> int:
-    """Play to the end; 0, 1 when nobody listens or answers, 2 for a source that is none."""
+    """Play to the end.
+
+    Returns:
+        The exit status: 0 for success, 1 where no node subscribes or answers, 2 for a source that
+        cannot be played.
+    """
     args = parse(remove_ros_args(sys.argv)[1:])
 
     def say(**event: object) -> None:

@@ -34,7 +34,7 @@ class Cameras(NamedTuple):
 
     Attributes:
         cameras: In the order of their topics' names.
-        notes: Sentences about image topics that were left out, and why.
+        notes: Sentences about image topics that were skipped, with the reason.
     """
 
     cameras: list[Camera]
@@ -70,7 +70,7 @@ def find_cameras(
                 _check_labels(file.path, reader, types, labels, found, classes)
             if labels is not None:
                 return _with_labels(found, [labels] * len(found.cameras))
-            # Of one camera among several that are in the bag, too, labels may be another's.
+            # Where the bag has several cameras, labels elsewhere may belong to another camera.
             several = 1 < sum(
                 kind in (IMAGE, COMPRESSED) and not names_labels(name) and not is_output(name)
                 for name, kind in types.items()
@@ -138,7 +138,7 @@ def _all(reader: Any, path: Path, types: dict[str, str]) -> Cameras:
     for name in images:
         reason = _no_camera(reader, name, images)
         if reason:
-            notes.append(f'{path}: {name} left out: {reason}')
+            notes.append(f'{path}: {name} is skipped: {reason}')
         elif not names_labels(name):
             cameras.append(Camera(name, ''))
     if not cameras:

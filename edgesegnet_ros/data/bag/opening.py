@@ -148,7 +148,7 @@ class BagFile:
                     'no_index',
                     str(self.path),
                     'its recording ended without merging the write-ahead log (-wal); the messages '
-                    'there are read, too',
+                    'there are also read',
                     0,
                 )
             )
@@ -214,7 +214,7 @@ class BagFile:
                 raise BagError(reason)
         except (BagError, OSError) as error:
             told = str(error).removeprefix(f'{plain}: ')
-            on_problem(BagProblem('truncated', str(file), f'left out: {told}'))
+            on_problem(BagProblem('truncated', str(file), f'skipped: {told}'))
             return []
         on_problem(
             BagProblem(

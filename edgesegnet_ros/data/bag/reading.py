@@ -40,7 +40,7 @@ class BagFrame(NamedTuple):
         image: (H, W, 3) uint8 RGB.
         labels: (h, w) uint8 class ids of the same stamp, or None.
         message: The message itself, as rosbags gives it.
-        number: Of the image in its topic, from 0; unusable ones are counted, too.
+        number: Of the image in its topic, from 0; images that cannot be used are also counted.
     """
 
     stamp_ns: int

@@ -26,7 +26,7 @@ BAG_VERSION = 8
 
 
 class ImageFrame(NamedTuple):
-    """One picture to be written.
+    """One image to be written.
 
     Attributes:
         image: (H, W, 3) uint8 RGB.
@@ -294,11 +294,11 @@ def write_image_bag(
     storage: str = 'mcap',
     force: bool = False,
 ) -> int:
-    """Write pictures into a bag, which has no camera_info, since nothing is known of the camera.
+    """Write images into a bag without camera_info, since the camera is not known.
 
     Args:
         path: Folder of the bag.
-        frames: The pictures in the order of their stamps.
+        frames: The images in the order of their stamps.
         storage: `mcap` or `sqlite3`.
         force: Whether a bag that is there is replaced.
 

@@ -138,7 +138,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='DIR',
         help='folder of the results; bags finished there are not done again',
     )
-    add('--json', type=output_file, metavar='FILE', help='write the figures to this file, too')
+    add('--json', type=output_file, metavar='FILE', help='also write the figures to this file')
     add(
         '--compare',
         nargs=2,

@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class ReplayFrame:
-    """One frame with everything known of it. The arrays are nobody else's: keep them at will.
+    """One frame with everything known of it. The arrays belong to the receiver, who may keep them.
 
     Attributes:
         index: Of the image in its bag and topic, from 0, frames that gave no labels counted.
@@ -40,8 +40,8 @@ class ReplayFrame:
 class FrameSink(Protocol):
     """Takes frames in the order of the bag, from one thread, and keeps no more than a few.
 
-    A sink that raises OSError or EdgeSegNetError is left out from there on (`close(False)` is
-    called); the replay goes on and the result says so.
+    A sink that raises OSError or EdgeSegNetError is not used from there on (`close(False)` is
+    called); the replay continues and the result says so.
 
     Attributes:
         name: Under which its time is in `ReplayResult.costs_s`, such as `pictures` or `video`.

@@ -318,7 +318,7 @@ def replay_offline(
 
 
 def _bare_ms(segmenter: Segmenter, options: ReplayOptions, picture: np.ndarray) -> list[float]:
-    """Times of the engine alone on one picture, nothing else going on in this process."""
+    """Times of the engine alone on one image, while this process does nothing else."""
     engine = segmenter.engine
     image = to_network(picture, place(picture.shape[:2], engine.input_size, options.resize_mode))
     labels = np.empty(engine.input_size, np.uint8)

@@ -91,7 +91,7 @@ def _cause(status: int | None) -> str:
     """What an exit status says of how a process ended."""
     if status is not None and status < 0:
         name = signal.Signals(-status).name
-        hint = ', perhaps for want of memory' if name == 'SIGKILL' else ''
+        hint = ', perhaps because memory ran out' if name == 'SIGKILL' else ''
         return f'killed by {name}{hint}'
     return f'exit status {status}'
 

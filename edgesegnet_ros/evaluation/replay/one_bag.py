@@ -68,7 +68,7 @@ def finished(bag: Path, out: Path, key: str, wants_bag: bool) -> BagOutcome | No
         bag: Its path.
         out: Folder of all results.
         key: The bag's fingerprint.
-        wants_bag: Whether the bag of results must be there, too.
+        wants_bag: Whether the bag of results must also be there.
     """
     folder = folder_of(bag, key)
     try:

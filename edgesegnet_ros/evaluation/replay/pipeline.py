@@ -70,7 +70,7 @@ class Pipeline:
         Args:
             label: Gives labels.
             progress: Called after each frame.
-            before: Called with the first picture, while nothing else goes on.
+            before: Called with the first image, while this process does nothing else.
 
         Raises:
             EdgeSegNetError: The engine failed.
@@ -126,7 +126,7 @@ class Pipeline:
                 try:
                     truth = self._folder.of(frame.number, frame.stamp_ns)
                 except EdgeSegNetError as error:
-                    self._log.add('bad_labels', str(self._folder.folder), f'left out: {error}', 1)
+                    self._log.add('bad_labels', str(self._folder.folder), f'skipped: {error}', 1)
             self.read_times.add((time.perf_counter() - began) * 1e3)
             yield Decoded(frame, truth)
 

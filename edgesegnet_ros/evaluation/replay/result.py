@@ -28,12 +28,12 @@ RESULT_NAME = 'replay.json'
 
 
 class ReplayError(EdgeSegNetError):
-    """Wrong use of `edgesegnet replay`, or a result that cannot be read."""
+    """A usage error of `edgesegnet replay`, or a result that cannot be read."""
 
 
 @dataclass
 class Problem:
-    """Something that was wrong and gone on without.
+    """Something that was wrong; the replay continued without it.
 
     Attributes:
         kind: For programs, one of: truncated, no_index, no_images, bad_image, out_of_order,
@@ -73,7 +73,7 @@ class ReplayResult:
         labels_sha256: Over all label maps in order, each with height and width before its bytes
             (offline); over several parts, over their hashes. None live, and of no label map.
 
-        latency_ms: p50, p95, p99, mean, max. Offline: picture to label map at the picture's own
+        latency_ms: p50, p95, p99, mean, max. Offline: image to label map at the image's own
             size. Live: the node's own, from the image callback's entry to the publication.
         rate_hz: Label maps a second of the replay (offline), as they arrived (live); over several
             parts, frames_out by the sum of their wall_s: what one process does.
@@ -115,8 +115,9 @@ class ReplayResult:
             `pixel_accuracy`, `disagreement`, and `fractions` {class: [...]}; entries are None
             where unknown. Empty over several parts.
 
-        problems: What was wrong, and gone on without. Empty: the figures are over every frame.
-        notes: Choices made, such as topics left out, in sentences.
+        problems: What was wrong; the replay continued without it. If empty, the figures are of
+            every frame.
+        notes: Choices made, such as topics that were skipped, in sentences.
         provenance: `command` (list of words), `started` (UTC, ISO 8601), `software` {name:
             version}, `weights` {name, file, sha256}, `classes` {name, sha256}, `engine` {engine,
             precision, device, version, threads, reason}, `machine` {cpu, cpus, system, …},

@@ -173,7 +173,7 @@ class Scoring:
         truth = frame.truth
         if truth is None:
             return frame
-        # CamVid's convention: the number of classes is void, too.
+        # CamVid's convention: the number of classes also means void.
         unknown = (truth > self._count) & (truth != VOID)
         if unknown.any():
             values = np.unique(truth[unknown]).tolist()
