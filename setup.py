@@ -24,7 +24,7 @@ EXTRAS = {
     'int8': ['nncf>=2.13', 'openvino>=2024.4'],
     'bench': ['matplotlib>=3.7', 'transformers>=4.30'],
     'onnx': ['onnx>=1.14', 'onnxruntime>=1.15'],
-    # Older versions, which pip takes beside numpy<2, do as well.
+    # Tested with 0.41, which requires NumPy 2.
     'view': ['rerun-sdk>=0.24'],
     'test': ['hypothesis>=6.100', 'psutil>=5.9', 'pytest>=8,<8.4', 'pytest-timeout>=2.3'],
     'lint': ['mypy==2.4.1', 'ruff==0.17.6', 'types-PyYAML', 'types-tqdm', 'vermin>=1.6'],
