@@ -149,7 +149,7 @@ def test_probes_multiply(precision, monkeypatch):
     monkeypatch.setitem(peak._SIDE, 'cpu', 64)
     monkeypatch.setattr(peak.os, 'sched_getaffinity', lambda process: {0})
     found = peak.probes('cpu', precision, 1)
-    present = {'openvino matmul', 'openvino 1x1 convolution'}
+    present = {'openvino matmul', 'openvino 1x1 convolution', 'openvino 3x3 convolution'}
     # The integers of torch count only on CPUs that have a library for them.
     present |= {'torch mm', 'numpy matmul'} if precision == 'fp32' else set()
     assert {probe.by for probe in found} - {'torch int_mm'} == present
