@@ -19,7 +19,7 @@ from edgesegnet_ros.evaluation.accuracy import score
 from edgesegnet_ros.training.dataset import FIRST_RENDERED_SEED
 
 SIZES = {'edgesegnet-camvid11': (256, 256), 'edgesegnet-camvid11-368x480': (368, 480)}
-LEAST = {'edgesegnet-camvid11': 0.897, 'edgesegnet-camvid11-368x480': 0.86}
+LEAST = {'edgesegnet-camvid11': 0.897, 'edgesegnet-camvid11-368x480': 0.885}
 """Pixel accuracy on test that each of them has in every precision; the paper states 0.897."""
 
 
