@@ -201,11 +201,11 @@ def test_qos_overrides_win(launch, tmp_path):
         Image, '/cam/image', QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
     )
     said = client.diagnostics(
-        lambda v: v['image_publishers'] == '1' and v['level'] == b'\x01', 'silence'
+        lambda v: v['image_publishers'] == '1' and v['level'] == b'\x03', 'silence'
     )
     if 'image_publishers_matched' in said:
         assert said['image_publishers_matched'] == '0'
-        assert 'none with a QoS that fits' in said['message']
+        assert 'offers a QoS that fits' in said['message']
     assert not camera.get_subscription_count()
 
 
