@@ -3,7 +3,7 @@
 torch2trt builds with the fp16 flag and implicit INT8 calibration, which TensorRT 10 deprecates and
 11 no longer has. A strongly typed engine computes in the types that its graph says: fp16 weights,
 or INT8 between explicit quantisation nodes. Every name of TensorRT's API that this way uses is in
-this file (compared with the bindings of 10.7 and 11.4); no board has run it yet.
+this file (looked up in the bindings of 10.7, some of them in 11.4); no board has run it yet.
 """
 
 from __future__ import annotations

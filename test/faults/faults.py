@@ -230,7 +230,7 @@ FAULTS = (
         'blocked-configure',
         'A file that cannot be read to its end, such as a pipe or one on a lost network disk',
         'configure does not answer; all other services do, and a signal ends the node with status '
-        '0 within 2 s.',
+        '0.',
         'OK: opening the engine, for N s',
     ),
     Fault(
@@ -356,7 +356,7 @@ FAULTS = (
     ),
     Fault(
         'kill-node',
-        'kill -9 of the node while it configures or segments, and a restart',
+        'kill -9 of the node while it starts or configures, and a restart',
         'The new node configures, with the same engine cache.',
         '',
     ),
