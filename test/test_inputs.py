@@ -22,6 +22,7 @@ from edgesegnet_ros.data.bag import BagError, BagFrames, MessageBag, find_camera
 from edgesegnet_ros.data.bag.topic_reader import LABEL_INFO, LABEL_INFO_TEXT
 from edgesegnet_ros.data.classes import load_classes
 from edgesegnet_ros.data.sources import START_NS, SourceError, open_source
+from edgesegnet_ros.data.street import Street
 from edgesegnet_ros.evaluation import figure2
 from edgesegnet_ros.evaluation.replay.label_folder import LabelFolder
 from edgesegnet_ros.evaluation.replay.naming import find_bags
@@ -461,6 +462,26 @@ def test_truth_of_another_size_is_used_when_it_is_named_and_said_to_be(tmp_path)
     result = replay(bag, '--labels', '/net/class_mask', out=tmp_path / 'out')
     assert result['frames_scored'] == 2 and kinds(result) == ['labels_size']
     assert '32x24, the image is 64x48' in result['problems'][0]['what']
+
+
+@pytest.mark.parametrize('four_classes', [True, False])
+def test_labels_of_other_classes_do_not_pass_for_figures(tmp_path, four_classes):
+    image, labels = Street(7, (96, 128)).frame(20)[:2]
+    if four_classes:  # ground, sky, obstacle, other: ids that camvid11 has, too
+        table = np.full(256, 3, np.uint8)
+        table[[CAMVID11.ids([name])[0] for name in ('road', 'sky', 'building')]] = 0, 1, 2
+        table[255] = 255
+        labels = table[labels]
+    bag = write(
+        tmp_path / 'bag',
+        [
+            ('/camera/image', IMAGE, 1, message(1, image)),
+            ('/camera/labels', IMAGE, 1, message(1, labels, 'mono8')),
+        ],
+    )
+    result = replay(bag, '--input-size', '96x128', out=tmp_path / 'out', status=int(four_classes))
+    assert kinds(result) == (['labels_disagree'] if four_classes else [])
+    assert (result['pixel_accuracy'] < 0.1) == four_classes
 
 
 def with_label_info(path, names):

@@ -43,6 +43,27 @@ def fill_in(
     result.times = {stage: spent.to_json() for stage, spent in times.items()}
 
 
+def agreement_and_chance(confusion: np.ndarray) -> tuple[float, float]:
+    """Share of pixels whose label is the true one, and the share that chance would give.
+
+    Chance is a random permutation of the predicted labels (the expected agreement of Cohen's
+    kappa, 1960).
+
+    Args:
+        confusion: (C, C + 1) pixels by true class and predicted class; the last column holds
+            unlabelled predictions.
+
+    Returns:
+        Both shares in 0 to 1; (0, 0) where nothing was scored.
+    """
+    total = float(confusion.sum())
+    if not total:
+        return 0.0, 0.0
+    predicted = confusion.sum(0)[:-1]
+    chance = float(confusion.sum(1) @ predicted) / total**2
+    return float(np.trace(confusion[:, :-1])) / total, chance
+
+
 def _accuracy(result: ReplayResult, tallies: Tallies, names: list[str]) -> None:
     result.frames_scored = tallies.frames_scored
     if not tallies.confusion.sum():

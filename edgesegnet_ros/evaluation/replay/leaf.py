@@ -15,7 +15,7 @@ from edgesegnet_ros.data.geometry import place, to_network
 from edgesegnet_ros.engines import LoadedModel, open_engine
 from edgesegnet_ros.engines.segmenter import Segmenter
 from edgesegnet_ros.evaluation.provenance import provenance
-from edgesegnet_ros.evaluation.replay.figures import fill_in
+from edgesegnet_ros.evaluation.replay.figures import agreement_and_chance, fill_in
 from edgesegnet_ros.evaluation.replay.frames import FrameSink, ReplayFrame
 from edgesegnet_ros.evaluation.replay.kept_frames import open_sinks
 from edgesegnet_ros.evaluation.replay.label_folder import LabelFolder
@@ -30,6 +30,8 @@ from edgesegnet_ros.evaluation.replay.tallies import Times
 
 FRAMES_NAME = 'frames'
 OPTIONAL_STAGES = ('flow', 'against', 'label_maps', 'write_bag', 'rerun', 'pictures', 'video')
+_LEAST_OF_CHANCE = 0.5
+"""Labels that agree with the masks less often than this share of chance are doubted."""
 _BLANK: Callable[[], None] = lambda: None  # noqa: E731
 
 
@@ -188,6 +190,7 @@ class Leaf:
                 unread,
             )
         self._note_labels(scoring.tallies.frames_scored)
+        self._note_agreement(scoring.tallies.confusion)
         result = ReplayResult(
             mode='live' if options.live else 'offline',
             bags=[str(self.bag)],
@@ -247,6 +250,18 @@ class Leaf:
                 source,
                 f'{self.truth.total - self.truth.used} of '
                 f'{self.truth.total} label images belong to no frame',
+            )
+
+    def _note_agreement(self, confusion: np.ndarray) -> None:
+        """Say that the labels may be those of other classes: ids alone cannot show it."""
+        agreement, chance = agreement_and_chance(confusion)
+        if agreement < _LEAST_OF_CHANCE * chance:
+            self.log.add(
+                'labels_disagree',
+                self._labels_from() or self.where,
+                f'only {agreement:.2%} of the labelled pixels agree, where chance would give '
+                f'{chance:.2%}: the ids of these labels are probably those of other classes than '
+                f'{self.classes.name}; give the class file that they were drawn with',
             )
 
 

@@ -13,6 +13,7 @@ FAILING = frozenset(
         'no_images',
         'bad_image',
         'bad_labels',
+        'labels_disagree',
         'labels_unmatched',
         'not_written',
         'unreadable',

@@ -38,8 +38,8 @@ class Problem:
     Attributes:
         kind: For programs, one of: truncated, no_index, no_images, bad_image, out_of_order,
             resolution_changes, no_stamp, assumed_encoding, labels_unmatched, labels_unused,
-            labels_size, bad_labels,
-            not_written, dropped, worker_died, unreadable.
+            labels_size, labels_disagree, bad_labels, not_written, dropped, worker_died,
+            unreadable.
         where: Bag, topic and perhaps stamp, or the file.
         what: A sentence for people: what it was, and what it means for the figures.
         frames: How many frames it concerns; None where that is unknown.
