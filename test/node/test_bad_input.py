@@ -131,16 +131,15 @@ def test_memory_does_not_grow(launch):
 
 
 def in_process_node(monkeypatch, failure, parameters):
-    """A node in this process whose engine fails from its third frame on (two warm it up)."""
+    """A node in this process, and an event from whose setting on its engine fails."""
     from edgesegnet_ros.engines import pytorch
     from edgesegnet_ros.node.segmentation_node import SegmentationNode
 
-    frames = []
+    fails = threading.Event()
     infer = pytorch.TorchEngine.infer
 
     def failing(self, *arguments):
-        frames.append(1)
-        if len(frames) > 2:
+        if fails.is_set():
             raise failure
         infer(self, *arguments)
 
@@ -157,14 +156,15 @@ def in_process_node(monkeypatch, failure, parameters):
             ),
         ],
     )
-    return context, SegmentationNode(
+    node = SegmentationNode(
         context=context, namespace=f'/failing_{os.getpid()}', enable_rosout=False
     )
+    return context, node, fails
 
 
 @pytest.mark.parametrize('failure', [EngineError('out of memory'), ValueError('a bug')])
 def test_an_engine_that_fails_ends_in_unconfigured_with_an_error(monkeypatch, failure):
-    context, node = in_process_node(monkeypatch, failure, SMALL)
+    context, node, fails = in_process_node(monkeypatch, failure, SMALL)
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
     reports = []
@@ -174,6 +174,7 @@ def test_an_engine_that_fails_ends_in_unconfigured_with_an_error(monkeypatch, fa
         assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
         assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS
         node.set_parameters([rclpy.Parameter('lazy', value=False)])
+        fails.set()
         node._on_image(image_message(NOISE))
         thread.start()
         deadline = time.monotonic() + 60
