@@ -17,7 +17,7 @@ FOLDERS = {
     'designs': ('config/designs', '.yaml'),
     'fastdds': ('config', '.xml'),
     'models': ('models', '.safetensors'),
-    'security': ('config/security', '.policy.xml'),
+    'security': ('config/security', '.xml'),
     'tables': ('config', '.csv'),
     'training': ('config/training', '.yaml'),
 }

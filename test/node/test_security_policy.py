@@ -18,7 +18,7 @@ ONLY_SOMETIMES = {
 
 def policy(kind: str, right: str) -> set[str]:
     """The policy's expressions, such as those of `topic` with the right `publish`."""
-    root = ElementTree.parse(shipped.find('security', 'edgesegnet')).getroot()
+    root = ElementTree.parse(shipped.find('security', 'edgesegnet.policy')).getroot()
     (profile,) = root.iter('profile')
     lists = [entry for entry in profile.iter(f'{kind}s') if entry.get(right) == 'ALLOW']
     return {one.text for entry in lists for one in entry.iter(kind)}
