@@ -30,7 +30,7 @@ from edgesegnet_ros.evaluation.replay.tallies import Times
 
 FRAMES_NAME = 'frames'
 OPTIONAL_STAGES = ('flow', 'against', 'label_maps', 'write_bag', 'rerun', 'pictures', 'video')
-_LEAST_OF_CHANCE = 0.5
+_LEAST_OF_CHANCE = 0.05
 """Labels that agree with the masks less often than this share of chance are doubted."""
 _BLANK: Callable[[], None] = lambda: None  # noqa: E731
 
