@@ -297,6 +297,8 @@ def test_what_is_missing_is_named(monkeypatch, absent):
         'find_spec',
         lambda name: None if name == absent else there('json'),
     )
+    # The version decides which of the two ways is asked for what it needs.
+    monkeypatch.setitem(sys.modules, 'tensorrt', types.SimpleNamespace(__version__='8.5.2'))
     monkeypatch.setitem(sys.modules, absent, None)
     assert BACK_END.why_not('auto').startswith(
         {'tensorrt': 'TensorRT is not', 'torch2trt': 'torch2trt is not'}[absent]
