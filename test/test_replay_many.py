@@ -290,23 +290,23 @@ def test_results_that_cannot_be_written_are_printed(tmp_path, capsys):
         pytest.skip('no /dev/full here')
     from edgesegnet_ros import cli
 
-    blocked = tmp_path / 'file'
-    blocked.write_text('in the way')
-    status = cli.main(
-        [
-            'replay',
-            str(bag),
-            *QUICK,
-            '--out',
-            str(tmp_path / 'out'),
-            '--json',
-            str(blocked / 'x.json'),
-        ]
-    )
+    # Space that runs out later is seen when the figures are written, and they are printed.
+    out = ['--out', str(tmp_path / 'out')]
+    status = cli.main(['replay', str(bag), *QUICK, *out, '--json', str(full)])
     said = capsys.readouterr()
     assert status == 1 and '2 frames in, 2 out' in said.out
-    assert 'x.json: cannot be written' in said.err
-    status = cli.main(['replay', str(bag), *QUICK, '--out', str(blocked)])
+    assert f'{full}: cannot be written' in said.err
+    # What can be seen at once is refused before any work.
+    blocked = tmp_path / 'file'
+    blocked.write_text('in the way')
+    with pytest.raises(SystemExit) as ended:
+        cli.main(['replay', str(bag), *QUICK, *out, '--json', str(blocked / 'x.json')])
+    said = capsys.readouterr()
+    assert ended.value.code == 2 and 'x.json: cannot be written' in said.err and not said.out
+    try:
+        status = cli.main(['replay', str(bag), *QUICK, '--out', str(blocked)])
+    except SystemExit as ended:
+        status = ended.code
     assert status == 2 and 'cannot be written' in capsys.readouterr().err
     assert blocked.read_text() == 'in the way'
 

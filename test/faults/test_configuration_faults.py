@@ -114,7 +114,7 @@ def test_a_configure_that_takes_its_time(fresh, monkeypatch):
     assert node.state == 'configuring' and not configuring.done()
     report = node.report()
     assert report['level'] == 0 and 'opening the engine' in report['message']
-    assert 'configured' in node.set('engine', 'torch')
+    assert 'configured' in node.set('engine', 'openvino')
     second = node.do(node.node.change_state, 1)
     assert second.to_label() == 'transition_failure'
     release.set()
