@@ -30,6 +30,7 @@ LATCHED = QoSProfile(
     depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
 )
 TIMEOUT_S = 60.0
+ANSWER_S = 10.0
 CONFIGURE, CLEANUP = Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_CLEANUP
 ACTIVATE, DEACTIVATE = Transition.TRANSITION_ACTIVATE, Transition.TRANSITION_DEACTIVATE
 SHUTDOWN = {
@@ -149,21 +150,37 @@ class Client:
 
     # Services.
 
-    def call(self, type_, name: str, request):
+    def call(self, type_, name: str, request, repeatable: bool = False):
+        """The answer of a service; a repeatable request is sent again where none comes.
+
+        A service is ready for a client before it has discovered where the answer goes, and an
+        answer that is sent in between is lost.
+        """
         full = f'{self.target.namespace}/edgesegnet/{name}'
         if full not in self._services:
             self._services[full] = self.node.create_client(type_, full)
         service = self._services[full]
         self.wait(service.service_is_ready, f'service {full}')
-        future = service.call_async(request)
-        return self.wait(lambda: future.done() and future.result(), f'an answer of {full}')
+        deadline = time.monotonic() + TIMEOUT_S
+        while True:
+            future = service.call_async(request)
+            last = not repeatable or time.monotonic() > deadline
+            try:
+                return self.wait(
+                    lambda future=future: future.done() and future.result(),
+                    f'an answer of {full}',
+                    TIMEOUT_S if not repeatable else ANSWER_S,
+                )
+            except AssertionError:
+                if last or self.target.process.poll() is not None:
+                    raise
 
     def change_state(self, transition: int) -> bool:
         request = ChangeState.Request(transition=Transition(id=transition))
         return self.call(ChangeState, 'change_state', request).success
 
     def state(self) -> str:
-        return self.call(GetState, 'get_state', GetState.Request()).current_state.label
+        return self.call(GetState, 'get_state', GetState.Request(), True).current_state.label
 
     def set_parameter(self, name: str, value) -> str:
         """Set one parameter; the reason of a refusal, or ''."""
