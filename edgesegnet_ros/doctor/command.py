@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
+from edgesegnet_ros.arguments import output_file
 from edgesegnet_ros.doctor.finding import ERROR, OK, WARNING, Finding, worst
 from edgesegnet_ros.engines.request import ENGINES, PRECISIONS, EngineRequest
 from edgesegnet_ros.errors import EdgeSegNetError
@@ -38,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--precision', default='auto', choices=PRECISIONS, help='number format of the engine')
     add('--device', default='auto', help='auto, cpu, cuda, cuda:N or dla:N')
     add('--engine-cache', metavar='DIR', default='', help='folder of built engines')
-    add('--json', type=Path, metavar='FILE', help='also write the findings to this file')
+    add('--json', type=output_file, metavar='FILE', help='also write the findings to this file')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -49,8 +50,6 @@ def run(args: argparse.Namespace) -> int:
         raise DoctorError(f'--seconds {args.seconds:g}: must be above 0')
     if args.nav2_params and args.no_graph:
         raise DoctorError('--nav2-params checks a running node; leave out --no-graph')
-    if args.json is not None and not args.json.absolute().parent.is_dir():
-        raise DoctorError(f'--json {args.json}: its folder does not exist')
     sources = nav2_layer.read_sources(args.nav2_params) if args.nav2_params else []
     node = None if args.node is None else '/' + args.node.lstrip('/')
     request = EngineRequest(

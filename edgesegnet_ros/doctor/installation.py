@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Iterator, List
@@ -10,6 +9,7 @@ from typing import Iterator, List
 from edgesegnet_ros.doctor.finding import ERROR, OK, WARNING, Finding
 from edgesegnet_ros.engines.request import ENGINES, EngineRequest
 from edgesegnet_ros.engines.cache import cache_folder
+from edgesegnet_ros.engines.cache_command import entries
 from edgesegnet_ros.engines.registry import back_end
 from edgesegnet_ros.errors import EdgeSegNetError
 
@@ -98,25 +98,21 @@ def _cache(folder: Path) -> Iterator[Finding]:
             f'{folder} can be written by other users, who could replace an engine',
             f'chmod go-w {folder}',
         )
-    whole, stale = 0, []
-    for record_file in sorted(folder.glob('*.json')):
-        try:
-            known = json.loads(record_file.read_text())['fingerprint']
-            one = back_end(known['engine'])
-            name, version = known['engine'], known['version']
-            if one.why_not('auto') is None and one.version() != version:
-                stale.append(f'{record_file.stem} was built by {name} {version}')
-            else:
-                whole += 1
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            stale.append(f'{record_file.stem} has no usable record')
+    kept = list(entries(folder, whole=False))
+    stale = [
+        f'{one.name} has no usable record'
+        if not one.engine
+        else f'{one.name} would be built again: {one.objection}'
+        for one in kept
+        if one.objection
+    ]
     if stale:
         yield Finding(
             WARNING,
             'engine cache',
-            f'{len(stale)} of {whole + len(stale)} engines in {folder} will be built again when '
+            f'{len(stale)} of {len(kept)} engines in {folder} will be built again when '
             f'they are asked for: {"; ".join(stale[:3])}',
             'Nothing has to be done; `edgesegnet export` builds one ahead of the drive.',
         )
     else:
-        yield Finding(OK, 'engine cache', f'{folder} holds {whole} engines that fit')
+        yield Finding(OK, 'engine cache', f'{folder} holds {len(kept)} engines that fit')
