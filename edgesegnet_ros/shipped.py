@@ -22,6 +22,8 @@ FOLDERS = {
     'training': ('config/training', '.yaml'),
 }
 """Kinds of shipped files: their folder, and the suffix that a bare name stands without."""
+FAST_DDS_VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
+"""Environment variables that name Fast DDS's profiles: from Kilted on, and before."""
 
 
 class ShippedFileError(EdgeSegNetError):

@@ -48,7 +48,7 @@ def ros_environment(domain: int) -> Dict[str, str]:
         environment['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
         environment.pop('ROS_LOCALHOST_ONLY', None)
     # The user's own profiles stay.
-    profiles = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
+    profiles = shipped.FAST_DDS_VARIABLES
     if not any(name in environment for name in profiles):
         before_3 = ros_distribution() in ('foxy', 'humble', 'jazzy')
         environment[profiles[before_3]] = str(shipped.find('fastdds', 'fastdds'))

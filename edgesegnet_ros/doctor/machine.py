@@ -12,11 +12,11 @@ from typing import Iterator, Mapping, Optional
 from edgesegnet_ros.demo.domain import ros_distribution
 from edgesegnet_ros.doctor.finding import ERROR, OK, WARNING, Finding
 from edgesegnet_ros.engines import cpu
+from edgesegnet_ros.shipped import FAST_DDS_VARIABLES
 
 TESTED_DISTRIBUTIONS = ('humble', 'jazzy', 'kilted', 'lyrical')
 LEAST_SHARED_MEMORY = 64 * 1024**2
 """Bytes of /dev/shm below which the segments of config/fastdds.xml do not fit several times."""
-_PROFILES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
 
 
 def findings(environment: Optional[Mapping[str, str]] = None) -> Iterator[Finding]:
@@ -133,7 +133,7 @@ def _ros(environment: Mapping[str, str]) -> Iterator[Finding]:
 
 def _transport(environment: Mapping[str, str]) -> Iterator[Finding]:
     if environment.get('RMW_IMPLEMENTATION', 'rmw_fastrtps_cpp').startswith('rmw_fastrtps'):
-        named = [environment[name] for name in _PROFILES if environment.get(name)]
+        named = [environment[name] for name in FAST_DDS_VARIABLES if environment.get(name)]
         missing = [name for name in named if not Path(name).is_file()]
         if missing:
             yield Finding(
@@ -150,8 +150,9 @@ def _transport(environment: Mapping[str, str]) -> Iterator[Finding]:
                 'Fast DDS profiles',
                 'the default shared memory segment of Fast DDS is smaller than one colour image '
                 'of 480x360, so that large images between processes are lost or late',
-                f'Name config/fastdds.xml of this package in {_PROFILES[0]} '
-                f'({_PROFILES[1]} before Kilted) for the camera, the node and their consumers.',
+                f'Name config/fastdds.xml of this package in {FAST_DDS_VARIABLES[0]} '
+                f'({FAST_DDS_VARIABLES[1]} before Kilted) for the camera, the node and '
+                'their consumers.',
             )
     shared = Path('/dev/shm')
     if not shared.is_dir():

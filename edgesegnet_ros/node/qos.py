@@ -23,9 +23,6 @@ except ImportError:  # Humble
         UnsupportedEventTypeError,
     )
 
-PROFILES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
-"""Variables that name the profiles of Fast DDS, from Kilted on and before."""
-
 
 def overridable() -> QoSOverridingOptions:
     """History, depth, reliability and durability, as parameters below qos_overrides."""
@@ -81,10 +78,10 @@ class _Events(SubscriptionEventCallbacks):
 def _why_lost() -> str:
     """The likely cause, and what mends it."""
     fast_dds = os.environ.get('RMW_IMPLEMENTATION', 'rmw_fastrtps_cpp').startswith('rmw_fastrtps')
-    if fast_dds and not any(os.environ.get(name) for name in PROFILES):
+    if fast_dds and not any(os.environ.get(name) for name in shipped.FAST_DDS_VARIABLES):
         return (
             'large images do not fit into the default shared memory of Fast DDS; set '
-            f'{PROFILES[0]} ({PROFILES[1]} before Kilted) to '
+            f'{shipped.FAST_DDS_VARIABLES[0]} ({shipped.FAST_DDS_VARIABLES[1]} before Kilted) to '
             f'{shipped.find("fastdds", "fastdds")} for the camera, this node and its subscribers'
         )
     return (

@@ -6,13 +6,14 @@ from types import SimpleNamespace
 
 import pytest
 
+from edgesegnet_ros import shipped
 from edgesegnet_ros.node import qos
 
 
 @pytest.fixture
 def said(monkeypatch):
     """What is warned of, and the callback of lost messages."""
-    for name in (*qos.PROFILES, 'RMW_IMPLEMENTATION'):
+    for name in (*shipped.FAST_DDS_VARIABLES, 'RMW_IMPLEMENTATION'):
         monkeypatch.delenv(name, raising=False)
     warnings = []
     events = qos.subscription_events('/front/image', warnings.append)
@@ -30,9 +31,9 @@ def test_without_the_profiles_they_are_named(said):
 
 def test_with_them_or_another_middleware_the_cause_is_another(said, monkeypatch):
     warnings, lose = said
-    monkeypatch.setenv(qos.PROFILES[1], '/some.xml')
+    monkeypatch.setenv(shipped.FAST_DDS_VARIABLES[1], '/some.xml')
     lose(1)
-    monkeypatch.delenv(qos.PROFILES[1])
+    monkeypatch.delenv(shipped.FAST_DDS_VARIABLES[1])
     monkeypatch.setenv('RMW_IMPLEMENTATION', 'rmw_cyclonedds_cpp')
     lose(2)
     assert len(warnings) == 2
