@@ -116,7 +116,13 @@ def take_tone(image: np.ndarray, other: np.ndarray, share: float) -> np.ndarray:
     shift = own[0] + share * (other[0] - own[0]) - own[0] * stretch
     table = np.arange(256)[:, None] * stretch + shift
     table = np.clip(np.rint(table), 0, 255).astype(np.uint8)
-    return cv2.cvtColor(cv2.LUT(lab, table.reshape(1, 256, 3)), cv2.COLOR_LAB2RGB)
+    return cv2.cvtColor(_look_up(lab, table), cv2.COLOR_LAB2RGB)
+
+
+def _look_up(image: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """Each channel by its own column of a (256, 3) table, which is faster one by one."""
+    planes = zip(cv2.split(image), np.ascontiguousarray(table.T))
+    return cv2.merge([cv2.LUT(plane, column) for plane, column in planes])
 
 
 def relight(image: np.ndarray, random: np.random.Generator, strength: float = 1.0) -> np.ndarray:
@@ -136,7 +142,7 @@ def relight(image: np.ndarray, random: np.random.Generator, strength: float = 1.
     # interpolation of floats is slow, and above 64 cells linear interpolation looks the same.
     height, width = image.shape[:2]
     curve = cv2.resize(stops * np.float32(np.log(2.0)), (64, 64), interpolation=cv2.INTER_CUBIC)
-    gain = cv2.exp(cv2.resize(curve, (width, height), interpolation=cv2.INTER_LINEAR))
+    gain = cv2.resize(cv2.exp(curve), (width, height), interpolation=cv2.INTER_LINEAR)
     lit = cv2.multiply(image, gain, gain, dtype=cv2.CV_32F)
     table = _normal_numbers(max(1 << 18, 2 * height * width))
     first = int(random.integers(len(table) - height * width))
@@ -189,13 +195,15 @@ def _cut(
 
 
 def _shrunk(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Averages over areas, by enlarging to a multiple of the size and averaging whole pixels.
+    """Averages over areas: scaled to a multiple of the size, of which whole pixels are averaged.
 
-    That takes 0.5 ms where INTER_AREA takes 1.3; on CamVid's images the two differ by 0.2 to 0.6
-    of 255 on average (INTER_LINEAR: by 1 to 5).
+    On CamVid's images this differs from INTER_AREA by 0.2 to 0.5 of 255 on average, at half its
+    time (INTER_LINEAR: by 1 to 5). The multiple may be smaller than the image by up to a sixth,
+    which changes neither by more than 0.1.
     """
     height, width = (
-        wanted * -(-source // wanted) for source, wanted in zip(picture.shape[:2], size)
+        max(1, -(-source * 5 // (wanted * 6))) * wanted
+        for source, wanted in zip(picture.shape[:2], size)
     )
     picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
     return cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA)
@@ -218,7 +226,7 @@ def recolour(image: np.ndarray, random: np.random.Generator, strength: float = 1
     balance = 1.0 + strength * random.uniform(-0.08, 0.08, 3)
     curve = (levels**gamma - 0.5) * contrast + 0.5 + brightness
     table = np.clip(curve[:, None] * balance * 255.0, 0, 255).astype(np.uint8)
-    image = cv2.LUT(np.ascontiguousarray(image), table.reshape(1, 256, 3))
+    image = _look_up(image, table)
     grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     saturation = 1.0 + strength * random.uniform(-0.4, 0.3)
     image = cv2.addWeighted(image, saturation, grey, 1.0 - saturation, 0.0)

@@ -114,7 +114,7 @@ class Views(Dataset):
         image = relight(image, mixing, config.light)
         image = recolour(image, random, config.color)
         # Contiguous, since copies are what workers hand over; labels stay the bytes they are.
-        return torch.from_numpy(image.transpose(2, 0, 1).copy()), torch.from_numpy(labels)
+        return torch.from_numpy(np.stack(cv2.split(image))), torch.from_numpy(labels)
 
     def _other(self, random: np.random.Generator) -> LabelledPair:
         return self._view(self._another(random), random)
