@@ -9,8 +9,10 @@ from test_network import with_lively_norms
 from torch.nn import functional as F  # noqa: N812
 
 from edgesegnet_ros.network.cost import gmac, parameters
-from edgesegnet_ros.network.design import KINDS, DesignError, design_of, read_design
+from edgesegnet_ros.network.design import DesignError
+from edgesegnet_ros.network.design_file import design_of, read_design
 from edgesegnet_ros.network.fold import fold_norms
+from edgesegnet_ros.network.layer_kinds import KINDS
 from edgesegnet_ros.network.registry import (
     NetworkError,
     build_network,

@@ -43,7 +43,7 @@ from edgesegnet_ros.exploration.space import (  # noqa: E402
     prototype,
 )
 from edgesegnet_ros.exploration.storage import bury_the_dead, open_study  # noqa: E402
-from edgesegnet_ros.network.design import design_of, read_design  # noqa: E402
+from edgesegnet_ros.network.design_file import design_of, read_design  # noqa: E402
 from edgesegnet_ros.network.registry import build_network  # noqa: E402
 
 SIZE = (32, 32)

@@ -11,7 +11,8 @@ from tqdm import tqdm
 from edgesegnet_ros.exploration import history
 from edgesegnet_ros.exploration.crew import row
 from edgesegnet_ros.exploration.settings import Settings
-from edgesegnet_ros.network.design import Design, design_of
+from edgesegnet_ros.network.design import Design
+from edgesegnet_ros.network.design_file import design_of
 from edgesegnet_ros.whole_file import write_json, write_text
 
 BEST_DESIGN = 'best.yaml'

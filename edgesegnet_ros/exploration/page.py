@@ -18,7 +18,7 @@ from edgesegnet_ros.exploration import history, plots
 from edgesegnet_ros.exploration.diagram import diagram
 from edgesegnet_ros.exploration.settings import Settings
 from edgesegnet_ros.exploration.space import SPACE, prototype
-from edgesegnet_ros.network.design import design_of, read_design
+from edgesegnet_ros.network.design_file import design_of, read_design
 from edgesegnet_ros.whole_file import write_text
 
 _FINDINGS = 8

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Union
 
-from edgesegnet_ros.network.design import Design, design_of
+from edgesegnet_ros.network.design import Design
+from edgesegnet_ros.network.design_file import design_of
 
 Choice = Union[int, str, bool]
 Choices = Mapping[str, Choice]

@@ -8,7 +8,8 @@ from torch import nn
 
 from edgesegnet_ros import shipped
 from edgesegnet_ros.errors import EdgeSegNetError
-from edgesegnet_ros.network.design import Design, read_design
+from edgesegnet_ros.network.design import Design
+from edgesegnet_ros.network.design_file import read_design
 from edgesegnet_ros.network.designed import DesignedInference, DesignedNetwork
 from edgesegnet_ros.network.refinenet import RefineNet101, RefineNetInference
 from edgesegnet_ros.network.unet import UNet, UNetInference

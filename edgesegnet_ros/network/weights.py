@@ -13,7 +13,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from edgesegnet_ros.errors import EdgeSegNetError
-from edgesegnet_ros.network.design import Design, DesignError, design_of
+from edgesegnet_ros.network.design import Design, DesignError
+from edgesegnet_ros.network.design_file import design_of
 from edgesegnet_ros.network.fold import fold_norms
 from edgesegnet_ros.network.normalisation import IMAGENET_MEAN, IMAGENET_STD
 from edgesegnet_ros.network.registry import (
