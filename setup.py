@@ -13,7 +13,7 @@ from setuptools.command.build_py import build_py
 HERE = Path(__file__).resolve().parent
 SHIPPED = {'config': '**/*.*', 'models': '**/*'}
 EXTRAS = {
-    'train': ['matplotlib>=3.7', 'tensorboard>=2.12', 'torchmetrics>=1.4'],
+    'train': ['matplotlib>=3.7', 'tensorboard>=2.12'],
     'report': ['av>=12', 'jinja2>=3.1', 'matplotlib>=3.7', 'pillow>=9'],
     'bags': ['mcap>=1.1', 'mcap-protobuf-support>=0.5', 'rosbags>=0.10'],
     'data': ['pycocotools>=2.0.7'],
@@ -26,7 +26,13 @@ EXTRAS = {
     'onnx': ['onnx>=1.14', 'onnxruntime>=1.15'],
     # Tested with 0.41, which requires NumPy 2.
     'view': ['rerun-sdk>=0.24'],
-    'test': ['hypothesis>=6.100', 'psutil>=5.9', 'pytest>=8,<8.4', 'pytest-timeout>=2.3'],
+    'test': [
+        'hypothesis>=6.100',
+        'psutil>=5.9',
+        'pytest>=8,<8.4',
+        'pytest-timeout>=2.3',
+        'torchmetrics>=1.4',
+    ],
     'lint': ['mypy==2.4.1', 'ruff==0.17.6', 'types-PyYAML', 'types-tqdm', 'vermin>=1.6'],
 }
 
