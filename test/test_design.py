@@ -6,8 +6,11 @@ import pytest
 import torch
 from safetensors import safe_open
 from test_network import with_lively_norms
+from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
+from edgesegnet_ros.evaluation.peers.ddrnet import DDRNet23Slim
+from edgesegnet_ros.evaluation.peers.fast_scnn import FastSCNN
 from edgesegnet_ros.network.cost import gmac, parameters
 from edgesegnet_ros.network.design import DesignError
 from edgesegnet_ros.network.design_file import design_of, read_design
@@ -37,10 +40,12 @@ layers:
   - {name: narrow, kind: separable, width: 12, dilation: 2}
   - {name: invert, kind: inverted, width: 12, stride: 2, blocks: 2}
   - {name: pyramid, kind: pyramid, width: 12, branch: 4}
+  - {name: grids, kind: grid_pyramid, width: 12}
   - {name: pooled, kind: pooled}
   - {name: coarse, kind: norm}
   - {name: all, kind: merge, from: [basic, wide, narrow, coarse, reduction], act: relu}
-  - {name: joined, kind: conv, from: [all, stem], merge: concat, stride: 2, width: 16}
+  - {name: wider, kind: conv, from: [all, stem], merge: first, width: 8}
+  - {name: joined, kind: conv, from: [wider, stem], merge: concat, stride: 2, width: 16}
   - {name: last, kind: refine, width: 10}
 """
 
@@ -94,6 +99,83 @@ def test_shipped_designs(name, tmp_path):
         image = torch.zeros(1, 3, *size, device='meta')
         assert network.coarse_logits(image).shape == (1, 11, size[0] // 4, size[1] // 4)
         assert network(image).shape == (1, 11, *size)
+
+
+def _parts_of_ddrnet(peer):
+    """What of the hand-written DDRNet-23-slim each layer of the design computes."""
+    return {
+        'stem': peer.stem[:3],
+        'second': peer.stem[3:],
+        **{name: getattr(peer, name) for name in ('layer1', 'layer2')},
+        **{
+            f'{side}{n}': getattr(peer, f'{side}{n}')
+            for side in ('high', 'low')
+            for n in (3, 4, 5)
+        },
+        'down3': peer.high_to_low3,
+        'up3': peer.low_to_high3,
+        'down4': peer.high_to_low4[0],
+        'down4_again': peer.high_to_low4[1],
+        'up4': peer.low_to_high4,
+        'scene': peer.pyramid,
+        'both': peer.head[0][0],
+        'last': nn.ModuleList([peer.head[0][2], peer.head[1]]),
+        'head': peer.head[3],
+    }
+
+
+def _parts_of_fast_scnn(peer):
+    down, context = peer.learning_to_downsample, peer.global_features
+    return {
+        **dict(zip(('stem', 'second', 'fine'), down, strict=True)),
+        **dict(zip(('stage1', 'stage2', 'stage3', 'scene'), context, strict=True)),
+        'coarse': peer.refine,
+        'beside': peer.high,
+        'last': peer.classifier[:2],
+        'head': peer.classifier[2],
+    }
+
+
+def _copy(source, target):
+    """The values of the convolutions and norms of one module, in the order of their definition."""
+    kinds = (nn.Conv2d, nn.BatchNorm2d)
+    pairs = ([m for m in module.modules() if isinstance(m, kinds)] for module in (source, target))
+    count = 0
+    for ours, theirs in zip(*pairs, strict=True):
+        assert type(ours) is type(theirs) or isinstance(theirs, nn.Conv2d)
+        values = ours.state_dict()
+        if 'bias' in theirs.state_dict():
+            values.setdefault('bias', torch.zeros_like(theirs.bias))
+        missing, unknown = theirs.load_state_dict(values, strict=False)
+        assert not unknown and all(name.startswith('norm.') for name in missing)
+        count += sum(value.numel() for value in ours.parameters())
+    return count
+
+
+@pytest.mark.parametrize(
+    'name, build, parts_of, last',
+    [
+        ('ddrnet-design', DDRNet23Slim, _parts_of_ddrnet, 'head'),
+        ('fast-scnn-design', FastSCNN, _parts_of_fast_scnn, 'classifier'),
+    ],
+)
+def test_peers_as_designs_compute_what_the_hand_written_ones_do(name, build, parts_of, last):
+    torch.manual_seed(0)
+    peer = with_lively_norms(build(11))
+    network = build_network(name, 11, training_norms=True).eval()
+    copied = sum(_copy(part, getattr(network, to)) for to, part in parts_of(peer).items())
+    assert copied == parameters(peer)
+    # A design's head works at 1/8 as theirs do, and is enlarged by 2, then by 4; theirs by 8.
+    seen = []
+    getattr(peer, last).register_forward_hook(lambda _, __, output: seen.append(output))
+    image = torch.randn(1, 3, 96, 128)
+    with torch.inference_mode():
+        peer(image)
+        logits = network.head(network.features(image))
+        assert logits.shape == seen[0].shape == (1, 11, 12, 16)
+        assert (logits - seen[0]).abs().max() < 1e-5 * seen[0].abs().max()
+        deployed = inference_form(network)(image)
+        assert (deployed - upsample(seen[0], 2)).abs().max() < 1e-4 * seen[0].abs().max()
 
 
 def test_the_slim_unets_cost():
@@ -158,8 +240,8 @@ def test_a_weights_file_of_a_newer_design(tmp_path):
         ('format: 1', 'format: 2', 1, 'reads format 1; install a newer'),
         ('name: every-kind', 'name: Every Kind', 2, 'a short word'),
         ('kind: max_pool', 'kind: pool', 5, "kind 'pool' is unknown"),
-        ('stride: 8', 'stride: 3', 15, 'never meet'),
-        ('stride: 8, width: 12', 'stride: 8, width: 13', 15, 'cannot be added'),
+        ('stride: 8', 'stride: 3', 16, 'never meet'),
+        ('stride: 8, width: 12', 'stride: 8, width: 13', 16, 'cannot be added'),
         ('stride: 8', 'stride: 0', 6, 'stride 0; 1 to 16'),
         ('act: none', 'act: tanh', 7, "act 'tanh'; one of relu, none"),
         ('kind: wide_residual, stride: 2', 'kind: wide_residual, stride: 16', 9, 'leaves nothing'),
@@ -168,11 +250,11 @@ def test_a_weights_file_of_a_newer_design(tmp_path):
         ('stride: 2, width: 12, blocks: 2}', 'stride: 2, blocks: 2}', 8, 'width is missing'),
         ('from: stem,', 'from: last,', 6, "reads 'last', which is none of the layers before it"),
         ('coarse, reduction]', 'coarse]', 6, 'nothing reads layer reduction'),
-        ('merge: concat', 'merge: product', 16, "merge 'product'"),
-        ('name: pooled', 'name: pool', 13, 'a second layer is named pool'),
-        ('name: pooled', 'name: head', 13, "named 'head'"),
-        ('kind: refine, width', 'kind: refine, widht', 17, 'refine has no widht; it has width'),
-        ('stride: 2, width: 16}', 'width: 16}', 17, 'works at 1/2'),
+        ('merge: concat', 'merge: product', 18, "merge 'product'"),
+        ('name: pooled', 'name: pool', 14, 'a second layer is named pool'),
+        ('name: pooled', 'name: head', 14, "named 'head'"),
+        ('kind: refine, width', 'kind: refine, widht', 19, 'refine has no widht; it has width'),
+        ('stride: 2, width: 16}', 'width: 16}', 19, 'works at 1/2'),
         ('{name: pool,', '{name: pool', 5, 'not YAML'),
     ],
 )
@@ -186,7 +268,9 @@ def test_refused_with_the_place(tmp_path, wrong, right, place, said):
 
 
 def test_unknown_names(tmp_path):
-    with pytest.raises(NetworkError, match=r"'edgy' is unknown: there are edgesegnet, .* design"):
+    with pytest.raises(
+        NetworkError, match=r"'edgy' is unknown: there are .*edgesegnet, .* design"
+    ):
         build_network('edgy', 11)
     with pytest.raises(DesignError, match='no such design file'):
         build_network(str(tmp_path / 'none.yaml'), 11)

@@ -20,7 +20,12 @@ from edgesegnet_ros.network.paper_blocks import (
     RefineModule,
     ResidualBottleneck,
 )
-from edgesegnet_ros.network.scene_blocks import NormLayer, PooledScene, ScenePyramid
+from edgesegnet_ros.network.scene_blocks import (
+    GridPyramid,
+    NormLayer,
+    PooledScene,
+    ScenePyramid,
+)
 
 Properties = Dict[str, Any]
 
@@ -214,6 +219,7 @@ _BLOCKS: Dict[str, Callable[[int, Properties, bool], nn.Module]] = {
     'refine': RefineModule,
     'pooled': PooledScene,
     'pyramid': ScenePyramid,
+    'grid_pyramid': GridPyramid,
     'norm': NormLayer,
     'merge': MergeLayer,
 }

@@ -14,7 +14,7 @@ from edgesegnet_ros.network.layer_kinds import KINDS
 FORMAT = 1
 IMAGE = 'image'
 """What the first layer reads."""
-MERGES = ('sum', 'concat')
+MERGES = ('sum', 'concat', 'first')
 """How several sources become one; the first is the default."""
 
 
@@ -29,7 +29,7 @@ class Layer(NamedTuple):
         name: Its own.
         kind: Key of KINDS.
         sources: Names of what it reads; `image` for the input.
-        merge: How several sources meet: sum or concat.
+        merge: How several sources meet: sum, concat, or first, which keeps the first alone.
         properties: Of its kind, all of them.
     """
 
@@ -130,6 +130,8 @@ def merged(parts: List[Extent], merge: str) -> Extent:
     widths = [part.width for part in parts]
     if merge == 'concat':
         return Extent(sum(widths), finest)
+    if merge == 'first':
+        return Extent(widths[0], finest)
     if len(set(widths)) > 1:
         raise DesignError(
             f'widths {", ".join(map(str, widths))} cannot be added: make them equal, or give '

@@ -1,8 +1,10 @@
 """Designs: segmentation networks described by some twenty lines of YAML.
 
 A design is a list of layers. Each reads the layer before it, or those that `from` names; several
-are brought to the finest one's size bilinearly and then added or concatenated, which is how
-long-range shortcuts are written. The head is a 1×1 classifier behind the last layer. For example::
+are brought to the finest one's size bilinearly and then added (`merge: sum`, the default) or
+concatenated (`merge: concat`), which is how long-range shortcuts are written; `merge: first` keeps
+the first of them, which is how features are enlarged without a shortcut. The head is a 1×1
+classifier behind the last layer. For example::
 
     format: 1
     name: small
@@ -184,7 +186,8 @@ def _checked_layer(
     merge = entry.get('merge', MERGES[0])
     if merge not in MERGES:
         raise DesignError(
-            f'{_place(where, entry, "merge")}: layer {name}: merge {merge!r}; sum or concat'
+            f'{_place(where, entry, "merge")}: layer {name}: merge {merge!r}; one of '
+            f'{", ".join(MERGES)}'
         )
     given = entry.get('from', before[-1].name if before else IMAGE)
     sources = [given] if isinstance(given, str) else given

@@ -23,7 +23,7 @@ class _Step(NamedTuple):
         sources: What it reads.
         factors: By which each is enlarged; 1 for the finest, 0 to the finest one's size.
         finest: Index of the finest source.
-        concat: Whether sources are concatenated, else added.
+        merge: How sources meet: sum, concat or first.
         finished: What nobody reads afterwards.
     """
 
@@ -31,7 +31,7 @@ class _Step(NamedTuple):
     sources: Tuple[str, ...]
     factors: Tuple[int, ...]
     finest: int
-    concat: bool
+    merge: str
     finished: Tuple[str, ...]
 
 
@@ -46,8 +46,7 @@ def _steps(design: Design) -> List[_Step]:
             for stride in strides
         )
         finished = tuple(s for s in layer.sources if last_reader[s] == layer.name)
-        concat = layer.merge == 'concat'
-        steps.append(_Step(layer.name, layer.sources, factors, finest, concat, finished))
+        steps.append(_Step(layer.name, layer.sources, factors, finest, layer.merge, finished))
     return steps
 
 
@@ -89,9 +88,9 @@ class _Graph(nn.Module):
             elif factor == 0:
                 part = enlarge(part, like)
             parts.append(torch.zeros_like(part) if (step.name, name) in self.severed else part)
-        if len(parts) == 1:
+        if len(parts) == 1 or step.merge == 'first':
             return parts[0]
-        if step.concat:
+        if step.merge == 'concat':
             return torch.cat(parts, dim=1)
         total = parts[0]
         for part in parts[1:]:

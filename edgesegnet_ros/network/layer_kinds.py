@@ -86,6 +86,7 @@ KINDS: Dict[str, Dict[str, Field]] = {
     'refine': {'width': _WIDTH, 'kernel': _KERNEL},
     'pooled': {},
     'pyramid': {'width': _WIDTH, 'branch': Field(32, 1, 2048)},
+    'grid_pyramid': {'width': _WIDTH},
     'norm': {'act': _ACT},
     'merge': {'act': Field('none', choices=('relu', 'none'))},
 }

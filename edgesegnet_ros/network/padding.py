@@ -60,7 +60,7 @@ def can_be_padded(network: Network) -> bool:
     RefineNet-101 have widths of multiples of 8 already.
     """
     return isinstance(network, DesignedNetwork) and all(
-        layer.kind != 'pyramid'
+        layer.kind not in ('pyramid', 'grid_pyramid')
         and (layer.merge != 'concat' or len(layer.sources) == 1)
         and (IMAGE not in layer.sources or (len(layer.sources) == 1 and layer.kind == 'conv'))
         for layer in network.design.layers

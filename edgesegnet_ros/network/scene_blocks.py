@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Dict
 
 import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
-from edgesegnet_ros.network.fold import deployed_parts, norm_scale_and_shift
+from edgesegnet_ros.network.fold import FoldableConv2d, deployed_parts, norm_scale_and_shift
 from edgesegnet_ros.network.upsampling import enlarge
 
 Properties = Dict[str, Any]
@@ -115,3 +116,55 @@ class ScenePyramid(nn.Module):
     def deployed(self) -> nn.Module:
         """See the module."""
         return deployed_parts(self)
+
+
+class GridPyramid(nn.Module):
+    """The features beside their means over grids of 1, 2, 3 and 6 cells a side, merged by a 1×1.
+
+    The pyramid pooling module of PSPNet (Zhao et al., arXiv 1612.01105, section 3.2), whose 1×1
+    convolutions give a quarter of the input's channels for each grid.
+    """
+
+    CELLS = (1, 2, 3, 6)
+
+    def __init__(self, inputs: int, properties: Properties, norm: bool) -> None:
+        super().__init__()
+        branch = max(1, inputs // 4)
+        self.levels = nn.ModuleList(
+            FoldableConv2d(inputs, branch, 1, norm=norm) for _ in self.CELLS
+        )
+        merged = inputs + len(self.CELLS) * branch
+        self.merge = FoldableConv2d(merged, properties['width'], 1, norm=norm)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """(N, inputs, H, W) -> (N, width, H, W)."""
+        parts = [features]
+        for cells, level in zip(self.CELLS, self.levels):
+            parts.append(enlarge(F.relu(level(_mean_of_cells(features, cells))), features))
+        return F.relu(self.merge(torch.cat(parts, 1)))
+
+    def deployed(self) -> nn.Module:
+        """See the module."""
+        return deployed_parts(self)
+
+
+def _mean_of_cells(features: torch.Tensor, cells: int) -> torch.Tensor:
+    """`F.adaptive_avg_pool2d(features, cells)`, as matrix products.
+
+    No engine's converter knows adaptive pooling to a size that does not divide the features' size.
+    """
+    height, width = features.shape[2:]
+    rows = _averages(int(height), cells, features.device, features.dtype)
+    columns = _averages(int(width), cells, features.device, features.dtype)
+    return torch.matmul(torch.matmul(rows, features), columns.t())
+
+
+@lru_cache(maxsize=64)
+def _averages(size: int, cells: int, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+    """(cells, size): each row averages the positions of its cell, as adaptive pooling does."""
+    rows = []
+    for cell in range(cells):
+        first, last = cell * size // cells, -(-(cell + 1) * size // cells)
+        rows.append([float(first <= at < last) / (last - first) for at in range(size)])
+    with torch.inference_mode(False):
+        return torch.tensor(rows, device=device, dtype=dtype)
