@@ -19,10 +19,12 @@ else
 endif
 
 # Tests talk over loopback only, in a domain of their own, and see the field checks that robots
-# have on.
-TEST_SETTINGS := ROS_PYTHON_CHECK_FIELDS=1 ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST \
+# have on. Threads that wait do not spin, since other tests have use for the cores.
+TEST_SETTINGS := OMP_WAIT_POLICY=PASSIVE ROS_PYTHON_CHECK_FIELDS=1 ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST \
   ROS_DOMAIN_ID=$${ROS_DOMAIN_ID:-$$((RANDOM % 100 + 1))}
-PYTEST := $(TEST_SETTINGS) $(ENVIRONMENT)/bin/python -m pytest $(PYTEST_ARGS)
+# Files side by side, a process per core: most of them wait for other processes half of their time.
+WORKERS ?= --numprocesses auto --maxprocesses 4 --dist loadfile
+PYTEST := $(TEST_SETTINGS) $(ENVIRONMENT)/bin/python -m pytest
 
 ON_ROBOT := edgesegnet_ros/__init__.py edgesegnet_ros/arguments.py edgesegnet_ros/cli.py edgesegnet_ros/errors.py \
   edgesegnet_ros/extras.py edgesegnet_ros/lined_yaml.py edgesegnet_ros/shipped.py edgesegnet_ros/whole_file.py \
@@ -45,7 +47,8 @@ help:  ## this list
 	@echo 'PYTHON=FILE    the interpreter that the environment is made from (3.10 to 3.13)'
 	@echo 'TORCH_SPEC=…   what pip is asked for where there is no torch yet ($(TORCH_SPEC))'
 	@echo 'INPUT=…        for demo: folder of images, video, bag, or camera:0'
-	@echo 'PYTEST_ARGS=…  for test: handed to pytest'
+	@echo 'PYTEST_ARGS=…  for test: further options of pytest'
+	@echo 'WORKERS=       for test: one test after another (default: $(WORKERS))'
 
 setup:  ## environment, ROS 2 from wheels, messages (two to three minutes, then seconds)
 	@python=$$(command -v $(or $(PYTHON),python3)) || \
@@ -56,13 +59,13 @@ demo: setup  ## watch the node segment a street, or INPUT=…
 	@$(ENVIRONMENT)/bin/edgesegnet demo $(if $(INPUT),--input "$$INPUT")
 
 test: setup camvid-notice  ## everything, the node over DDS included
-	$(SOURCED) $(PYTEST)
+	$(SOURCED) $(PYTEST) $(WORKERS) $(PYTEST_ARGS)
 
 test-node: setup  ## the node's tests only
-	$(SOURCED) $(PYTEST) -m node
+	$(SOURCED) $(PYTEST) $(WORKERS) -m node $(PYTEST_ARGS)
 
 soak: setup  ## the node for an hour: 1,000 lifecycle cycles, 30 minutes of images, overload
-	$(SOURCED) $(PYTEST) -s test/node/soak.py
+	$(SOURCED) $(PYTEST) $(PYTEST_ARGS) -s test/node/soak.py
 
 lint: setup  ## ruff, mypy, and Python 3.8 for what runs on a robot
 	$(ENVIRONMENT)/bin/python -m ruff check .

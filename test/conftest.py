@@ -9,6 +9,12 @@ import pytest
 from edgesegnet_ros.data.camvid import ENVIRONMENT_VARIABLE
 from edgesegnet_ros.engines import cache
 
+# Tests that run side by side take no part in each other's graph.
+WORKER = os.environ.get('PYTEST_XDIST_WORKER', 'gw0')
+if 'ROS_DOMAIN_ID' in os.environ:
+    domain = int(os.environ['ROS_DOMAIN_ID']) + 25 * int(WORKER[2:])
+    os.environ['ROS_DOMAIN_ID'] = str((domain - 1) % 100 + 1)
+
 # A shell's background jobs ignore Ctrl-C, and so would every process that a test interrupts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

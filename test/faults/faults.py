@@ -381,7 +381,7 @@ def covers(name: str) -> None:
     assert name in NAMES, f'{name} is no row of the table'
 
 
-def tested() -> set[str]:
+def rows_of_tests() -> set[str]:
     """Rows that a test of this folder names."""
     found: set[str] = set()
     for file in HERE.glob('test_*.py'):

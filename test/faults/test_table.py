@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from faults import DOCUMENT, FAULTS, HERE, NAMES, document, tested
+from faults import DOCUMENT, FAULTS, HERE, NAMES, document, rows_of_tests
 
 
 def test_each_row_has_a_test_and_each_test_a_row():
     own = {fault.name for fault in FAULTS if not fault.test}
-    assert own <= tested() <= NAMES
+    assert own <= rows_of_tests() <= NAMES
     assert all((HERE.parent / fault.test).is_file() for fault in FAULTS if fault.test)
     assert len(NAMES) == len(FAULTS) >= 40
 
