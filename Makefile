@@ -27,12 +27,12 @@ WORKERS ?= --numprocesses auto --maxprocesses 4 --dist loadfile
 PYTEST := $(TEST_SETTINGS) $(ENVIRONMENT)/bin/python -m pytest
 
 ON_ROBOT := edgesegnet_ros/__init__.py edgesegnet_ros/arguments.py edgesegnet_ros/cli.py edgesegnet_ros/errors.py \
-  edgesegnet_ros/extras.py edgesegnet_ros/lined_yaml.py edgesegnet_ros/shipped.py edgesegnet_ros/whole_file.py \
+  edgesegnet_ros/extras.py edgesegnet_ros/lined_yaml.py edgesegnet_ros/shipped.py edgesegnet_ros/atomic_file.py \
   edgesegnet_ros/doctor edgesegnet_ros/network edgesegnet_ros/engines edgesegnet_ros/interface edgesegnet_ros/node \
   edgesegnet_ros/data/__init__.py edgesegnet_ros/data/classes.py \
   edgesegnet_ros/data/camvid.py edgesegnet_ros/data/camvid_colors.py \
   edgesegnet_ros/data/encodings.py edgesegnet_ros/data/file_kind.py edgesegnet_ros/data/geometry.py \
-  edgesegnet_ros/data/label_image.py edgesegnet_ros/data/masks.py edgesegnet_ros/data/picture.py \
+  edgesegnet_ros/data/label_image.py edgesegnet_ros/data/masks.py edgesegnet_ros/data/overlay.py \
   edgesegnet_ros/data/sources.py edgesegnet_ros/data/street edgesegnet_ros/view
 # Before the set-up there is only the machine's python3.
 SET_UP := wheels setup.py

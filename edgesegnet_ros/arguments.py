@@ -86,10 +86,10 @@ def add_data(parser: argparse.ArgumentParser, more: str = '') -> None:
         help='folder of labelled images in a known layout, or a dataset.yaml (docs/own-data.md); '
         'if not given, the CamVid folder that EDGESEGNET_CAMVID names' + more,
     )
-    add_split_drawing(parser)
+    add_random_split(parser)
 
 
-def add_split_drawing(parser: argparse.ArgumentParser) -> None:
+def add_random_split(parser: argparse.ArgumentParser) -> None:
     """`--val-fraction` and `--split-seed`: how a split that a dataset lacks is drawn."""
     parser.add_argument(
         '--val-fraction',

@@ -100,14 +100,14 @@ def test_a_closed_segmenter(image):
 def built(tmp_path):
     """A cache with one engine of ONNX Runtime, and something of the user's."""
     pytest.importorskip('onnxruntime')
-    from edgesegnet_ros.engines.pictures import PictureSet
+    from edgesegnet_ros.engines.image_sets import ImageSet
     from edgesegnet_ros.engines.proving import proved_engine
     from edgesegnet_ros.engines.recipe import recipe_for
     from edgesegnet_ros.engines.registry import back_end
     from edgesegnet_ros.engines.request import EngineRequest
 
     request = EngineRequest(precision='fp32', input_size=(32, 32), num_threads=1)
-    street = PictureSet('one street', (), 5, 1)
+    street = ImageSet('one street', (), 5, 1)
     found = back_end('onnxruntime')
     proved_engine(found, recipe_for(request), tmp_path, street).engine.close()
     (tmp_path / 'notes.txt').write_text('mine')

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = 'edgesegnet_ros'
 # Modules beside the rooms. They know no room, and every room may import them.
-COMMON = {'arguments', 'errors', 'extras', 'lined_yaml', 'shipped', 'whole_file', PACKAGE}
+COMMON = {'arguments', 'errors', 'extras', 'lined_yaml', 'shipped', 'atomic_file', PACKAGE}
 ROOMS = {
     'network': set(),
     'data': set(),

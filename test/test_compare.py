@@ -111,11 +111,11 @@ def test_a_run_compared_with_itself(both):
 
 def test_merged_results_are_compared_bag_by_bag(both, tmp_path):
     tops = []
-    for name, leaf in zip('ab', both, strict=True):
+    for name, camera_result in zip('ab', both, strict=True):
         part = {
             'bag': '/drives/monday.mcap',
             'topic': '/camera/image',
-            'result': f'../{leaf.name}/{RESULT_NAME}',
+            'result': f'../{camera_result.name}/{RESULT_NAME}',
         }
         top = tmp_path / f'top-{name}'
         top.mkdir()

@@ -45,7 +45,7 @@ def test_a_lesson_is_one_part_of_images_labels_and_logits(views):
     means, corners = NormalisedNetwork(Means(2.0)), set()
     for seed in range(40):
         torch.manual_seed(seed)
-        images, labels, logits = teacher.lesson(*views)
+        images, labels, logits = teacher.distillation_batch(*views)
         assert images.shape == (2, 3, 32, 16) and labels.shape == (2, 32, 16)
         torch.testing.assert_close(images[:, 0], labels)
         torch.testing.assert_close(logits, means(images))
@@ -54,7 +54,9 @@ def test_a_lesson_is_one_part_of_images_labels_and_logits(views):
 
 
 def test_a_teacher_without_a_margin_and_its_student_see_the_same(views):
-    images, labels, logits = Teacher([NormalisedNetwork(Means(1.0))], (48, 64), CPU).lesson(*views)
+    images, labels, logits = Teacher(
+        [NormalisedNetwork(Means(1.0))], (48, 64), CPU
+    ).distillation_batch(*views)
     assert torch.equal(images, views[0]) and torch.equal(labels, views[1])
     assert logits.shape == (2, 3, 12, 16)
 

@@ -17,15 +17,15 @@ import torch
 
 from edgesegnet_ros.engines import cache, open_engine, parity, pictures, proving
 from edgesegnet_ros.engines.base import Engine
+from edgesegnet_ros.engines.image_sets import ImageSet, calibration_set, parity_set
 from edgesegnet_ros.engines.parity import EngineRefused
-from edgesegnet_ros.engines.pictures import PictureSet, calibration_set, parity_set
 from edgesegnet_ros.engines.proving import is_proved, proved_engine
 from edgesegnet_ros.engines.pytorch import TorchBackEnd
 from edgesegnet_ros.engines.recipe import recipe_for
 from edgesegnet_ros.engines.request import EngineError, EngineRequest
 
 SIZE = (32, 48)
-ONE_STREET = PictureSet('one street', (), 5, 1)
+ONE_STREET = ImageSet('one street', (), 5, 1)
 
 
 class FilesOfTorch(TorchBackEnd):
@@ -377,7 +377,7 @@ def test_the_users_frames_and_labels_are_what_counts(tmp_path, recipe):
 
     images, labels = tmp_path / 'drive', tmp_path / 'driveannot'
     images.mkdir(), labels.mkdir()
-    frame = next(pictures.PictureSet('', (), 5, 1).read(recipe.classes))
+    frame = next(pictures.ImageSet('', (), 5, 1).read(recipe.classes))
     cv2.imwrite(str(images / '1.png'), frame[0][..., ::-1])
     cv2.imwrite(str(images / '2.png'), frame[0][..., ::-1])
     cv2.imwrite(str(labels / '1.png'), frame[1])

@@ -42,7 +42,7 @@ from edgesegnet_ros.exploration.space import (  # noqa: E402
     design_from,
     prototype,
 )
-from edgesegnet_ros.exploration.storage import bury_the_dead, open_study  # noqa: E402
+from edgesegnet_ros.exploration.storage import fail_dead_trials, open_study  # noqa: E402
 from edgesegnet_ros.network.design_file import design_of, read_design  # noqa: E402
 from edgesegnet_ros.network.registry import build_network  # noqa: E402
 
@@ -383,7 +383,7 @@ def kill_one_of_two_workers(url, tmp_path, ground):
     finally:
         hanging.send_signal(signal.SIGKILL)
         hanging.wait()
-    assert bury_the_dead(study) == [0]
+    assert fail_dead_trials(study) == [0]
     states = [trial.state.name for trial in study.get_trials()]
     assert states[0] == 'FAIL' and set(states[1:]) <= {'COMPLETE', 'PRUNED'} and len(states) == 3
     assert study.get_trials()[0].user_attrs[history.REASON] == 'killed: its process ended'

@@ -172,7 +172,7 @@ def test_a_run_is_not_resumed_on_other_data_or_classes(field, trained, tmp_path,
 
 
 def test_streets_are_rendered_only_for_their_own_classes(field, caplog):
-    from edgesegnet_ros.training.begin import without_streets
+    from edgesegnet_ros.training.run_setup import without_streets
 
     config = replace(CONFIG, rendered=3)
     with caplog.at_level(logging.INFO):
@@ -193,7 +193,9 @@ def test_a_teacher_of_another_order_is_put_in_order(given, tmp_path):
     device = torch.device('cpu')
     images, labels = torch.zeros(1, 3, 64, 64, dtype=torch.uint8), torch.zeros(1, 64, 64)
     plain, ordered = (
-        open_teacher(config, (str(given),), classes, device).lesson(images, labels).logits
+        open_teacher(config, (str(given),), classes, device)
+        .distillation_batch(images, labels)
+        .logits
         for classes in (CAMVID, turned)
     )
     torch.testing.assert_close(ordered.flip(1), plain)

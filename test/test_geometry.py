@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from edgesegnet_ros.data.geometry import (
     GeometryError,
     blank_padding,
-    place,
+    compute_placement,
     to_network,
     to_source,
 )
@@ -29,7 +29,7 @@ def test_a_known_square_lands_where_it_should(mode, source):
     image = np.zeros(source + (3,), np.uint8)
     top, left = source[0] // 4, source[1] // 2
     image[top : top + 40, left : left + 40] = 255
-    placement = place(source, (256, 256), mode)
+    placement = compute_placement(source, (256, 256), mode)
     seen = to_network(image, placement)[..., 0].copy()
     blank_padding(seen, placement, 0)
     rows, columns = np.nonzero(seen > 127)
@@ -41,7 +41,7 @@ def test_a_known_square_lands_where_it_should(mode, source):
 @settings(deadline=None, max_examples=60)
 @given(sizes, st.sampled_from(['stretch', 'letterbox']), st.randoms())
 def test_labels_come_back_by_pixel_centres(source, mode, random):
-    placement = place(source, (64, 96), mode)
+    placement = compute_placement(source, (64, 96), mode)
     labels = np.random.default_rng(random.randrange(2**32)).integers(0, 11, (64, 96), np.uint8)
     back = to_source(labels, placement)
     assert back.shape == source
@@ -58,7 +58,7 @@ def test_labels_come_back_by_pixel_centres(source, mode, random):
 
 
 def test_letterbox_keeps_the_aspect_and_centres():
-    placement = place((480, 640), (256, 256), 'letterbox')
+    placement = compute_placement((480, 640), (256, 256), 'letterbox')
     assert placement.content == (192, 256)
     assert (placement.top, placement.left) == (32, 0)
     image = np.full((480, 640, 3), 200, np.uint8)
@@ -69,14 +69,14 @@ def test_letterbox_keeps_the_aspect_and_centres():
 
 
 def test_camvids_own_size_is_padded_not_resized():
-    placement = place((360, 480), (368, 480), 'letterbox')
+    placement = compute_placement((360, 480), (368, 480), 'letterbox')
     assert placement.content == (360, 480) and placement.top == 4
     image = np.random.default_rng(0).integers(0, 255, (360, 480, 3), np.uint8)
     assert np.array_equal(to_network(image, placement)[4:364], image)
 
 
 def test_buffers_are_written_in_place():
-    placement = place((48, 64), (32, 32), 'stretch')
+    placement = compute_placement((48, 64), (32, 32), 'stretch')
     out = np.empty((32, 32, 3), np.uint8)
     assert to_network(np.zeros((48, 64, 3), np.uint8), placement, out) is out
     labels = np.empty((48, 64), np.uint8)
@@ -87,4 +87,4 @@ def test_buffers_are_written_in_place():
 @pytest.mark.parametrize(('source', 'mode'), [((0, 10), 'stretch'), ((10, 10), 'crop')])
 def test_nonsense_is_refused(source, mode):
     with pytest.raises(GeometryError):
-        place(source, (32, 32), mode)
+        compute_placement(source, (32, 32), mode)

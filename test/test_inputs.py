@@ -24,8 +24,8 @@ from edgesegnet_ros.data.classes import load_classes
 from edgesegnet_ros.data.sources import START_NS, SourceError, open_source
 from edgesegnet_ros.data.street import Street
 from edgesegnet_ros.evaluation import figure2
+from edgesegnet_ros.evaluation.replay.bag_paths import find_bags
 from edgesegnet_ros.evaluation.replay.label_folder import LabelFolder
-from edgesegnet_ros.evaluation.replay.naming import find_bags
 from edgesegnet_ros.evaluation.replay.result import ReplayError
 
 COMPRESSED = 'sensor_msgs/msg/CompressedImage'

@@ -24,9 +24,9 @@ from edgesegnet_ros.training.dataset import Views
 from edgesegnet_ros.training.distillation import open_teacher
 from edgesegnet_ros.training.learner import Learner
 from edgesegnet_ros.training.muon import Muon
-from edgesegnet_ros.training.pace import Pace
-from edgesegnet_ros.training.processes import Team
+from edgesegnet_ros.training.processes import ProcessGroup
 from edgesegnet_ros.training.schedule import learning_rate
+from edgesegnet_ros.training.throughput import Throughput
 
 CPU = torch.device('cpu')
 INFO = WeightsInfo('camvid11', 11, (64, 64))
@@ -38,7 +38,7 @@ def make(config, teacher=None, device=CPU):
     torch.manual_seed(config.seed)
     network = build_network(config.network, 11, config.training_norms)
     weights = torch.linspace(0.5, 1.5, 11)
-    made = Learner(config, network, INFO, weights, teacher, Team(0, 1, device))
+    made = Learner(config, network, INFO, weights, teacher, ProcessGroup(0, 1, device))
     made.begin_epoch(0)
     return made
 
@@ -216,7 +216,7 @@ def test_the_schedule_of_a_run_in_shares():
 def test_the_pace_says_what_a_run_waits_for(monkeypatch):
     now = [0.0]
     monkeypatch.setattr(time, 'monotonic', lambda: now[0])
-    pace = Pace()
+    throughput = Throughput()
 
     def loader():
         while True:
@@ -225,16 +225,16 @@ def test_the_pace_says_what_a_run_waits_for(monkeypatch):
 
     views = loader()
     for _ in range(4):
-        pace.next(views, 8)
+        throughput.next(views, 8)
         now[0] += 1.0
-    assert pace.views_per_second == 2.0 and pace.data_share == 0.75
+    assert throughput.views_per_second == 2.0 and throughput.data_share == 0.75
     assert (
-        pace.sentence(0)
+        throughput.sentence(0)
         == '2.0 views/s, 75% of the time waiting for data: give --workers if cores are idle'
     )
-    assert 'raise --workers (6)' in pace.sentence(6)
+    assert 'raise --workers (6)' in throughput.sentence(6)
     now[0] += 100.0
-    assert pace.sentence(6).endswith('for data: the device is the limit')
+    assert throughput.sentence(6).endswith('for data: the device is the limit')
 
 
 def test_relight_keeps_its_distribution():

@@ -13,7 +13,7 @@ from torch.nn import functional as F  # noqa: N812
 from edgesegnet_ros import cli
 from edgesegnet_ros.data.street import Street
 from edgesegnet_ros.engines import open_engine
-from edgesegnet_ros.engines.pictures import PictureSet
+from edgesegnet_ros.engines.image_sets import ImageSet
 from edgesegnet_ros.engines.request import EngineError, EngineRequest
 
 onnx = pytest.importorskip('onnx', reason='SKIPPED FOR WANT OF onnx')
@@ -72,8 +72,8 @@ def image():
 def folder(tmp_path, monkeypatch):
     """Class file, and frames that an engine is proved on quickly."""
     (tmp_path / 'mine.yaml').write_text(CLASSES)
-    streets = PictureSet('one street', (), 5, 1)
-    monkeypatch.setattr('edgesegnet_ros.engines.pictures.parity_set', lambda named='': streets)
+    streets = ImageSet('one street', (), 5, 1)
+    monkeypatch.setattr('edgesegnet_ros.engines.image_sets.parity_set', lambda named='': streets)
     return tmp_path
 
 

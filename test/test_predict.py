@@ -13,7 +13,7 @@ import pytest
 from edgesegnet_ros import cli
 from edgesegnet_ros.data.bag import ImageFrame, write_image_bag
 from edgesegnet_ros.data.classes import load_classes
-from edgesegnet_ros.data.picture import overlay
+from edgesegnet_ros.data.overlay import overlay
 from edgesegnet_ros.data.sources import open_source
 from edgesegnet_ros.data.street import Street
 from edgesegnet_ros.engines import open_engine

@@ -22,14 +22,14 @@ from edgesegnet_ros.data.bag import Camera
 from edgesegnet_ros.data.classes import load_classes
 from edgesegnet_ros.engines.request import EngineRequest
 from edgesegnet_ros.evaluation.replay import one_bag
+from edgesegnet_ros.evaluation.replay.camera_replay import CameraReplay
 from edgesegnet_ros.evaluation.replay.command import _options
-from edgesegnet_ros.evaluation.replay.crew import BagWorker, Job, schedule, shares
 from edgesegnet_ros.evaluation.replay.frames import ReplayFrame
-from edgesegnet_ros.evaluation.replay.leaf import Leaf
-from edgesegnet_ros.evaluation.replay.local_crew import LocalCrew
+from edgesegnet_ros.evaluation.replay.local_pool import LocalPool
 from edgesegnet_ros.evaluation.replay.options import ReplayOptions
 from edgesegnet_ros.evaluation.replay.result import ReplayError, ReplayResult
 from edgesegnet_ros.evaluation.replay.scoring import Labelled
+from edgesegnet_ros.evaluation.replay.worker_pool import BagWorker, Job, schedule, shares
 
 SUMS = (
     'frames_in',
@@ -74,8 +74,8 @@ def test_the_sum_of_all_is_that_of_each(drives, merged, tmp_path):
     part = merged['parts'][2]
     assert one['labels_sha256'] == part['labels_sha256']
     assert one['pixel_accuracy'] == part['pixel_accuracy']
-    leaves = [ReplayResult.read(Path(merged['folder'], p['result'])) for p in merged['parts']]
-    confusion = sum(np.array(leaf.confusion) for leaf in leaves)
+    parts = [ReplayResult.read(Path(merged['folder'], p['result'])) for p in merged['parts']]
+    confusion = sum(np.array(part.confusion) for part in parts)
     np.testing.assert_array_equal(merged['confusion'], confusion)
     assert merged['pixel_accuracy'] == pytest.approx(np.trace(confusion) / confusion.sum())
 
@@ -110,8 +110,8 @@ def test_a_worker_that_dies_costs_a_retry_of_its_bag(drives, merged, tmp_path):
             killed.append(pid)
             os.kill(pid, signal.SIGKILL)
 
-    crew = LocalCrew(quick_options(), str(tmp_path), kill_once)
-    outcomes = {o.bag: o for o in schedule(jobs, crew, 2)}
+    pool = LocalPool(quick_options(), str(tmp_path), kill_once)
+    outcomes = {o.bag: o for o in schedule(jobs, pool, 2)}
     assert len(killed) == 1 and sorted(outcomes) == sorted(job.bag for job in jobs)
     notes = [note for outcome in outcomes.values() for note in outcome.notes]
     assert len(notes) == 1 and 'drive1: its worker died 1 times' in notes[0]
@@ -122,12 +122,12 @@ def test_a_worker_that_dies_costs_a_retry_of_its_bag(drives, merged, tmp_path):
 
 def test_a_bag_that_kills_every_worker_is_given_up(drives, tmp_path):
     jobs = [Job(str(drives / 'day' / f'drive{n}'), f'key{n}') for n in range(2)]
-    crew = LocalCrew(
+    pool = LocalPool(
         quick_options(),
         str(tmp_path),
         lambda pid, job: os.kill(pid, signal.SIGKILL) if job.key == 'key0' else None,
     )
-    outcomes = {o.bag: o for o in schedule(jobs, crew, 1)}
+    outcomes = {o.bag: o for o in schedule(jobs, pool, 1)}
     [problem] = outcomes[jobs[0].bag].problems
     assert problem.kind == 'worker_died' and 'killed by SIGKILL' in problem.what
     assert outcomes[jobs[1].bag].results[0].frames_out == 3
@@ -162,10 +162,10 @@ def test_an_engine_that_cannot_be_had_ends_it(drives, tmp_path, capsys):
     )
     assert replay_status.returncode == 2 and 'none.safetensors' in replay_status.stderr
     assert 'Traceback' not in replay_status.stderr
-    crew = LocalCrew(quick_options(flow=False), str(tmp_path))
-    crew._options = crew._options.__class__(EngineRequest(input_size=(33, 33)))
+    pool = LocalPool(quick_options(flow=False), str(tmp_path))
+    pool._options = pool._options.__class__(EngineRequest(input_size=(33, 33)))
     with pytest.raises(ReplayError, match='multiples of 16'):
-        list(schedule([Job(str(drives / 'day' / 'drive0'), 'k')], crew, 1))
+        list(schedule([Job(str(drives / 'day' / 'drive0'), 'k')], pool, 1))
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ class Pictures:
 
 def test_memory_does_not_grow_with_the_bag(tmp_path):
     bag = write(tmp_path / 'bag', frames(400, size=(96, 128)))
-    leaf = Leaf(
+    replay = CameraReplay(
         bag,
         Camera('/camera/image', '/camera/labels'),
         quick_options(flow=False),
@@ -220,8 +220,8 @@ def test_memory_does_not_grow_with_the_bag(tmp_path):
         'key',
     )
     watcher = Pictures()
-    leaf.scoring._sinks.append(watcher)
-    leaf.scoring.times['pictures'] = leaf.scoring.times['score'].__class__()
+    replay.scoring._sinks.append(watcher)
+    replay.scoring.times['pictures'] = replay.scoring.times['score'].__class__()
 
     def label(decoded):
         image = decoded.frame.image
@@ -232,13 +232,13 @@ def test_memory_does_not_grow_with_the_bag(tmp_path):
 
     tracemalloc.start()
     try:
-        leaf.run(label, lambda: None)
+        replay.run(label, lambda: None)
     finally:
         tracemalloc.stop()
     assert watcher.frames == 400
     # A held frame would add 37 KB for each of the 300 frames between the two.
     assert watcher.peaks[-1] < watcher.peaks[1] + 2_000_000, watcher.peaks
-    assert leaf.result({}, _engine()).frames_out == 400
+    assert replay.result({}, _engine()).frames_out == 400
 
 
 def _engine():

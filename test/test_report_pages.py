@@ -8,6 +8,7 @@ import browser
 import numpy as np
 import pytest
 
+from edgesegnet_ros.atomic_file import WriteError
 from edgesegnet_ros.data.classes import load_classes
 from edgesegnet_ros.data.street import Street
 from edgesegnet_ros.evaluation.evaluate_page import write_evaluate_report
@@ -24,7 +25,6 @@ from edgesegnet_ros.evaluation.replay.kept_frames import (
 )
 from edgesegnet_ros.evaluation.replay.replay_page import sentences, write_replay_report
 from edgesegnet_ros.evaluation.replay.result import Problem, ReplayResult
-from edgesegnet_ros.whole_file import WriteError
 
 FRAMES = 30
 CLASSES = load_classes('camvid11')
@@ -295,7 +295,7 @@ def test_a_page_of_next_to_nothing(tmp_path):
 
 
 def test_a_page_that_cannot_be_written_leaves_the_one_before(tmp_path, monkeypatch):
-    from edgesegnet_ros import whole_file
+    from edgesegnet_ros import atomic_file
 
     page = tmp_path / 'p.html'
     page.write_text('before')
@@ -303,7 +303,7 @@ def test_a_page_that_cannot_be_written_leaves_the_one_before(tmp_path, monkeypat
     def full(*_):
         raise OSError(28, 'No space left on device')
 
-    monkeypatch.setattr(whole_file.os, 'replace', full)
-    with pytest.raises(whole_file.WriteError, match='No space left'):
+    monkeypatch.setattr(atomic_file.os, 'replace', full)
+    with pytest.raises(atomic_file.WriteError, match='No space left'):
         write_replay_report(ReplayResult(bags=['a'], classes=NAMES), None, page)
     assert page.read_text() == 'before' and len(list(tmp_path.iterdir())) == 1

@@ -152,7 +152,7 @@ def test_image_and_labels_have_the_same_edges(painter):
     picture[..., 1] = 255
     painter.billboard(painter.view.point(10.0, 2.5), 2.0, 0.0, 2.0, Texture(picture), ids.TREE)
     painter.wall(
-        painter.view.place(np.array([9.0, 30.0]), np.array([4.0, 4.0])),
+        painter.view.points(np.array([9.0, 30.0]), np.array([4.0, 4.0])),
         0,
         3,
         Texture(picture[4:28, 10:22, :3].copy()),
@@ -192,7 +192,7 @@ def test_labels_move_with_the_thing(painter, thing, label):
         rim = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3))) > 0
         assert not (changed & ~rim).any()
         middles.append(np.nonzero(mask)[1].mean())
-    base = painter.view.place(thing(0).s, np.array([-1.5, 1.5]), 0.5)
+    base = painter.view.points(thing(0).s, np.array([-1.5, 1.5]), 0.5)
     np.testing.assert_allclose(middles, painter.view.camera.project(base)[:, 0], atol=2.5)
 
 
@@ -219,9 +219,9 @@ def test_clipping_keeps_what_lies_in_front():
 def test_the_road_bends_as_its_heading_says():
     course = Course(np.random.default_rng(4), 1.0)
     view = View(PinholeCamera.dash((96, 128)), course, 100.0, 1.5)
-    np.testing.assert_allclose(view.place(100.0, 1.5), [0, 0, 0], atol=1e-9)
+    np.testing.assert_allclose(view.points(100.0, 1.5), [0, 0, 0], atol=1e-9)
     s = np.arange(100.0, 250.0)
-    line = view.place(s, np.zeros_like(s))
+    line = view.points(s, np.zeros_like(s))
     step = np.diff(line, axis=0)
     np.testing.assert_allclose(np.hypot(step[:, 0], step[:, 2]), 1.0, atol=1e-6)
     np.testing.assert_allclose(
@@ -230,7 +230,7 @@ def test_the_road_bends_as_its_heading_says():
         atol=1e-3,
     )
     for place in (104.3, 180.9):
-        np.testing.assert_allclose(view.point(place, -3.0, 2.0), view.place(place, -3.0, 2.0))
+        np.testing.assert_allclose(view.point(place, -3.0, 2.0), view.points(place, -3.0, 2.0))
 
 
 def test_people_behind_railings_are_drawn_before_them():

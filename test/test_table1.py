@@ -10,7 +10,7 @@ import pytest
 
 from edgesegnet_ros import cli
 from edgesegnet_ros.data.classes import load_classes
-from edgesegnet_ros.data.picture import legend
+from edgesegnet_ros.data.overlay import legend
 from edgesegnet_ros.evaluation import figure2, table1
 
 SPEEDS = {

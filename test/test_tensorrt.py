@@ -22,7 +22,7 @@ from edgesegnet_ros.engines.request import EngineError, EngineRequest
 from edgesegnet_ros.engines.tensorrt import (
     BACK_END,
     BoundModule,
-    NormalisedPictures,
+    NormalisedImages,
     dla_core_of,
     emulated,
 )
@@ -203,7 +203,7 @@ def test_int8_and_dla_reach_tensorrt_and_it_reads_the_pictures(torch2trt, pictur
         lambda self, network, config: configs.append(config) or build(self, network, config),
     )
     recipe = recipe_of('int8')
-    pictures = NormalisedPictures([picture, picture[::-1].copy()], recipe, CPU)
+    pictures = NormalisedImages([picture, picture[::-1].copy()], recipe, CPU)
     with pytest.raises(EngineError, match='TensorRT built no int8 engine'):
         convert(recipe.network(), SHAPE, CPU, Conversion('int8', 64, 1, pictures))
     (config,) = configs
@@ -354,7 +354,7 @@ def recording(monkeypatch):
 
 def test_int8_hands_over_normalised_pictures(recording, picture):
     recipe = recipe_of('int8')
-    pictures = NormalisedPictures([picture, picture[::-1].copy()], recipe, CPU)
+    pictures = NormalisedImages([picture, picture[::-1].copy()], recipe, CPU)
     with pytest.raises(EngineError, match='TensorRT built no int8 engine'):
         convert(nn.Identity(), SHAPE, CPU, Conversion('int8', 32, 0, pictures))
     (call,) = recording

@@ -17,7 +17,7 @@ from edgesegnet_ros.data.street import Street
 from edgesegnet_ros.engines import tensorrt as tensorrt_engine
 from edgesegnet_ros.engines import tensorrt_onnx
 from edgesegnet_ros.engines.eager import EagerReference
-from edgesegnet_ros.engines.pictures import PictureSet
+from edgesegnet_ros.engines.image_sets import ImageSet
 from edgesegnet_ros.engines.recipe import recipe_for
 from edgesegnet_ros.engines.request import EngineError, EngineRequest
 
@@ -29,7 +29,7 @@ CPU = torch.device('cpu')
 
 def recipe_of(precision):
     request = EngineRequest(precision=precision, device='cpu', num_threads=1, input_size=SIZE)
-    return recipe_for(request)._replace(calibrated_on=PictureSet('streets', (), 6, 4))
+    return recipe_for(request)._replace(calibrated_on=ImageSet('streets', (), 6, 4))
 
 
 @pytest.fixture(scope='module')

@@ -26,7 +26,7 @@ from edgesegnet_ros.engines.recipe import recipe_of
 from edgesegnet_ros.engines.segmenter import Segmenter
 from edgesegnet_ros.evaluation.accuracy import score
 from edgesegnet_ros.network.weights import load_weights
-from edgesegnet_ros.training import begin
+from edgesegnet_ros.training import run_setup
 from edgesegnet_ros.training import train as training
 from edgesegnet_ros.training.average import WeightAverage
 from edgesegnet_ros.training.checkpoint import CheckpointError
@@ -173,7 +173,7 @@ def test_a_bad_dataset_is_refused_whole_before_training(small_camvid, tmp_path, 
     labels = cv2.imread(str(folder / 'trainannot/2.png'), cv2.IMREAD_UNCHANGED)
     cv2.imwrite(str(folder / 'trainannot/2.png'), labels[:-1])
     cv2.imwrite(str(folder / 'valannot/0.png'), labels * 0 + 99)
-    monkeypatch.setattr(begin, 'build_network', None)
+    monkeypatch.setattr(run_setup, 'build_network', None)
     with pytest.raises(DatasetError) as refused:
         run(folder, tmp_path / 'out')
     text = str(refused.value)
@@ -199,11 +199,11 @@ def test_a_full_disk_leaves_the_checkpoint_before(small_camvid, whole, tmp_path)
 SAVE_FOREVER = """
 import sys, torch
 from pathlib import Path
-from edgesegnet_ros.network.storage import write_whole
+from edgesegnet_ros.network.storage import write_tensors
 tensors = {'x': torch.zeros(4_000_000)}
 for number in range(10**9):
     tensors['x'].fill_(number)
-    write_whole(Path(sys.argv[1]), tensors, {})
+    write_tensors(Path(sys.argv[1]), tensors, {})
 """
 
 

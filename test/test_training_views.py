@@ -136,7 +136,7 @@ def test_an_epoch_draws_each_image_before_any_twice():
     config = replace(CONFIG, camvid_views=10, rendered=4, batch=2)
     views = Views(PAIRS[:4], PAIRS[4:], config)
     drawn = np.bincount(views._order(3))
-    assert views.an_epoch == 14 and sorted(drawn[:4]) == [2, 2, 3, 3]
+    assert views.views_per_epoch == 14 and sorted(drawn[:4]) == [2, 2, 3, 3]
     assert drawn[4:].tolist() == [2, 2]
     assert views._order(3).tolist() != views._order(4).tolist()
 

@@ -52,14 +52,14 @@ def random_view(
         averages = random.random() < 0.5
     top, left = _corner(height, crop[0], random), _corner(width, crop[1], random)
     shown = [
-        _cut(picture, (height, width), (top, left), crop, how, fill)
-        for picture, how, fill in (
+        _cut(plane, (height, width), (top, left), crop, how, fill)
+        for plane, how, fill in (
             (image, cv2.INTER_AREA if averages else cv2.INTER_LINEAR, PADDING_GREY),
             (labels, cv2.INTER_NEAREST_EXACT, VOID),
         )
     ]
     if flip and random.random() < 0.5:
-        shown = [cv2.flip(picture, 1) for picture in shown]
+        shown = [cv2.flip(plane, 1) for plane in shown]
     return shown[0], shown[1]
 
 
@@ -93,8 +93,8 @@ def tone(image: np.ndarray) -> np.ndarray:
     return _statistics(cv2.cvtColor(image, cv2.COLOR_RGB2LAB))
 
 
-def _statistics(picture: np.ndarray) -> np.ndarray:
-    mean, deviation = cv2.meanStdDev(picture)
+def _statistics(image: np.ndarray) -> np.ndarray:
+    mean, deviation = cv2.meanStdDev(image)
     return np.concatenate([mean.T, deviation.T])
 
 
@@ -163,7 +163,7 @@ def _corner(size: int, crop: int, random: np.random.Generator) -> int:
 
 
 def _cut(
-    picture: np.ndarray,
+    image: np.ndarray,
     size: tuple[int, int],
     corner: tuple[int, int],
     crop: tuple[int, int],
@@ -176,25 +176,25 @@ def _cut(
     changes the scale by less than a pixel in the crop's length.
     """
     parts, places = [], []
-    for source, scaled, first, length in zip(picture.shape[:2], size, corner, crop):
+    for source, scaled, first, length in zip(image.shape[:2], size, corner, crop):
         begin, end = max(0, first), min(scaled, first + length)
         low = min(round(begin * source / scaled), source - 1)
         parts.append(slice(low, max(low + 1, round(end * source / scaled))))
         places.append(slice(begin - first, end - first))
     height, width = (place.stop - place.start for place in places)
-    part = picture[parts[0], parts[1]]
+    part = image[parts[0], parts[1]]
     if interpolation == cv2.INTER_AREA:
         part = _shrunk(part, (height, width))
     else:
         part = cv2.resize(part, (width, height), interpolation=interpolation)
     if (height, width) == crop:
         return part
-    out = np.full(crop + picture.shape[2:], fill, picture.dtype)
+    out = np.full(crop + image.shape[2:], fill, image.dtype)
     out[places[0], places[1]] = part
     return out
 
 
-def _shrunk(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def _shrunk(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Averages over areas: scaled to a multiple of the size, of which whole pixels are averaged.
 
     On CamVid's images this differs from INTER_AREA by 0.2 to 0.5 of 255 on average, at half its
@@ -203,10 +203,10 @@ def _shrunk(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """
     height, width = (
         max(1, -(-source * 5 // (wanted * 6))) * wanted
-        for source, wanted in zip(picture.shape[:2], size)
+        for source, wanted in zip(image.shape[:2], size)
     )
-    picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
-    return cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA)
+    image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+    return cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
 
 
 def recolour(image: np.ndarray, random: np.random.Generator, strength: float = 1.0) -> np.ndarray:

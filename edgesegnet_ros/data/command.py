@@ -10,13 +10,13 @@ from typing import Any, Tuple
 from edgesegnet_ros import shipped
 from edgesegnet_ros.arguments import (
     HelpFormatter,
-    add_split_drawing,
+    add_random_split,
     output_file,
     output_folder,
     size,
 )
+from edgesegnet_ros.atomic_file import write_bytes, write_json
 from edgesegnet_ros.errors import EdgeSegNetError
-from edgesegnet_ros.whole_file import write_bytes, write_json
 
 SECOND_NS = 10**9
 START_NS = 1_700_000_000 * SECOND_NS
@@ -149,7 +149,7 @@ def _add_check(actions: Any) -> None:
         metavar='NAME|FILE',
         help='class file that the labels are to be read in: the name of a shipped one, or a path',
     )
-    add_split_drawing(parser)
+    add_random_split(parser)
     parser.add_argument(
         '--sheet',
         type=output_file,
@@ -260,13 +260,13 @@ def _render(args: argparse.Namespace) -> dict:
 def _write_pictures(args: argparse.Namespace, street, progress) -> None:
     import cv2
 
-    from edgesegnet_ros.data.bag.placing import placed
+    from edgesegnet_ros.data.bag.atomic_folder import atomic_folder
     from edgesegnet_ros.data.camvid import labels_folder
 
     labels_out = labels_folder(args.out.absolute())
-    with placed(labels_out, args.force, '*.png', 'folder of labels') as labels_in, placed(
-        args.out, args.force, '*.png', 'folder of images'
-    ) as images_in:
+    with atomic_folder(
+        labels_out, args.force, '*.png', 'folder of labels'
+    ) as labels_in, atomic_folder(args.out, args.force, '*.png', 'folder of images') as images_in:
         labels_in.mkdir()
         images_in.mkdir()
         for index in progress(range(args.frames)):

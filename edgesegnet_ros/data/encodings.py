@@ -244,8 +244,8 @@ def compressed_to_rgb(message: Any) -> np.ndarray:
         raise ImageMessageError('empty', f'0 bytes of format {message.format!r}')
     if 'compressedDepth' in message.format:
         raise ImageMessageError('encoding', f'format {message.format!r}: depth, not colours')
-    told = _FORMAT.fullmatch(message.format)
-    mosaic = told is not None and told[1].startswith('bayer_') and not told[3]
+    parsed = _FORMAT.fullmatch(message.format)
+    mosaic = parsed is not None and parsed[1].startswith('bayer_') and not parsed[3]
     image = None if _is_cut_off(data) else _decoded(data, mosaic)
     if image is None:
         raise ImageMessageError(
@@ -253,13 +253,13 @@ def compressed_to_rgb(message: Any) -> np.ndarray:
         )
     if image.ndim == 3:
         return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
-    assert told is not None
-    if told[1] not in ENCODINGS:
+    assert parsed is not None
+    if parsed[1] not in ENCODINGS:
         raise ImageMessageError(
-            'encoding', f'encoding {told[1]!r} in the format; known are {", ".join(ENCODINGS)}'
+            'encoding', f'encoding {parsed[1]!r} in the format; known are {", ".join(ENCODINGS)}'
         )
     try:
-        return ENCODINGS[told[1]].to_rgb(image)
+        return ENCODINGS[parsed[1]].to_rgb(image)
     except (cv2.error, ValueError) as error:
         raise ImageMessageError('undecodable', f'format {message.format!r}: {error}') from None
 

@@ -55,7 +55,7 @@ class Placement(NamedTuple):
         )
 
 
-def place(source: Size, network: Size, mode: str) -> Placement:
+def compute_placement(source: Size, network: Size, mode: str) -> Placement:
     """Lay a image into the network's input.
 
     Args:

@@ -209,10 +209,10 @@ class VideoSource(Source):
                 if not readable:
                     return
                 # The file's own times, which need not be evenly apart; some containers have none.
-                told_ns = int(round(capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6))
-                if number and told_ns <= stamp_ns:
-                    told_ns = stamp_ns + int(round(self._period_ns))
-                stamp_ns = told_ns
+                reported_ns = int(round(capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6))
+                if number and reported_ns <= stamp_ns:
+                    reported_ns = stamp_ns + int(round(self._period_ns))
+                stamp_ns = reported_ns
                 yield SourceFrame(
                     cv2.cvtColor(image, cv2.COLOR_BGR2RGB), None, START_NS + stamp_ns, str(number)
                 )

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Dict, List, Tuple, Union
 
 from edgesegnet_ros import shipped
+from edgesegnet_ros.atomic_file import write_bytes, write_json
 from edgesegnet_ros.engines.request import ENGINES, PRECISIONS, EngineRequest
 from edgesegnet_ros.errors import EdgeSegNetError
-from edgesegnet_ros.whole_file import write_bytes, write_json
 
 if TYPE_CHECKING:
     from edgesegnet_ros.data.sources import Source
@@ -153,7 +153,7 @@ def _run(args: argparse.Namespace) -> int:
     collected = json.loads((out / 'collected.json').read_text())
     figures = summary.figures(args, source, played, collected, out)
     line = summary.line(figures)
-    pictures = _pictures(out)
+    pictures = _images(out)
     if pictures:
         sheet = compose(pictures, classes, f'EdgeSegNet on ROS 2: {title}', line)
         encoded = cv2.imencode('.png', cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))[1]
@@ -333,7 +333,7 @@ def _parameters(args: argparse.Namespace, live: bool, out: Path) -> Path:
     )
 
 
-def _pictures(out: Path) -> Dict:
+def _images(out: Path) -> Dict:
     import numpy as np
 
     with np.load(str(out / 'pictures.npz')) as pictures:

@@ -8,11 +8,11 @@ from typing import Any, Dict, List
 import cv2
 import numpy as np
 
+from edgesegnet_ros.atomic_file import atomic_file
 from edgesegnet_ros.data.classes import ClassSet
-from edgesegnet_ros.data.picture import legend
+from edgesegnet_ros.data.overlay import legend
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.extras import need
-from edgesegnet_ros.whole_file import whole_file
 
 SUFFIXES = ('.webp', '.gif')
 MOST_BYTES = 2_000_000
@@ -61,13 +61,13 @@ def write(frames: Path, classes: ClassSet, path: Path) -> Dict[str, Any]:
     if not files:
         raise FilmError(f'{frames}: the node gave no overlay to film')
     for width, quality in _ATTEMPTS:
-        pictures = [Image.fromarray(_frame(file, classes, width)) for file in files]
-        with whole_file(path) as partial:
-            _save(pictures, partial, path.suffix.lower(), quality)
+        images = [Image.fromarray(_frame(file, classes, width)) for file in files]
+        with atomic_file(path) as partial:
+            _save(images, partial, path.suffix.lower(), quality)
             small = partial.stat().st_size <= MOST_BYTES
         if small:
             break
-    columns, rows = pictures[0].size
+    columns, rows = images[0].size
     size = path.stat().st_size
     return {
         'path': str(path),
@@ -78,14 +78,14 @@ def write(frames: Path, classes: ClassSet, path: Path) -> Dict[str, Any]:
     }
 
 
-def _save(pictures: List[Any], path: Path, suffix: str, quality: int) -> None:
+def _save(images: List[Any], path: Path, suffix: str, quality: int) -> None:
     options: Dict[str, Any] = (
         {'quality': quality, 'method': 6} if suffix == '.webp' else {'optimize': True}
     )
-    pictures[0].save(
+    images[0].save(
         str(path),
         save_all=True,
-        append_images=pictures[1:],
+        append_images=images[1:],
         duration=_PERIOD_MS,
         loop=0,
         **options,
@@ -99,5 +99,5 @@ def _frame(file: Path, classes: ClassSet, width: int) -> np.ndarray:
     height = round(both.shape[0] * width / (both.shape[1] // 2))
     shown = [cv2.resize(half, (width, height), interpolation=cv2.INTER_AREA) for half in halves]
     gap = np.full((height, _GAP, 3), 255, np.uint8)
-    picture = np.concatenate([shown[0], gap, shown[1]], axis=1)
-    return np.concatenate([picture, legend(classes, picture.shape[1])])
+    image = np.concatenate([shown[0], gap, shown[1]], axis=1)
+    return np.concatenate([image, legend(classes, image.shape[1])])

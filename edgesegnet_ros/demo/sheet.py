@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from edgesegnet_ros.data.classes import VOID, ClassSet
-from edgesegnet_ros.data.picture import colorize, legend
+from edgesegnet_ros.data.overlay import colorize, legend
 
 WIDTH = 1640
 MARGIN = 20
@@ -28,16 +28,16 @@ class Panel(NamedTuple):
     Attributes:
         title: What it is.
         note: Printed behind the title in grey.
-        picture: (H, W, 3) uint8 RGB.
+        image: (H, W, 3) uint8 RGB.
     """
 
     title: str
     note: str
-    picture: np.ndarray
+    image: np.ndarray
 
 
 def compose(
-    pictures: Dict[str, np.ndarray], classes: ClassSet, heading: str, figures: str
+    images: Dict[str, np.ndarray], classes: ClassSet, heading: str, figures: str
 ) -> np.ndarray:
     """Lay out everything that was collected of one frame.
 
@@ -51,14 +51,14 @@ def compose(
     Returns:
         (h, 1640, 3) uint8 RGB.
     """
-    image, mask = pictures['image'], pictures['mask']
-    labels = pictures.get('labels')
+    image, mask = images['image'], images['mask']
+    labels = images.get('labels')
     palette = classes.palette
     first = [Panel('camera image', 'image', image)]
     if labels is not None and (labels != VOID).any():
         first.append(Panel('ground truth', 'labels', colorize(labels, palette)))
     first.append(Panel('predicted classes', 'segmentation/mask', colorize(mask, palette)))
-    first.append(Panel('overlay', 'segmentation/overlay', pictures['overlay']))
+    first.append(Panel('overlay', 'segmentation/overlay', images['overlay']))
     groups = [
         Panel(
             name[len('group_') :],
@@ -66,7 +66,7 @@ def compose(
             highlight(image, pixels, GROUP_COLORS[number % len(GROUP_COLORS)]),
         )
         for number, (name, pixels) in enumerate(
-            item for item in pictures.items() if item[0].startswith('group_')
+            item for item in images.items() if item[0].startswith('group_')
         )
     ]
     present = sorted(set(np.unique(mask)) | set(np.unique(mask if labels is None else labels)))
@@ -95,21 +95,21 @@ def highlight(image: np.ndarray, pixels: np.ndarray, color: Tuple[int, int, int]
 
 def _row(panels: List[Panel]) -> np.ndarray:
     width = (WIDTH - 2 * MARGIN - GAP * (len(panels) - 1)) // len(panels)
-    pictures = [_fit(panel.picture, width) for panel in panels]
-    height = max(picture.shape[0] for picture in pictures)
+    images = [_fit(panel.image, width) for panel in panels]
+    height = max(image.shape[0] for image in images)
     row = np.full((TITLE + height + GAP, WIDTH, 3), 255, np.uint8)
-    for number, (panel, picture) in enumerate(zip(panels, pictures)):
+    for number, (panel, image) in enumerate(zip(panels, images)):
         left = MARGIN + number * (width + GAP)
         end = _write(row, panel.title, (left, 24), 0.62, INK)
         _write(row, panel.note, (end + 10, 24), 0.45, SOFT_INK, limit=left + width)
-        row[TITLE : TITLE + picture.shape[0], left : left + width] = picture
+        row[TITLE : TITLE + image.shape[0], left : left + width] = image
     return row
 
 
-def _fit(picture: np.ndarray, width: int) -> np.ndarray:
-    height = max(1, round(picture.shape[0] * width / picture.shape[1]))
-    method = cv2.INTER_AREA if width < picture.shape[1] else cv2.INTER_CUBIC
-    return cv2.resize(picture, (width, height), interpolation=method)
+def _fit(image: np.ndarray, width: int) -> np.ndarray:
+    height = max(1, round(image.shape[0] * width / image.shape[1]))
+    method = cv2.INTER_AREA if width < image.shape[1] else cv2.INTER_CUBIC
+    return cv2.resize(image, (width, height), interpolation=method)
 
 
 def _header(heading: str, figures: str) -> np.ndarray:

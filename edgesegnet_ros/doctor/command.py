@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 from edgesegnet_ros.arguments import output_file
+from edgesegnet_ros.atomic_file import write_json
 from edgesegnet_ros.doctor.finding import ERROR, OK, WARNING, Finding, worst
 from edgesegnet_ros.engines.request import ENGINES, PRECISIONS, EngineRequest
 from edgesegnet_ros.errors import EdgeSegNetError
-from edgesegnet_ros.whole_file import write_json
 
 
 class DoctorError(EdgeSegNetError):

@@ -40,7 +40,7 @@ def open_engine(request: EngineRequest) -> LoadedModel:
     """
     # Launch files import this package's constants; they need no torch.
     from edgesegnet_ros.engines.cache import named_folder
-    from edgesegnet_ros.engines.pictures import parity_set
+    from edgesegnet_ros.engines.image_sets import parity_set
     from edgesegnet_ros.engines.recipe import recipe_for
     from edgesegnet_ros.engines.selection import choose
 

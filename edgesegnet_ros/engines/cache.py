@@ -18,11 +18,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Dict, Iterator, NamedTuple, Optional
 
+from edgesegnet_ros.atomic_file import atomic_replace, write_json
 from edgesegnet_ros.engines.base import BackEnd
 from edgesegnet_ros.engines.recipe import Recipe, file_sha256
 from edgesegnet_ros.engines.request import EngineError
 from edgesegnet_ros.engines.trust import why_not_trusted
-from edgesegnet_ros.whole_file import put_in_place, write_json
 
 ENVIRONMENT_VARIABLE = 'EDGESEGNET_ENGINE_CACHE'
 FORMAT = 1
@@ -191,7 +191,7 @@ class Entry:
             )
 
     def _wait(self, lock: int, limit_s: float) -> None:
-        started, told = time.monotonic(), False
+        started, waited_for = time.monotonic(), False
         while True:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -204,9 +204,9 @@ class Entry:
                     f'another process has been at work on the engine {self.name} for '
                     f'{waited:.0f} s; wait until it is done, or end it, and try again'
                 )
-            if not told:
+            if not waited_for:
                 _log.info('another process is at work on the engine %s: waiting', self.name)
-                told = True
+                waited_for = True
             time.sleep(min(0.1, limit_s))
 
     def read(self) -> Record:
@@ -263,7 +263,7 @@ class Entry:
         digest = ''
         if partial is not None:
             digest = file_sha256(partial)
-            put_in_place(partial, self.file)
+            atomic_replace(partial, self.file)
         record = Record(self._fingerprint, digest, built, {})
         self.write_record(record)
         return record

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 
 from edgesegnet_ros.arguments import output_file
+from edgesegnet_ros.atomic_file import write_json
 from edgesegnet_ros.engines.request import BACK_ENDS, EngineError
-from edgesegnet_ros.whole_file import write_json
 
 _MIB = 1 << 20
 _DAY_S = 86400.0

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Dict
 
 from edgesegnet_ros import shipped
 from edgesegnet_ros.arguments import output_file, size
+from edgesegnet_ros.atomic_file import atomic_file, write_json
 from edgesegnet_ros.engines.request import ENGINES, PRECISIONS, EngineError, EngineRequest
-from edgesegnet_ros.whole_file import whole_file, write_json
 
 if TYPE_CHECKING:
-    from edgesegnet_ros.engines.pictures import PictureSet
+    from edgesegnet_ros.engines.image_sets import ImageSet
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -74,8 +74,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Build and prove; 0, or 1 where the parity gate refuses the engine."""
     from edgesegnet_ros.engines.cache import named_folder
+    from edgesegnet_ros.engines.image_sets import parity_set
     from edgesegnet_ros.engines.parity import EngineRefused
-    from edgesegnet_ros.engines.pictures import parity_set
     from edgesegnet_ros.engines.proving import proved_engine
     from edgesegnet_ros.engines.recipe import recipe_for
     from edgesegnet_ros.engines.registry import back_end
@@ -138,9 +138,9 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _calibration(named: str) -> PictureSet:
+def _calibration(named: str) -> ImageSet:
     from edgesegnet_ros.data.camvid import ENVIRONMENT_VARIABLE
-    from edgesegnet_ros.engines.pictures import calibration_set
+    from edgesegnet_ros.engines.image_sets import calibration_set
 
     camvid = os.environ.get(ENVIRONMENT_VARIABLE, '')
     if not named and camvid:
@@ -155,5 +155,5 @@ def _copy(engine: Path, out: Path) -> None:
         (engine, out),
         (engine.with_suffix('.json'), out.with_suffix('.json')),
     ):
-        with whole_file(target) as partial:
+        with atomic_file(target) as partial:
             shutil.copyfile(str(source), str(partial))

@@ -8,7 +8,7 @@ from typing import Any, Dict
 
 from edgesegnet_ros import shipped
 from edgesegnet_ros.arguments import output_file
-from edgesegnet_ros.whole_file import write_json
+from edgesegnet_ros.atomic_file import write_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,17 +23,17 @@ def run(args: argparse.Namespace) -> int:
     from edgesegnet_ros.engines.onnx_model import SUFFIX
 
     path = shipped.find('models', args.file)
-    told = _of_onnx(path) if path.suffix == SUFFIX else _of_weights(path)
-    for name, value in told.items():
+    record = _of_onnx(path) if path.suffix == SUFFIX else _of_weights(path)
+    for name, value in record.items():
         if name != 'missing':
             print(f'{name + ":":<15}{value}')
-    for what in told['missing']:
+    for what in record['missing']:
         print(f'missing        {what}')
-    if told['missing']:
+    if record['missing']:
         print(f'say it in {path.with_suffix(".yaml")}')
     if args.json:
-        write_json(args.json, told)
-    return int(any(not what.startswith('classes') for what in told['missing']))
+        write_json(args.json, record)
+    return int(any(not what.startswith('classes') for what in record['missing']))
 
 
 def _of_onnx(path: Path) -> Dict[str, Any]:

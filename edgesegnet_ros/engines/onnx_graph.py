@@ -33,8 +33,8 @@ class _BytesToLabels(nn.Module):
         self.register_buffer('scale', scale)
         self.register_buffer('shift', shift)
 
-    def forward(self, picture: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor]:
-        pixels = picture.float() * self.scale + self.shift
+    def forward(self, image: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor]:
+        pixels = image.float() * self.scale + self.shift
         logits = self.network(pixels.permute(0, 3, 1, 2))
         labels = upsample(logits, HEAD_STRIDE).argmax(1)
         return labels.float().to(torch.uint8), logits

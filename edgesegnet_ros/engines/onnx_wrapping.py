@@ -69,13 +69,13 @@ def wrapped(recipe: Recipe) -> onnx.ModelProto:
         outputs.append(helper.make_tensor_value_info(LOGITS, TensorProto.FLOAT, sides))
     nodes = [*before.nodes, *graph.node, *after.nodes]
     kept = [one for one in graph.input if one.name != _NETWORK + model.input_name]
-    picture = helper.make_tensor_value_info(PICTURE, TensorProto.UINT8, [1, height, width, 3])
+    image = helper.make_tensor_value_info(PICTURE, TensorProto.UINT8, [1, height, width, 3])
     # Shapes in between were noted for open sizes; each back end infers its own.
     for field in (graph.node, graph.input, graph.output, graph.value_info):
         del field[:]
     graph.node.extend(nodes)
     graph.initializer.extend([*before.constants, *after.constants])
-    graph.input.extend([picture, *kept])
+    graph.input.extend([image, *kept])
     graph.output.extend(outputs)
     try:
         onnx.checker.check_model(proto)

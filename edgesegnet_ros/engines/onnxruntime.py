@@ -42,7 +42,7 @@ class OnnxRuntimeEngine(Engine):
             self._device = torch.cuda.get_device_name(recipe.device)
         self._temperature = float(recipe.info.temperature)
         height, width = recipe.input_size
-        self._picture = np.zeros((1, height, width, 3), np.uint8)
+        self._image = np.zeros((1, height, width, 3), np.uint8)
         self._labels = np.zeros((1, height, width), np.uint8)
         self._session = session
         self._logits: Optional[np.ndarray] = self._first_logits(recipe)
@@ -50,7 +50,7 @@ class OnnxRuntimeEngine(Engine):
         self._binding = session.io_binding()
         # By address, since values made of arrays are copies.
         self._binding.bind_input(
-            'picture', 'cpu', 0, np.uint8, self._picture.shape, self._picture.ctypes.data
+            'picture', 'cpu', 0, np.uint8, self._image.shape, self._image.ctypes.data
         )
         for name, array in (('labels', self._labels), ('logits', self._logits)):
             if array is None:
@@ -73,7 +73,7 @@ class OnnxRuntimeEngine(Engine):
             return None
         try:
             # Only a run tells the size that a network of other origin gives.
-            return self._session.run(['logits'], {'picture': self._picture})[0]
+            return self._session.run(['logits'], {'picture': self._image})[0]
         except Exception as error:  # its classes are made by the library's C++ part
             reason = (str(error).splitlines() or [''])[0]
             raise EngineError(f'onnxruntime cannot run {recipe.onnx.path} ({reason})') from None
@@ -82,7 +82,7 @@ class OnnxRuntimeEngine(Engine):
         self, image: np.ndarray, labels: np.ndarray, confidence: Optional[np.ndarray]
     ) -> None:
         """See `Engine.infer`."""
-        np.copyto(self._picture[0], image)
+        np.copyto(self._image[0], image)
         try:
             self._session.run_with_iobinding(self._binding, self._options)
         except Exception as error:  # its classes are made by the library's C++ part

@@ -43,7 +43,7 @@ class OpenVinoEngine(Engine):
         self.num_classes = recipe.info.num_classes
         self._precision, self._threads = recipe.precision, recipe.threads
         height, width = recipe.input_size
-        self._picture = np.zeros((1, height, width, 3), np.uint8)
+        self._image = np.zeros((1, height, width, 3), np.uint8)
         self._labels = np.zeros((1, height, width), np.uint8)
         self._confidence = np.zeros((1, height, width), np.uint8)
         self._logits: Optional[np.ndarray] = None
@@ -57,7 +57,7 @@ class OpenVinoEngine(Engine):
             return self._kept[-1]
 
         self._request = compiled.create_infer_request()
-        self._request.set_input_tensor(share(self._picture))
+        self._request.set_input_tensor(share(self._image))
         self._request.set_output_tensor(0, share(self._labels))
         self._second: Optional[openvino.InferRequest] = None
         if confidence is not None:
@@ -73,7 +73,7 @@ class OpenVinoEngine(Engine):
         self, image: np.ndarray, labels: np.ndarray, confidence: Optional[np.ndarray]
     ) -> None:
         """See `Engine.infer`."""
-        np.copyto(self._picture[0], image)
+        np.copyto(self._image[0], image)
         try:
             # `infer` would copy the outputs into new arrays.
             self._request.start_async()

@@ -39,16 +39,16 @@ def with_bytes(network: Model, recipe: Recipe) -> Model:
         recipe: Gives the normalisation.
     """
     height, width = recipe.input_size
-    picture = ops.parameter([1, height, width, 3], Type.u8, 'picture')
+    image = ops.parameter([1, height, width, 3], Type.u8, 'picture')
     scale, shift = (values.reshape(1, 3, 1, 1) for values in recipe.normalisation())
-    pixels = ops.convert(ops.transpose(picture, ops.constant(np.array([0, 3, 1, 2]))), 'f32')
+    pixels = ops.convert(ops.transpose(image, ops.constant(np.array([0, 3, 1, 2]))), 'f32')
     pixels = ops.add(ops.multiply(pixels, ops.constant(scale)), ops.constant(shift))
     for consumer in network.input(0).get_target_inputs():
         consumer.replace_source_output(pixels.output(0))
     logits = network.output(0).get_node().input_value(0).get_node()
     best = ops.topk(_enlarged(logits, recipe), ops.constant(np.int32(1)), 1, 'max', 'none', 'i32')
     labels = ops.convert(ops.squeeze(best.output(1), ops.constant(np.array([1]))), 'u8')
-    return Model([_named(labels, LABELS), _named(logits, LOGITS)], [picture], 'edgesegnet')
+    return Model([_named(labels, LABELS), _named(logits, LOGITS)], [image], 'edgesegnet')
 
 
 def confidence_graph(recipe: Recipe, shape: Tuple[int, ...]) -> Model:

@@ -30,21 +30,21 @@ def quantised(network: Model, recipe: Recipe) -> Model:
     Raises:
         EngineError: There is no picture to calibrate on, or NNCF failed.
     """
-    pictures = recipe.calibration()
-    if not pictures:
+    images = recipe.calibration()
+    if not images:
         raise EngineError('int8 needs pictures to calibrate on: name a folder of them')
     scale, shift = recipe.normalisation()
 
-    def normalised(picture: np.ndarray) -> np.ndarray:
+    def normalised(image: np.ndarray) -> np.ndarray:
         if recipe.onnx is not None:
-            return picture[None]  # its graph takes bytes
-        return (picture * scale + shift).transpose(2, 0, 1)[None]
+            return image[None]  # its graph takes bytes
+        return (image * scale + shift).transpose(2, 0, 1)[None]
 
     nncf.set_log_level(logging.WARNING)
     try:
         return nncf.quantize(
             network,
-            nncf.Dataset(pictures, normalised),
+            nncf.Dataset(images, normalised),
             preset=nncf.QuantizationPreset.MIXED,
             target_device=nncf.TargetDevice.CPU,
             ignored_scope=nncf.IgnoredScope(patterns=[KEPT_IN_FLOATS], validate=False),
@@ -56,7 +56,7 @@ def quantised(network: Model, recipe: Recipe) -> Model:
                     else nncf.OverflowFix.ENABLE
                 )
             ),
-            subset_size=len(pictures),
+            subset_size=len(images),
         )
     except (RuntimeError, nncf.ValidationError) as error:
         reason = str(error).splitlines()[0]

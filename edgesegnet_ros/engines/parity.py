@@ -16,7 +16,7 @@ from edgesegnet_ros.data.classes import VOID
 from edgesegnet_ros.engines import onnxruntime
 from edgesegnet_ros.engines.base import Engine
 from edgesegnet_ros.engines.eager import EagerReference
-from edgesegnet_ros.engines.pictures import PictureSet
+from edgesegnet_ros.engines.image_sets import ImageSet
 from edgesegnet_ros.engines.recipe import Recipe
 from edgesegnet_ros.engines.request import EngineError, NonFiniteLogitsError
 from edgesegnet_ros.engines.segmenter import Segmenter
@@ -51,7 +51,7 @@ class Verdict(NamedTuple):
 
     Attributes:
         frames: What it was found on, for people.
-        pictures: Their number.
+        images: Their number.
         agreement: Share of pixels labelled as by the reference, 0-1.
         points_lost: Pixel accuracy lost in points; None without labels.
         finite: Whether all logits were; the comparison ends with the first that are not.
@@ -87,7 +87,7 @@ class Verdict(NamedTuple):
         return verdict
 
 
-def judge(engine: Engine, recipe: Recipe, frames: PictureSet) -> Verdict:
+def judge(engine: Engine, recipe: Recipe, frames: ImageSet) -> Verdict:
     """Compare an engine with the reference.
 
     Args:

@@ -9,13 +9,13 @@ from typing import Dict, NamedTuple, Optional, Tuple
 
 import numpy as np
 
+from edgesegnet_ros.atomic_file import WriteError
 from edgesegnet_ros.engines import cache
 from edgesegnet_ros.engines.base import BackEnd, Engine
+from edgesegnet_ros.engines.image_sets import ImageSet
 from edgesegnet_ros.engines.parity import EngineRefused, Verdict, judge
-from edgesegnet_ros.engines.pictures import PictureSet
 from edgesegnet_ros.engines.recipe import Recipe
 from edgesegnet_ros.engines.request import EngineError
-from edgesegnet_ros.whole_file import WriteError
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def proved_engine(
     back_end: BackEnd,
     recipe: Recipe,
     folder: Optional[Path],
-    frames: PictureSet,
+    frames: ImageSet,
     rebuild: bool = False,
 ) -> ProvedEngine:
     """The engine from the cache, else built; proved here, else by a verdict that is kept.
@@ -99,9 +99,7 @@ def _keep(entry: cache.Entry, record: cache.Record) -> None:
         _log.warning('the verdict on the engine %s is not kept: %s', entry.name, error)
 
 
-def is_proved(
-    back_end: BackEnd, recipe: Recipe, folder: Optional[Path], frames: PictureSet
-) -> bool:
+def is_proved(back_end: BackEnd, recipe: Recipe, folder: Optional[Path], frames: ImageSet) -> bool:
     """Whether the cache has this engine, whole and with a pass on these frames.
 
     It takes no lock, so as not to wait for a build: an entry in the middle of one does not fit its

@@ -14,10 +14,10 @@ from torch import nn
 
 from edgesegnet_ros import shipped
 from edgesegnet_ros.data.classes import ClassSet, class_set_of, load_classes
-from edgesegnet_ros.data.geometry import Size, place, to_network
+from edgesegnet_ros.data.geometry import Size, compute_placement, to_network
 from edgesegnet_ros.engines import cpu
+from edgesegnet_ros.engines.image_sets import ImageSet, calibration_set
 from edgesegnet_ros.engines.onnx_model import SUFFIX, OnnxModel, read_onnx
-from edgesegnet_ros.engines.pictures import PictureSet, calibration_set
 from edgesegnet_ros.engines.request import EngineError, EngineRequest
 from edgesegnet_ros.network import STRIDE
 from edgesegnet_ros.network.normalisation import scale_and_shift
@@ -55,7 +55,7 @@ class Recipe(NamedTuple):
     input_size: Tuple[int, int]
     device: str
     threads: int
-    calibrated_on: PictureSet = calibration_set()
+    calibrated_on: ImageSet = calibration_set()
     workspace_mib: int = 1024
     onnx: Optional[OnnxModel] = None
 
@@ -66,7 +66,7 @@ class Recipe(NamedTuple):
             EngineError: A file is not a picture.
         """
         return [
-            to_network(image, place(image.shape[:2], self.input_size, 'stretch'))
+            to_network(image, compute_placement(image.shape[:2], self.input_size, 'stretch'))
             for image, _ in self.calibrated_on.read(self.classes)
         ]
 

@@ -13,7 +13,7 @@ from edgesegnet_ros.data.geometry import (
     Placement,
     Size,
     blank_padding,
-    place,
+    compute_placement,
     to_network,
     to_source,
 )
@@ -64,18 +64,18 @@ class Segmenter:
     def _placed(self, source: Size) -> Placement:
         """The placement of pictures of this size; buffers follow when the size changes."""
         if self._placement is None or self._placement.source != source:
-            self._placement = place(source, self.engine.input_size, self._mode)
+            self._placement = compute_placement(source, self.engine.input_size, self._mode)
             self._labels = np.empty(source, np.uint8)
             self._confidence = np.empty(source, np.uint8)
         return self._placement
 
     def segment(
-        self, picture: np.ndarray, confidence: bool = False, unlabeled_below: float = 0.0
+        self, image: np.ndarray, confidence: bool = False, unlabeled_below: float = 0.0
     ) -> Segmentation:
         """Segment one picture.
 
         Args:
-            picture: (H, W, 3) uint8 RGB.
+            image: (H, W, 3) uint8 RGB.
             confidence: Whether it is wanted.
             unlabeled_below: Pixels of a smaller confidence (0-1) become unlabelled.
 
@@ -83,8 +83,8 @@ class Segmenter:
             EngineError: The engine failed.
         """
         started = time.perf_counter()
-        placement = self._placed(picture.shape[:2])
-        to_network(picture, placement, self._network_image)
+        placement = self._placed(image.shape[:2])
+        to_network(image, placement, self._network_image)
         resized = time.perf_counter()
         labels = self._network_labels
         certain = self._network_confidence if confidence or unlabeled_below > 0.0 else None

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Iterator, List, NamedTuple, Optional, Tuple
 
 from edgesegnet_ros.engines.base import BackEnd
-from edgesegnet_ros.engines.pictures import PictureSet
+from edgesegnet_ros.engines.image_sets import ImageSet
 from edgesegnet_ros.engines.proving import ProvedEngine, is_proved, proved_engine
 from edgesegnet_ros.engines.recipe import Recipe
 from edgesegnet_ros.engines.registry import back_end
@@ -68,9 +68,7 @@ def candidates(engine: str, recipe: Recipe, passed_over: List[str]) -> Iterator[
         yield from sorted(found, key=lambda candidate: _RANK[candidate.precision])
 
 
-def choose(
-    engine: str, recipe: Recipe, folder: Optional[Path], frames: PictureSet
-) -> ProvedEngine:
+def choose(engine: str, recipe: Recipe, folder: Optional[Path], frames: ImageSet) -> ProvedEngine:
     """An engine that is proved and ready.
 
     Args:

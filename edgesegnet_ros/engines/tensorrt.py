@@ -87,7 +87,7 @@ def torch_device_of(device: str) -> torch.device:
     return pytorch.choose_device('cuda:0' if on_dla else device)
 
 
-class NormalisedPictures(Sequence[torch.Tensor]):
+class NormalisedImages(Sequence[torch.Tensor]):
     """Pictures as the engine's input, one at a time: (1, 3, H, W) float32 on its device.
 
     Args:
@@ -96,17 +96,17 @@ class NormalisedPictures(Sequence[torch.Tensor]):
         device: Where the tensors are made.
     """
 
-    def __init__(self, pictures: List[np.ndarray], recipe: Recipe, device: torch.device) -> None:
-        self._pictures, self._device = pictures, device
+    def __init__(self, images: List[np.ndarray], recipe: Recipe, device: torch.device) -> None:
+        self._images, self._device = images, device
         self._scale, self._shift = (
             torch.from_numpy(values).to(device) for values in recipe.normalisation()
         )
 
     def __len__(self) -> int:
-        return len(self._pictures)
+        return len(self._images)
 
     def __getitem__(self, index: Any) -> Any:
-        pixels = torch.from_numpy(self._pictures[index]).to(self._device).float()
+        pixels = torch.from_numpy(self._images[index]).to(self._device).float()
         pixels = pixels * self._scale + self._shift
         return pixels.permute(2, 0, 1)[None].contiguous()
 
@@ -276,7 +276,7 @@ class TensorRtBackEnd(BackEnd):
 
         calibration = None
         if recipe.precision == 'int8':
-            calibration = NormalisedPictures(recipe.calibration(), recipe, device)
+            calibration = NormalisedImages(recipe.calibration(), recipe, device)
         conversion = Conversion(
             recipe.precision, recipe.workspace_mib, dla_core_of(recipe.device), calibration
         )

@@ -57,15 +57,15 @@ class _CalibrationBatches:
     The last one is kept, since TensorRT reads it by its address alone.
     """
 
-    def __init__(self, pictures: Sequence[torch.Tensor]) -> None:
-        self._pictures = pictures
+    def __init__(self, images: Sequence[torch.Tensor]) -> None:
+        self._images = images
         self._kept: Optional[torch.Tensor] = None
 
     def __len__(self) -> int:
-        return len(self._pictures)
+        return len(self._images)
 
     def __getitem__(self, index: int) -> List[torch.Tensor]:
-        self._kept = self._pictures[index].contiguous()
+        self._kept = self._images[index].contiguous()
         return [self._kept]
 
 
@@ -160,10 +160,10 @@ def _refuse_baked_in(network: Any, module: nn.Module) -> None:
 
 
 def _refuse_other_meaning(
-    converted: TRTModule, module: nn.Module, picture: torch.Tensor, precision: str
+    converted: TRTModule, module: nn.Module, image: torch.Tensor, precision: str
 ) -> None:
     """Compare on an input that the conversion has not seen."""
-    expected, found = module(picture).float(), converted(picture).float()
+    expected, found = module(image).float(), converted(image).float()
     if found.shape != expected.shape:
         raise EngineError(
             f'the TensorRT engine gives {tuple(found.shape)} where the network gives '
@@ -213,16 +213,16 @@ def convert(
     # The converter leaves its state on parameters and inputs, so it gets copies of both.
     reference = copy.deepcopy(module).eval().to(device)
     recorded = copy.deepcopy(reference)
-    pictures = _probes(torch.Size(shape), device)
+    images = _probes(torch.Size(shape), device)
     if conversion.calibration:
         # Ranges measured on pictures do not fit noise.
-        pictures = [conversion.calibration[index].clone() for index in (0, -1)]
+        images = [conversion.calibration[index].clone() for index in (0, -1)]
         if len(conversion.calibration) == 1:
-            pictures[1] = pictures[0].flip(-1).contiguous()
+            images[1] = images[0].flip(-1).contiguous()
     said = io.StringIO()
     try:
         with contextlib.redirect_stdout(said):
-            converted = torch2trt.torch2trt(recorded, [pictures[0].clone()], **arguments)
+            converted = torch2trt.torch2trt(recorded, [images[0].clone()], **arguments)
     except Exception as error:
         _refuse_unsupported(said.getvalue())
         reason = (str(error).splitlines() or [''])[0]
@@ -238,5 +238,5 @@ def convert(
             f'TensorRT built no {conversion.precision} engine; its own lines above, marked '
             '[TRT] [E], say why'
         )
-    _refuse_other_meaning(converted, reference, pictures[1], conversion.precision)
+    _refuse_other_meaning(converted, reference, images[1], conversion.precision)
     return converted

@@ -16,7 +16,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from edgesegnet_ros.data.classes import VOID
-from edgesegnet_ros.data.geometry import place, to_network, to_source
+from edgesegnet_ros.data.geometry import compute_placement, to_network, to_source
 from edgesegnet_ros.engines.recipe import NEVER
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.network import HEAD_STRIDE
@@ -151,7 +151,7 @@ class LogitsReference:
         Returns:
             (1, classes, h, w) fp32 of the network's input size.
         """
-        placement = place(image.shape[:2], self._size, self._mode)
+        placement = compute_placement(image.shape[:2], self._size, self._mode)
         pixels = torch.from_numpy(to_network(image, placement)).permute(2, 0, 1)[None]
         coarse = self._network(self._normalise(pixels))
         coarse[:, self._ignored] = NEVER
@@ -159,7 +159,7 @@ class LogitsReference:
 
     def at_source(self, values: np.ndarray, image: np.ndarray) -> np.ndarray:
         """Bring a map of the network's size to the picture's, as `Segmenter` does."""
-        return to_source(values, place(image.shape[:2], self._size, self._mode))
+        return to_source(values, compute_placement(image.shape[:2], self._size, self._mode))
 
     def count(
         self,

@@ -103,6 +103,7 @@ def run(args: argparse.Namespace) -> int:
 def _run(args: argparse.Namespace, page: Path | None) -> int:
     from tqdm import tqdm
 
+    from edgesegnet_ros.atomic_file import write_text
     from edgesegnet_ros.data.datasets import open_dataset
     from edgesegnet_ros.engines import open_engine
     from edgesegnet_ros.engines.onnx_model import SUFFIX
@@ -113,7 +114,6 @@ def _run(args: argparse.Namespace, page: Path | None) -> int:
     from edgesegnet_ros.evaluation.measure import measure
     from edgesegnet_ros.evaluation.report.gates import check
     from edgesegnet_ros.network.weights import load_weights, store_temperature
-    from edgesegnet_ros.whole_file import write_text
 
     path = shipped.find('models', args.model)
     network = None

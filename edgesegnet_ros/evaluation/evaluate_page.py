@@ -8,12 +8,12 @@ from typing import Any
 
 from markupsafe import Markup
 
+from edgesegnet_ros.atomic_file import write_text
 from edgesegnet_ros.data.classes import ClassSet
 from edgesegnet_ros.evaluation.measure import WorstImage
 from edgesegnet_ros.evaluation.report import plots, verdicts
 from edgesegnet_ros.evaluation.report.page import number, percent, render
-from edgesegnet_ros.evaluation.report.pictures import views
-from edgesegnet_ros.whole_file import write_text
+from edgesegnet_ros.evaluation.report.panels import views
 
 
 def write_evaluate_report(

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from edgesegnet_ros import shipped
+from edgesegnet_ros.atomic_file import write_bytes, write_json
 from edgesegnet_ros.errors import EdgeSegNetError
-from edgesegnet_ros.whole_file import write_bytes, write_json
 
 if TYPE_CHECKING:
     from edgesegnet_ros.data.datasets import Dataset, Sample
@@ -96,7 +96,7 @@ def row_of(example: Example, predicted: np.ndarray, palette: np.ndarray) -> np.n
     Returns:
         (H, 3 * W + 2 gaps, 3) uint8 RGB.
     """
-    from edgesegnet_ros.data.picture import colorize
+    from edgesegnet_ros.data.overlay import colorize
 
     gap = np.full((len(predicted), _GAP, 3), 255, np.uint8)
     truth, seen = colorize(example.labels, palette), colorize(predicted, palette)
@@ -142,7 +142,7 @@ def run(args: argparse.Namespace) -> int:
 
     from edgesegnet_ros.data.classes import load_classes
     from edgesegnet_ros.data.datasets import open_dataset
-    from edgesegnet_ros.data.picture import legend
+    from edgesegnet_ros.data.overlay import legend
     from edgesegnet_ros.data.street.labels import CLASSES as STREET_CLASSES
     from edgesegnet_ros.engines import open_engine
     from edgesegnet_ros.engines.request import EngineRequest
@@ -175,10 +175,10 @@ def run(args: argparse.Namespace) -> int:
         scores = Scores.empty(len(classes.classes))
         scores.add(predicted, example.labels)
         accuracies.append(scores.pixel_accuracy)
-    picture = sheet(
+    image = sheet(
         rows, (rows[0].shape[1] - 2 * _GAP) // 3, legend(classes, rows[0].shape[1]), args.model
     )
-    content = cv2.imencode(out.suffix, picture[..., ::-1])[1].tobytes()
+    content = cv2.imencode(out.suffix, image[..., ::-1])[1].tobytes()
     write_bytes(out, content)
     if args.json:
         figures = {

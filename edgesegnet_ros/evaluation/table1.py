@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgesegnet_ros import shipped
+from edgesegnet_ros.atomic_file import write_json
 from edgesegnet_ros.errors import EdgeSegNetError
-from edgesegnet_ros.whole_file import write_json
 
 if TYPE_CHECKING:
     from edgesegnet_ros.data.datasets import Dataset

@@ -102,8 +102,8 @@ def train_candidate(
         own = cross_entropy(coarse, labels, weights, 0.0)
         loss = own.total / own.weight.clamp_min(1.0)
         if wanted is not None:
-            way = distance_to_teacher(coarse, wanted, labels, 1.0)
-            loss = torch.lerp(loss, way.total / way.weight.clamp_min(1.0), _DISTILLATION)
+            distance = distance_to_teacher(coarse, wanted, labels, 1.0)
+            loss = torch.lerp(loss, distance.total / distance.weight.clamp_min(1.0), _DISTILLATION)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), config.gradient_norm)
@@ -141,8 +141,8 @@ def _batch(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
     """uint8 images, uint8 labels and, where there are, the teachers' logits of a step."""
     pool = ground.pool
-    an_epoch = len(pool.images) // settings.batch
-    epoch, number = divmod(step, an_epoch)
+    steps_per_epoch = len(pool.images) // settings.batch
+    epoch, number = divmod(step, steps_per_epoch)
     random = np.random.default_rng([settings.seed, epoch])
     order = random.permutation(len(pool.images))
     chosen = np.sort(order[number * settings.batch : (number + 1) * settings.batch])

@@ -191,7 +191,7 @@ def run(args: argparse.Namespace) -> int:
 
     need('explore', ('optuna', 'sqlalchemy', 'tqdm', 'jinja2', 'matplotlib'), 'edgesegnet explore')
     from edgesegnet_ros.exploration.conclusion import conclude
-    from edgesegnet_ros.exploration.crew import explore
+    from edgesegnet_ros.exploration.processes import explore
     from edgesegnet_ros.exploration.storage import open_study, stored_settings
 
     out = Path(args.out)

@@ -8,12 +8,12 @@ from typing import Any
 import optuna
 from tqdm import tqdm
 
+from edgesegnet_ros.atomic_file import write_json, write_text
 from edgesegnet_ros.exploration import history
-from edgesegnet_ros.exploration.crew import row
+from edgesegnet_ros.exploration.processes import row
 from edgesegnet_ros.exploration.settings import Settings
 from edgesegnet_ros.network.design import Design
 from edgesegnet_ros.network.design_file import design_of
-from edgesegnet_ros.whole_file import write_json, write_text
 
 BEST_DESIGN = 'best.yaml'
 REPORT = 'report.html'

@@ -14,10 +14,10 @@ from edgesegnet_ros.data.datasets import open_dataset
 from edgesegnet_ros.engines.recipe import file_sha256
 from edgesegnet_ros.exploration.pool import Pool, make_pool
 from edgesegnet_ros.exploration.settings import Settings
-from edgesegnet_ros.training.begin import without_streets
 from edgesegnet_ros.training.config import TrainConfig
 from edgesegnet_ros.training.dataset import FIRST_RENDERED_SEED, Views, rendered_pool
 from edgesegnet_ros.training.distillation import open_teacher
+from edgesegnet_ros.training.run_setup import without_streets
 
 _VAL_SEED = 5_000_000
 """Rendered streets that candidates are judged on; training draws smaller and larger seeds."""
@@ -80,12 +80,12 @@ def open_ground(
         if not views:  # rendered only where views are missing
             real = train or _streets(FIRST_RENDERED_SEED + settings.seed, _STREETS)
             views.append(Views(real, rendered_pool(config, quiet=True), config, source))
-        return views[0][divmod(number, views[0].an_epoch)]
+        return views[0][divmod(number, views[0].views_per_epoch)]
 
     def answer(images: torch.Tensor) -> torch.Tensor:
         assert teacher is not None
         blank = torch.zeros(images.shape[0], *images.shape[2:], dtype=torch.uint8)
-        return teacher.lesson(images, blank).logits
+        return teacher.distillation_batch(images, blank).logits
 
     pool = make_pool(
         folder,

@@ -20,7 +20,7 @@ from torch import nn
 
 from edgesegnet_ros.data.camvid import LabelledPair
 from edgesegnet_ros.data.classes import VOID
-from edgesegnet_ros.data.geometry import place, to_network
+from edgesegnet_ros.data.geometry import compute_placement, to_network
 from edgesegnet_ros.exploration.space import SPACE, Choice, Choices
 from edgesegnet_ros.network import HEAD_STRIDE
 from edgesegnet_ros.network.cost import gmac
@@ -123,7 +123,9 @@ def _arranged(
     images, labels = [], []
     for image, truth in pairs:
         images.append(
-            to_network(image, place(image.shape[:2], size, 'stretch')).transpose(2, 0, 1)
+            to_network(image, compute_placement(image.shape[:2], size, 'stretch')).transpose(
+                2, 0, 1
+            )
         )
         labels.append(cv2.resize(truth, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT))
     return torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(labels)).long()

@@ -12,6 +12,7 @@ import optuna
 from markupsafe import Markup
 from optuna.trial import FrozenTrial, TrialState
 
+from edgesegnet_ros.atomic_file import write_text
 from edgesegnet_ros.evaluation.provenance import as_shell, machine, software
 from edgesegnet_ros.evaluation.report.page import number, percent, render
 from edgesegnet_ros.exploration import history, plots
@@ -19,7 +20,6 @@ from edgesegnet_ros.exploration.diagram import diagram
 from edgesegnet_ros.exploration.settings import Settings
 from edgesegnet_ros.exploration.space import SPACE, prototype
 from edgesegnet_ros.network.design_file import design_of, read_design
-from edgesegnet_ros.whole_file import write_text
 
 _FINDINGS = 8
 _COSTS = {

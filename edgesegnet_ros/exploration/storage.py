@@ -146,7 +146,7 @@ def worker_name() -> str:
     return f'{socket.gethostname()}:{os.getpid()}'
 
 
-def bury_the_dead(study: optuna.Study, reason: str = 'killed') -> list[int]:
+def fail_dead_trials(study: optuna.Study, reason: str = 'killed') -> list[int]:
     """Record trials of this machine whose process is no more as infeasible.
 
     Trials of other machines are ended by their missing heartbeat.

@@ -34,7 +34,7 @@ from edgesegnet_ros.exploration.space import SPACE, design_from, prototype
 from edgesegnet_ros.exploration.storage import (
     REFERENCE_MS,
     WORKER,
-    bury_the_dead,
+    fail_dead_trials,
     join_study,
     storage_error,
     worker_name,
@@ -79,7 +79,7 @@ class Explorer:
         for _ in range(networks):
             if time.monotonic() > self._deadline:
                 return
-            bury_the_dead(self._study)
+            fail_dead_trials(self._study)
             self._study.optimize(
                 self._objective, n_trials=1, catch=(EdgeSegNetError, RuntimeError)
             )

@@ -9,10 +9,10 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from edgesegnet_ros.whole_file import whole_file
+from edgesegnet_ros.atomic_file import atomic_file
 
 
-def write_whole(path: Path, tensors: Dict[str, torch.Tensor], metadata: Dict[str, str]) -> None:
+def write_tensors(path: Path, tensors: Dict[str, torch.Tensor], metadata: Dict[str, str]) -> None:
     """Write a safetensors file; a full disk or a kill leaves what was there.
 
     Args:
@@ -24,7 +24,7 @@ def write_whole(path: Path, tensors: Dict[str, torch.Tensor], metadata: Dict[str
         WriteError: It could not be written; `path` is as it was.
     """
     contents = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    with whole_file(path) as partial:
+    with atomic_file(path) as partial:
         try:
             save_file(contents, str(partial), metadata)
         except SafetensorError as error:  # an OSError of its own kind

@@ -12,6 +12,7 @@ from typing import Any, Dict, NamedTuple, Optional, Tuple, Union
 import torch
 from safetensors import SafetensorError, safe_open
 
+from edgesegnet_ros.atomic_file import WriteError
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.network.design import Design, DesignError
 from edgesegnet_ros.network.design_file import design_of
@@ -24,8 +25,7 @@ from edgesegnet_ros.network.registry import (
     identity_of,
     name_of,
 )
-from edgesegnet_ros.network.storage import write_whole
-from edgesegnet_ros.whole_file import WriteError
+from edgesegnet_ros.network.storage import write_tensors
 
 FORMAT = 'edgesegnet_ros/1'
 
@@ -94,7 +94,7 @@ def save_weights(
     if isinstance(design, Design):
         header['design'] = json.dumps(design.as_dict())
     try:
-        write_whole(path, tensors, header)
+        write_tensors(path, tensors, header)
     except WriteError as error:
         raise WeightsError(f'{error}; the file that was there is unchanged') from None
 
@@ -120,7 +120,7 @@ def store_temperature(path: Union[str, Path], temperature: float) -> None:
     info = {**json.loads(metadata['info']), 'temperature': float(temperature)}
     metadata['info'] = json.dumps(info)
     try:
-        write_whole(path, tensors, metadata)
+        write_tensors(path, tensors, metadata)
     except WriteError as error:
         raise WeightsError(
             f'{error}; to store its temperature, copy the file to a folder that you may write '

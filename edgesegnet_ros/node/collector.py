@@ -29,14 +29,14 @@ from std_msgs.msg import Header
 from vision_msgs.msg import LabelInfo
 
 from edgesegnet_ros import shipped
+from edgesegnet_ros.atomic_file import atomic_file, write_json
 from edgesegnet_ros.data.classes import VOID, ClassSet, load_classes
 from edgesegnet_ros.data.encodings import to_rgb
-from edgesegnet_ros.data.geometry import place, to_source
+from edgesegnet_ros.data.geometry import compute_placement, to_source
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.interface import diagnostic_keys as keys
 from edgesegnet_ros.msg import ClassMasks
 from edgesegnet_ros.node.ending import shut_down
-from edgesegnet_ros.whole_file import whole_file, write_json
 
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 LATCHED = QoSProfile(
@@ -217,7 +217,7 @@ class Collector(Node):
         if 'labels' in frame:
             labels = _plane(frame['labels'])
             if self.scores is not None and (labels != VOID).any():
-                placement = place(labels.shape, mask.shape, 'stretch')
+                placement = compute_placement(labels.shape, mask.shape, 'stretch')
                 self.scores.add(to_source(mask, placement), labels)
         shares = np.bincount(labels.ravel(), minlength=256)[:VOID] / labels.size
         worth = int((shares > NOTICEABLE).sum())
@@ -282,7 +282,7 @@ def _plane(message: Image) -> np.ndarray:
 def write(folder: Path, collector: Collector) -> None:
     """Write collected.json and pictures.npz, each whole or not at all."""
     pictures: Dict[str, Any] = collector.pictures()
-    with whole_file(folder / 'pictures.npz') as partial:
+    with atomic_file(folder / 'pictures.npz') as partial:
         np.savez(str(partial), **pictures)
     write_json(folder / 'collected.json', collector.figures())
 

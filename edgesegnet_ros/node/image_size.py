@@ -26,7 +26,7 @@ def check_size(message: Union[Image, CompressedImage], max_pixels: int) -> None:
         ImageMessageError: It is too large (kind too_large).
     """
     if isinstance(message, CompressedImage):
-        size = picture_size(message.data)
+        size = image_size(message.data)
         if size is None:
             return
         height, width = size
@@ -40,7 +40,7 @@ def check_size(message: Union[Image, CompressedImage], max_pixels: int) -> None:
         )
 
 
-def picture_size(data: Union[bytes, memoryview]) -> Optional[Tuple[int, int]]:
+def image_size(data: Union[bytes, memoryview]) -> Optional[Tuple[int, int]]:
     """Height and width of a JPEG or PNG by its header; None for anything else.
 
     Args:

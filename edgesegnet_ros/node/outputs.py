@@ -15,7 +15,7 @@ from vision_msgs.msg import LabelInfo, VisionClass
 
 from edgesegnet_ros.data.classes import ClassSet
 from edgesegnet_ros.data.masks import group_mask
-from edgesegnet_ros.data.picture import colorize, overlay
+from edgesegnet_ros.data.overlay import colorize, overlay
 from edgesegnet_ros.interface import messages
 from edgesegnet_ros.msg import ClassMask, ClassMasks
 from edgesegnet_ros.node import qos
@@ -52,14 +52,14 @@ class SegmentedFrame(NamedTuple):
         header: The input's, unchanged.
         labels: (H, W) uint8 class ids.
         confidence: (H, W) uint8 or None where nobody asked.
-        picture: (H, W, 3) uint8 RGB or None where nobody asked.
+        image: (H, W, 3) uint8 RGB or None where nobody asked.
         camera_info: Matches `labels`, or None where the camera gave none.
     """
 
     header: Header
     labels: np.ndarray
     confidence: Optional[np.ndarray]
-    picture: Optional[np.ndarray]
+    image: Optional[np.ndarray]
     camera_info: Optional[CameraInfo]
 
 
@@ -142,11 +142,11 @@ class Outputs:
         if 'color' in wanted:
             colors = colorize(frame.labels, self._rgb)
             self._send('color', to_message(colors, 'rgb8', frame.header))
-        if 'overlay' in wanted and frame.picture is not None:
+        if 'overlay' in wanted and frame.image is not None:
             alpha = self._node.get_parameter('overlay_alpha').value
-            picture = cv2.cvtColor(frame.picture, cv2.COLOR_RGB2BGR)
-            picture = overlay(picture, frame.labels, self._bgr, alpha)
-            self._send('overlay', to_message(picture, 'bgr8', frame.header))
+            image = cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR)
+            image = overlay(image, frame.labels, self._bgr, alpha)
+            self._send('overlay', to_message(image, 'bgr8', frame.header))
 
     def _publish_groups(self, frame: SegmentedFrame, wanted: List[str]) -> None:
         together = ClassMasks(header=frame.header) if 'class_masks' in wanted else None

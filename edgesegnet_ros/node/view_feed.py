@@ -113,10 +113,10 @@ class CameraFeed:
         image = self._images.pop(stamp, None)
         for older in [number for number in self._images if number < stamp]:
             del self._images[older]
-        self._log.frame(stamp, self._picture(image), labels=to_labels(message))
+        self._log.frame(stamp, self._image(image), labels=to_labels(message))
         self._feed.count_frame()
 
-    def _picture(self, message: Any) -> Optional[np.ndarray]:
+    def _image(self, message: Any) -> Optional[np.ndarray]:
         if message is None:
             return None
         try:

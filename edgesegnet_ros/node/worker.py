@@ -226,17 +226,17 @@ class SegmentationWorker:
             self._statistics.count('too_old_waiting')
             return
         wanted = outputs.wanted()
-        picture = _converted(message)
+        image = _converted(message)
         converted = time.perf_counter()
-        result = self._infer(segmenter, picture, 'confidence' in wanted)
+        result = self._infer(segmenter, image, 'confidence' in wanted)
         segmented = time.perf_counter()
         at_network = self.settings.output_resolution == 'network'
         info = arrival.camera_info if 'camera_info' in wanted else None
         if info is not None:
             info = for_outputs(info, message.header, result.placement, at_network)
         if at_network and 'overlay' in wanted:
-            picture = to_network(picture, result.placement)
-        frame = SegmentedFrame(message.header, result.labels, result.confidence, picture, info)
+            image = to_network(image, result.placement)
+        frame = SegmentedFrame(message.header, result.labels, result.confidence, image, info)
         with self._gate:
             if self._outputs is not outputs or not arrival.is_current():
                 self._statistics.count('discarded')
@@ -257,12 +257,12 @@ class SegmentationWorker:
             self.settings.age_ms(message),
         )
 
-    def _infer(self, segmenter: Segmenter, picture, confidence: bool) -> Segmentation:  # noqa: ANN001
+    def _infer(self, segmenter: Segmenter, image, confidence: bool) -> Segmentation:  # noqa: ANN001
         self._infers_since = time.monotonic()
         try:
-            return segmenter.segment(picture, confidence, self.settings.unlabeled_below())
+            return segmenter.segment(image, confidence, self.settings.unlabeled_below())
         except MemoryError:
-            height, width = picture.shape[:2]
+            height, width = image.shape[:2]
             raise ImageMessageError(
                 'memory', f'{width}x{height} pixels take more memory than there is'
             ) from None

@@ -90,8 +90,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Segment every input; 0, or 1 where images could not be read."""
+    from edgesegnet_ros.atomic_file import write_json
     from edgesegnet_ros.extras import need
-    from edgesegnet_ros.whole_file import write_json
 
     if args.every < 1:
         raise PredictError(f'--every {args.every}: at least 1')

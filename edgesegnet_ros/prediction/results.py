@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from edgesegnet_ros.data.classes import VOID, ClassSet
-from edgesegnet_ros.data.picture import colorize, overlay
+from edgesegnet_ros.data.overlay import colorize, overlay
 from edgesegnet_ros.data.sources import SourceFrame
 from edgesegnet_ros.engines.segmenter import Segmentation
 from edgesegnet_ros.errors import EdgeSegNetError
@@ -91,7 +91,7 @@ class Results:
         name = self._name_of(frame)
         labels = found.labels
         shown = overlay(frame.image, labels, self._classes.palette, OVERLAY_ALPHA)
-        pictures = {
+        images = {
             'images': frame.image,
             'labels': labels,
             'colors': colorize(labels, self._classes.palette),
@@ -99,9 +99,9 @@ class Results:
         }
         files = {}
         for kind in self._kinds:
-            if kind in pictures:
+            if kind in images:
                 files[kind] = f'{kind}/{name}.png'
-                self._write_png(self.folder / files[kind], pictures[kind])
+                self._write_png(self.folder / files[kind], images[kind])
         if self._film:
             self._film.add(shown)
         counts = np.bincount(labels.ravel(), minlength=256) / labels.size

@@ -47,18 +47,18 @@ class Window:
         self._new_image = tkinter.PhotoImage
         self.closed = False
 
-    def show(self, picture: np.ndarray) -> None:
+    def show(self, image: np.ndarray) -> None:
         """Show one picture, (H, W, 3) uint8 RGB; larger ones are shrunk to fit a screen."""
         if self.closed:
             return
-        height, width = picture.shape[:2]
+        height, width = image.shape[:2]
         scale = min(1.0, _LARGEST[0] / height, _LARGEST[1] / width)
         if scale < 1.0:
             size = (round(width * scale), round(height * scale))
-            picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-        header = f'P6 {picture.shape[1]} {picture.shape[0]} 255 '.encode()
+            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        header = f'P6 {image.shape[1]} {image.shape[0]} 255 '.encode()
         # Tk shows an image only as long as somebody holds it.
-        self._image = self._new_image(data=header + picture.tobytes(), format='PPM')
+        self._image = self._new_image(data=header + image.tobytes(), format='PPM')
         self._label.configure(image=self._image)
         self._root.update()
 

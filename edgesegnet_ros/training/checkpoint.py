@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import torch
 from safetensors import SafetensorError, safe_open
 
+from edgesegnet_ros.atomic_file import WriteError
 from edgesegnet_ros.errors import EdgeSegNetError
-from edgesegnet_ros.network.storage import write_whole
+from edgesegnet_ros.network.storage import write_tensors
 from edgesegnet_ros.training.config import TrainConfig
 from edgesegnet_ros.training.learner import Learner
-from edgesegnet_ros.whole_file import WriteError
 
 FORMAT = 'edgesegnet_ros-checkpoint/2'
 
@@ -82,7 +82,7 @@ def save_checkpoint(
         'about': json.dumps(about),
     }
     try:
-        write_whole(path, learner.state(), header)
+        write_tensors(path, learner.state(), header)
     except WriteError as error:
         raise CheckpointError(
             f'{error}; the checkpoint that was there is unchanged: give the same command again '

@@ -10,8 +10,8 @@ from typing import Any
 
 from edgesegnet_ros import shipped
 from edgesegnet_ros.arguments import add_data, output_file, output_folder, size
+from edgesegnet_ros.atomic_file import write_json
 from edgesegnet_ros.training.config import TrainConfig, read_settings
-from edgesegnet_ros.whole_file import write_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -115,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
     sources = Sources(dataset, classes, init, teachers)
     out = Path(args.out)
     outcome = train(config, sources, out, args.device, args.tensorboard)
-    if not outcome.leads:
+    if not outcome.is_main:
         return 0
     progress = outcome.progress
     if args.json:

@@ -30,7 +30,7 @@ _RENDERED_SIZE = (360, 480)
 _THIN = 0.02
 """A class with a smaller share of the labelled pixels is one that `paste` takes over."""
 
-Place = tuple[int, int]
+Position = tuple[int, int]
 """Number of the epoch, and of the view in it; both from 0."""
 
 
@@ -81,25 +81,27 @@ class Views(Dataset):
         shares = class_shares(real, VOID)
         self._thin = np.flatnonzero((shares > 0) & (shares < _THIN))
         self._tones = [tone(image) for image, _ in real] if config.tone else []
-        self.an_epoch = (config.camvid_views or len(real)) + (config.rendered if rendered else 0)
+        self.views_per_epoch = (config.camvid_views or len(real)) + (
+            config.rendered if rendered else 0
+        )
         self._order = lru_cache(maxsize=2)(self._draw)
 
     def _draw(self, epoch: int) -> np.ndarray:
-        """(an_epoch,) indices into the pairs."""
+        """(views_per_epoch,) indices into the pairs."""
         random = np.random.default_rng([self._config.seed, epoch])
         views = self._config.camvid_views or self._real
         real = _drawn(random, self._real, views, self._shares)
-        rendered = _drawn(random, self._rendered, self.an_epoch - len(real)) + self._real
+        rendered = _drawn(random, self._rendered, self.views_per_epoch - len(real)) + self._real
         return random.permutation(np.concatenate([real, rendered]))
 
-    def __getitem__(self, place: Place) -> tuple[torch.Tensor, torch.Tensor]:
+    def __getitem__(self, position: Position) -> tuple[torch.Tensor, torch.Tensor]:
         """(3, h, w) uint8 RGB and (h, w) uint8 labels, as large as `config.view`."""
-        config, (epoch, position) = self._config, place
-        random = np.random.default_rng([config.seed, epoch, position])
+        config, (epoch, index) = self._config, position
+        random = np.random.default_rng([config.seed, epoch, index])
         # Chance of their own: a run without them sees what it saw before there were any.
-        pasting = np.random.default_rng([config.seed, epoch, position, 1])
-        mixing = np.random.default_rng([config.seed, epoch, position, 2])
-        view = self._view(self._order(epoch)[position], random)
+        pasting = np.random.default_rng([config.seed, epoch, index, 1])
+        mixing = np.random.default_rng([config.seed, epoch, index, 2])
+        view = self._view(self._order(epoch)[index], random)
         if self._real and pasting.random() < config.paste:
             view = paste(view, self._other(pasting), self._thin)
         if self._real and mixing.random() < config.mix:
@@ -193,20 +195,20 @@ class Batches:
             raise ConfigError(
                 f'batch {config.batch} cannot be shared by {processes} processes: give a multiple'
             )
-        if config.batch > views.an_epoch:
+        if config.batch > views.views_per_epoch:
             raise ConfigError(
-                f'batch {config.batch} is more than the {views.an_epoch} views of an epoch: lower '
-                'it, or raise camvid_views or rendered'
+                f'batch {config.batch} is more than the {views.views_per_epoch} views of an epoch: '
+                'lower it, or raise camvid_views or rendered'
             )
-        self.an_epoch = views.an_epoch // config.batch
+        self.steps_per_epoch = views.views_per_epoch // config.batch
         self._config, self._views = config, views
         self._share = config.batch // processes
         self._first = rank * self._share
 
-    def places(self, epoch: int, step: int) -> Iterator[list[Place]]:
+    def positions(self, epoch: int, step: int) -> Iterator[list[Position]]:
         """From this step of this epoch to the end of the run."""
         while epoch < self._config.epochs:
-            for number in range(step, self.an_epoch):
+            for number in range(step, self.steps_per_epoch):
                 first = number * self._config.batch + self._first
                 yield [(epoch, position) for position in range(first, first + self._share)]
             epoch, step = epoch + 1, 0
@@ -229,7 +231,7 @@ class Batches:
         return iter(
             DataLoader(
                 self._views,
-                batch_sampler=list(self.places(epoch, step)),
+                batch_sampler=list(self.positions(epoch, step)),
                 num_workers=workers,
                 pin_memory=pin,
                 prefetch_factor=4 if workers else None,

@@ -20,7 +20,7 @@ class DistillationError(EdgeSegNetError):
     """A distillation without a teacher, or a teacher without a distillation."""
 
 
-class Lesson(NamedTuple):
+class DistillationBatch(NamedTuple):
     """A batch as the student gets it.
 
     Attributes:
@@ -54,7 +54,7 @@ class Teacher:
         self._crop = crop
 
     @torch.no_grad()
-    def lesson(self, images: torch.Tensor, labels: torch.Tensor) -> Lesson:
+    def distillation_batch(self, images: torch.Tensor, labels: torch.Tensor) -> DistillationBatch:
         """A random part of the views, and what the teacher, who has seen all, says of it.
 
         Args:
@@ -68,7 +68,7 @@ class Teacher:
             first = int(torch.randint(room + 1, ())) if room else 0
             coarse.append(slice(first, first + crop // HEAD_STRIDE))
             fine.append(slice(first * HEAD_STRIDE, first * HEAD_STRIDE + crop))
-        return Lesson(
+        return DistillationBatch(
             images[:, :, fine[0], fine[1]],
             labels[:, fine[0], fine[1]],
             logits[:, :, coarse[0], coarse[1]],

@@ -18,7 +18,7 @@ from edgesegnet_ros.training.distillation import Teacher
 from edgesegnet_ros.training.loss import class_table, cross_entropy, distance_to_teacher
 from edgesegnet_ros.training.mixed_precision import Autocast
 from edgesegnet_ros.training.normalised import NormalisedNetwork
-from edgesegnet_ros.training.processes import Team
+from edgesegnet_ros.training.processes import ProcessGroup
 from edgesegnet_ros.training.schedule import build_optimizer, set_rate
 
 GPU_MULTIPLE = 8
@@ -41,7 +41,7 @@ class Learner:
         info: Normalisation of its inputs.
         class_weights: (classes,) float32.
         teacher: What is distilled; None for nothing.
-        team: Processes and device.
+        group: Processes and device.
     """
 
     def __init__(
@@ -51,10 +51,10 @@ class Learner:
         info: WeightsInfo,
         class_weights: torch.Tensor,
         teacher: Teacher | None,
-        team: Team,
+        group: ProcessGroup,
     ) -> None:
-        self._config, self._teacher, self._team = config, teacher, team
-        self._device = team.device
+        self._config, self._teacher, self._group = config, teacher, group
+        self._device = group.device
         self._plain = copy.deepcopy(network).cpu().eval()
         multiple = config.filter_multiple or (GPU_MULTIPLE if self._device.type == 'cuda' else 1)
         self._pads = multiple > 1
@@ -66,7 +66,7 @@ class Learner:
         self.optimizer = build_optimizer(config, self.network, directions, network)
         self.average = WeightAverage(self.network, config.ema_decay)
         normalised = NormalisedNetwork(self.network, info.mean, info.std).to(self._device)
-        self._model = team.wrap(normalised, unused=config.freeze_body_epochs > 0)
+        self._model = group.wrap(normalised, unused=config.freeze_body_epochs > 0)
         if self._device.type == 'cuda':
             torch.backends.cudnn.benchmark = True
 
@@ -84,7 +84,7 @@ class Learner:
         self,
         images: torch.Tensor,
         labels: torch.Tensor,
-        place: tuple[int, int],
+        position: tuple[int, int],
         rate: float,
     ) -> torch.Tensor:
         """Learn from one batch; nothing in it waits for a GPU (fp16's gradient scaler apart).
@@ -101,7 +101,7 @@ class Learner:
         Raises:
             OutOfMemory: The batch does not fit into the GPU's memory.
         """
-        self._seed(place)
+        self._seed(position)
         set_rate(self.optimizer, rate)
         scaler = self._autocast.scaler
         try:
@@ -118,7 +118,7 @@ class Learner:
             self.average.update_parameters(self.network)
         except torch.cuda.OutOfMemoryError:
             raise self._too_large() from None
-        return objective.detach() / self._team.size
+        return objective.detach() / self._group.size
 
     def objective(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """What is minimised: a scalar, to be backpropagated by every process.
@@ -130,20 +130,22 @@ class Learner:
         config, wanted = self._config, None
         with self._autocast():
             if self._teacher is not None:
-                images, labels, wanted = self._teacher.lesson(images, labels)
+                images, labels, wanted = self._teacher.distillation_batch(images, labels)
             coarse = self._model(images)
         own = cross_entropy(coarse, labels, self._table, config.label_smoothing)
         terms = [own.weight]
         if wanted is not None:
-            way = distance_to_teacher(coarse, wanted, labels, config.distillation_temperature)
-            terms.append(way.weight)
+            distance_loss = distance_to_teacher(
+                coarse, wanted, labels, config.distillation_temperature
+            )
+            terms.append(distance_loss.weight)
         # The pixels of all processes divide the loss, so that they train as one would.
-        weights = self._team.sums(terms)
+        weights = self._group.sums(terms)
         objective = own.total / weights[0].clamp_min(1e-9).float()
         if wanted is not None:
-            distance = way.total / weights[1].clamp_min(1.0).float()
+            distance = distance_loss.total / weights[1].clamp_min(1.0).float()
             objective = torch.lerp(objective, distance, config.distillation)
-        return objective * self._team.size  # DistributedDataParallel divides by it
+        return objective * self._group.size  # DistributedDataParallel divides by it
 
     def deployed(self) -> Network:
         """The average, in the network's own widths and in evaluation mode, on the CPU.
@@ -215,9 +217,9 @@ class Learner:
         shapes = {p: plain[name].shape for name, p in self.network.named_parameters()}
         return [shapes[p] for group in self.optimizer.param_groups for p in group['params']]
 
-    def _seed(self, place: tuple[int, int]) -> None:
+    def _seed(self, position: tuple[int, int]) -> None:
         """Make the chance inside the network (dropout) depend on the step alone."""
-        sequence = np.random.SeedSequence([self._config.seed, *place, self._team.rank])
+        sequence = np.random.SeedSequence([self._config.seed, *position, self._group.rank])
         torch.manual_seed(int(sequence.generate_state(1)[0]))
 
     def _too_large(self) -> OutOfMemory:
@@ -231,7 +233,7 @@ class Learner:
         )
         return OutOfMemory(
             f'the {total:.0f} GiB of {self._device} do not hold the training of {config.network} '
-            f'with {config.batch // self._team.size} views of {height}x{width}: {lower}'
+            f'with {config.batch // self._group.size} views of {height}x{width}: {lower}'
         )
 
 

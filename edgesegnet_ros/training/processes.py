@@ -16,7 +16,7 @@ _PATIENCE = timedelta(hours=2)
 """How long the others wait while the first process scores val."""
 
 
-class Team(NamedTuple):
+class ProcessGroup(NamedTuple):
     """The processes of a run, as one of them sees them.
 
     Attributes:
@@ -30,7 +30,7 @@ class Team(NamedTuple):
     device: torch.device
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this process writes and prints."""
         return self.rank == 0
 
@@ -60,13 +60,13 @@ class Team(NamedTuple):
         ids = [self.device.index] if self.device.type == 'cuda' else None
         return DistributedDataParallel(model, device_ids=ids, find_unused_parameters=unused)
 
-    def part(self) -> None:
+    def leave(self) -> None:
         """End the group; without a group nothing happens."""
         if self.size > 1:
             distributed.destroy_process_group()
 
 
-def join(device: str) -> Team:
+def join_process_group(device: str) -> ProcessGroup:
     """Join those that torchrun started with this process, or be alone.
 
     Args:
@@ -77,7 +77,7 @@ def join(device: str) -> Team:
     """
     count = int(os.environ.get('WORLD_SIZE', '1'))
     if count == 1:
-        return Team(0, 1, choose_device(device))
+        return ProcessGroup(0, 1, choose_device(device))
     if choose_device(device).type == 'cuda':
         own = choose_device(f'cuda:{os.environ["LOCAL_RANK"]}')
         torch.cuda.set_device(own)
@@ -85,4 +85,4 @@ def join(device: str) -> Team:
         own = torch.device('cpu')
     backend = 'nccl' if own.type == 'cuda' else 'gloo'
     distributed.init_process_group(backend, timeout=_PATIENCE)
-    return Team(distributed.get_rank(), count, own)
+    return ProcessGroup(distributed.get_rank(), count, own)

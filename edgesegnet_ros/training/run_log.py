@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from edgesegnet_ros.atomic_file import atomic_file
 from edgesegnet_ros.data.classes import ClassSet
 from edgesegnet_ros.extras import need
 from edgesegnet_ros.training.validation import Validation
-from edgesegnet_ros.whole_file import whole_file
 
 LOG = 'log.csv'
 CURVES = 'curves.png'
@@ -78,7 +78,7 @@ class RunLog:
                 self._note(found, classes, steps)
             self._board.flush()
         path = self._out / LOG
-        with whole_file(path) as partial, partial.open('w', newline='') as file:
+        with atomic_file(path) as partial, partial.open('w', newline='') as file:
             writer = csv.DictWriter(file, row)
             writer.writeheader()
             writer.writerows(history)
@@ -137,6 +137,6 @@ class RunLog:
         lines = losses.get_lines() + scores.get_lines()
         scores.legend(lines, [str(line.get_label()) for line in lines], loc='center right')
         path = self._out / CURVES
-        with whole_file(path) as partial:
+        with atomic_file(path) as partial:
             figure.savefig(partial, dpi=120)
         return path

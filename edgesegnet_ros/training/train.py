@@ -16,14 +16,6 @@ from tqdm import tqdm
 
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.network.weights import WeightsInfo, load_weights, save_weights
-from edgesegnet_ros.training.begin import (
-    RunData,
-    Sources,
-    begin_network,
-    check_same_data,
-    read_data,
-    without_streets,
-)
 from edgesegnet_ros.training.checkpoint import (
     Progress,
     changed_settings,
@@ -34,11 +26,19 @@ from edgesegnet_ros.training.checkpoint import (
 from edgesegnet_ros.training.config import TrainConfig
 from edgesegnet_ros.training.distillation import open_teacher
 from edgesegnet_ros.training.learner import Learner
-from edgesegnet_ros.training.pace import Pace
-from edgesegnet_ros.training.processes import Team, join
+from edgesegnet_ros.training.processes import ProcessGroup, join_process_group
 from edgesegnet_ros.training.run_log import RunLog, bar_interval
+from edgesegnet_ros.training.run_setup import (
+    RunData,
+    Sources,
+    begin_network,
+    check_same_data,
+    read_data,
+    without_streets,
+)
 from edgesegnet_ros.training.schedule import learning_rate
 from edgesegnet_ros.training.stopping import StopRequest
+from edgesegnet_ros.training.throughput import Throughput
 from edgesegnet_ros.training.validation import Validation, validate
 
 CHECKPOINT = 'checkpoint.safetensors'
@@ -60,13 +60,13 @@ class Outcome(NamedTuple):
     Attributes:
         progress: How far it came.
         signal: Number of the signal that stopped it; 0 for a run that is done.
-        leads: Whether this process is the one that prints.
+        is_main: Whether this process is the one that prints.
         trained: Whether a step was made; not if the run had been finished before.
     """
 
     progress: Progress
     signal: int
-    leads: bool
+    is_main: bool
     trained: bool = True
 
 
@@ -96,35 +96,35 @@ def train(
         EdgeSegNetError: Of the room where it failed; the message says what to do.
     """
     with ExitStack() as stack:
-        team = join(device)
-        stack.callback(team.part)
+        group = join_process_group(device)
+        stack.callback(group.leave)
         config = without_streets(config, sources.classes)
-        _check(config, team, out)
+        _check(config, group, out)
         if sources.init:
             load_weights(sources.init)  # a wrong file is refused before the data is read
-        teacher = open_teacher(config, sources.teachers, sources.classes, team.device)
-        data = read_data(config, sources, team)
+        teacher = open_teacher(config, sources.teachers, sources.classes, group.device)
+        data = read_data(config, sources, group)
         path = out / CHECKPOINT
         checkpoint = read_checkpoint(path) if path.exists() else None
         if checkpoint is not None:
             check_same_data(path, checkpoint, data.about)
             if _finished(config, checkpoint.progress):
                 _tell_finished(config, checkpoint.settings, out)
-                return Outcome(checkpoint.progress, 0, team.leads, trained=False)
-        network, info = begin_network(config, sources, data, team, checkpoint)
-        learner = Learner(config, network, info, data.class_weights, teacher, team)
+                return Outcome(checkpoint.progress, 0, group.is_main, trained=False)
+        network, info = begin_network(config, sources, data, group, checkpoint)
+        learner = Learner(config, network, info, data.class_weights, teacher, group)
         progress = Progress()
         if checkpoint is not None:
             restore(path, checkpoint, learner)
             progress = checkpoint.progress
-            _tell_resumed(config, checkpoint.settings, progress, team)
-        run_log = RunLog(out, tensorboard, progress.steps) if team.leads else None
+            _tell_resumed(config, checkpoint.settings, progress, group)
+        run_log = RunLog(out, tensorboard, progress.steps) if group.is_main else None
         if run_log:
             stack.callback(run_log.close)
-        run = _Run(config, sources, data, learner, info, team, progress, out, run_log)
+        run = _Run(config, sources, data, learner, info, group, progress, out, run_log)
         stack.enter_context(run.bar)
         stop = stack.enter_context(StopRequest())
-        loader = data.batches.load(progress.epoch, progress.step, team.device.type == 'cuda')
+        loader = data.batches.load(progress.epoch, progress.step, group.device.type == 'cuda')
 
         stopped = False
         while not run.finished:
@@ -132,19 +132,19 @@ def train(
             while not run.epoch_is_over:
                 run.step(loader)
                 # What one process is asked to do, all do at the same step.
-                stopped = team.any(bool(stop.signal))
+                stopped = group.any(bool(stop.signal))
                 if run.epoch_is_over:
                     break
-                if team.any(run.wants_a_checkpoint) or stopped:
-                    run.save_inside_an_epoch()
+                if group.any(run.wants_a_checkpoint) or stopped:
+                    run.save_within_epoch()
                     if stopped:
-                        return Outcome(progress, stop.signal or SIGTERM, team.leads)
+                        return Outcome(progress, stop.signal or SIGTERM, group.is_main)
             run.end_epoch()
             if stopped and not run.finished:
-                return Outcome(progress, stop.signal or SIGTERM, team.leads)
+                return Outcome(progress, stop.signal or SIGTERM, group.is_main)
         if run_log and progress.history:
             run_log.draw(progress.history)
-        return Outcome(progress, 0, team.leads)
+        return Outcome(progress, 0, group.is_main)
 
 
 class _Run:
@@ -157,22 +157,22 @@ class _Run:
         data: RunData,
         learner: Learner,
         info: WeightsInfo,
-        team: Team,
+        group: ProcessGroup,
         progress: Progress,
         out: Path,
         run_log: RunLog | None,
     ) -> None:
         self._config, self._sources, self._data = config, sources, data
-        self._learner, self._info, self._team = learner, info, team
+        self._learner, self._info, self._group = learner, info, group
         self._progress, self._out, self._log = progress, out, run_log
         self._about = {**data.about, 'normalisation': {'mean': info.mean, 'std': info.std}}
-        self._steps = data.batches.an_epoch
-        self._pace = Pace()
-        self._loss = torch.zeros((), dtype=torch.float64, device=team.device)
-        self._loss += progress.loss if team.leads else 0.0
+        self._steps = data.batches.steps_per_epoch
+        self._throughput = Throughput()
+        self._loss = torch.zeros((), dtype=torch.float64, device=group.device)
+        self._loss += progress.loss if group.is_main else 0.0
         self._rate = 0.0
         self._saved = time.monotonic()
-        self.bar = _bar(config, self._steps, progress, team)
+        self.bar = _bar(config, self._steps, progress, group)
 
     @property
     def finished(self) -> bool:
@@ -202,34 +202,34 @@ class _Run:
         self._began = time.monotonic()
         self._earlier = self._progress.seconds
         self._trained_before = self._progress.trained
-        self._pace.restart()
+        self._throughput.restart()
 
     def step(self, loader: Any) -> None:
         """Learn from the next batch, and look at the loss now and then."""
         progress = self._progress
-        images, labels = self._pace.next(loader, self._config.batch)
+        images, labels = self._throughput.next(loader, self._config.batch)
         self._rate = learning_rate(self._config, self._share())
-        place = (progress.epoch, progress.step)
-        self._loss += self._learner.step(images, labels, place, self._rate)
+        position = (progress.epoch, progress.step)
+        self._loss += self._learner.step(images, labels, position, self._rate)
         progress.steps += 1
         progress.step += 1
         self.bar.update()
         if progress.step % _LOOK_EVERY == 0 or self.epoch_is_over:
             self._look()
 
-    def save_inside_an_epoch(self) -> None:
+    def save_within_epoch(self) -> None:
         """Write a checkpoint from which the epoch is resumed."""
         progress = self._progress
-        progress.loss = self._team.sums([self._loss])[0].item()
+        progress.loss = self._group.sums([self._loss])[0].item()
         progress.seconds = self._seconds()
         progress.trained = self._trained()
-        self._loss.fill_(progress.loss if self._team.leads else 0.0)
+        self._loss.fill_(progress.loss if self._group.is_main else 0.0)
         self._save()
 
     def end_epoch(self) -> None:
         """Validate, and write weights, checkpoint and logs."""
         progress, config = self._progress, self._config
-        loss = self._team.sums([self._loss])[0].item() / max(progress.step, 1)
+        loss = self._group.sums([self._loss])[0].item() / max(progress.step, 1)
         self._loss.zero_()
         progress.trained = self._trained()
         progress.epoch, progress.step, progress.loss = progress.epoch + 1, 0, 0.0
@@ -241,10 +241,10 @@ class _Run:
                 'val_loss': None,
                 'val_pixel_accuracy': None,
                 'val_miou': None,
-                'views_per_second': round(self._pace.views_per_second, 2),
-                'waiting_for_data': round(self._pace.data_share, 3),
+                'views_per_second': round(self._throughput.views_per_second, 2),
+                'waiting_for_data': round(self._throughput.data_share, 3),
             }
-            pace = self._pace.sentence(config.workers)
+            throughput = self._throughput.sentence(config.workers)
             found = None
             if self.finished or progress.epoch % config.validate_every == 0:
                 found = self._validate(row)
@@ -254,7 +254,7 @@ class _Run:
             save_weights(self._out / WEIGHTS, self._learner.deployed(), self._info)
             self._save()
             self._log.epoch(progress.history, progress.steps, found, self._sources.classes)
-            self.bar.write(f'{_sentence(row)}; {pace}', file=sys.stderr)
+            self.bar.write(f'{_sentence(row)}; {throughput}', file=sys.stderr)
         progress.seconds = 0.0
 
     def _validate(self, row: dict[str, Any]) -> Validation:
@@ -263,7 +263,7 @@ class _Run:
             deployed,
             self._info,
             self._data.val,
-            self._team.device,
+            self._group.device,
             self._data.class_weights,
             self._sources.classes,
         )
@@ -277,7 +277,7 @@ class _Run:
 
     def _look(self) -> None:
         progress = self._progress
-        loss = self._loss.item() * self._team.size / progress.step
+        loss = self._loss.item() * self._group.size / progress.step
         if not math.isfinite(loss):
             raise TrainingError(
                 f'the loss is {loss} in epoch {progress.epoch + 1}: lower --learning-rate '
@@ -287,14 +287,14 @@ class _Run:
         self.bar.set_postfix(
             epoch=progress.epoch + 1,
             loss=f'{loss:.3f}',
-            views_per_s=f'{self._pace.views_per_second:.1f}',
-            waits_for_data=f'{self._pace.data_share:.0%}',
+            views_per_s=f'{self._throughput.views_per_second:.1f}',
+            waits_for_data=f'{self._throughput.data_share:.0%}',
         )
         if self._log:
             self._log.step(progress.steps, loss, self._rate)
 
     def _save(self) -> None:
-        if self._team.leads:
+        if self._group.is_main:
             path = self._out / CHECKPOINT
             save_checkpoint(path, self._learner, self._progress, self._config, self._about)
         self._saved = time.monotonic()
@@ -321,8 +321,8 @@ def _finished(config: TrainConfig, progress: Progress) -> bool:
     return progress.epoch >= config.epochs
 
 
-def _check(config: TrainConfig, team: Team, out: Path) -> None:
-    if config.minutes and team.size > 1:
+def _check(config: TrainConfig, group: ProcessGroup, out: Path) -> None:
+    if config.minutes and group.size > 1:
         raise TrainingError(
             '--minutes is for one process, since several would not agree on the time: give '
             '--epochs under torchrun'
@@ -345,23 +345,23 @@ def _tell_finished(config: TrainConfig, before: dict[str, Any], out: Path) -> No
 
 
 def _tell_resumed(
-    config: TrainConfig, before: dict[str, Any], progress: Progress, team: Team
+    config: TrainConfig, before: dict[str, Any], progress: Progress, group: ProcessGroup
 ) -> None:
-    if not team.leads:
+    if not group.is_main:
         return
     log.info('resuming after epoch %d and %d steps', progress.epoch, progress.step)
     for line in changed_settings(before, config):
         log.warning('a setting differs from that of the checkpoint: %s', line)
 
 
-def _bar(config: TrainConfig, steps: int, progress: Progress, team: Team) -> tqdm:
+def _bar(config: TrainConfig, steps: int, progress: Progress, group: ProcessGroup) -> tqdm:
     """A bar over the whole run, so that the time left is the run's."""
     return tqdm(
         desc='training',
         unit='step',
         total=None if config.minutes else config.epochs * steps,
         initial=progress.epoch * steps + progress.step,
-        disable=not team.leads,
+        disable=not group.is_main,
         mininterval=bar_interval(),
         smoothing=0.05,
         dynamic_ncols=sys.stderr.isatty(),

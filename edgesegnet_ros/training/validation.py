@@ -10,7 +10,7 @@ import torch
 
 from edgesegnet_ros.data.camvid import LabelledPair
 from edgesegnet_ros.data.classes import ClassSet
-from edgesegnet_ros.data.picture import colorize, overlay
+from edgesegnet_ros.data.overlay import colorize, overlay
 from edgesegnet_ros.engines.pytorch import TorchEngine
 from edgesegnet_ros.engines.recipe import recipe_of
 from edgesegnet_ros.engines.segmenter import Segmenter

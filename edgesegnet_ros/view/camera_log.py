@@ -121,8 +121,8 @@ class CameraLog:
 
         self._at(stamp_ns)
         if image is not None:
-            picture = rr.Image(image)
-            self._log('image', picture.compress(JPEG_QUALITY) if self._jpeg else picture)
+            logged = rr.Image(image)
+            self._log('image', logged.compress(JPEG_QUALITY) if self._jpeg else logged)
         if labels is not None:
             self._log(
                 'labels', rr.SegmentationImage(labels, opacity=OVERLAY_OPACITY, draw_order=1)

@@ -251,16 +251,16 @@ def _feed_nodes(
     if args.lossless:
         words.append('--lossless')
     child = processes.start('view_feed', [*words, *ROS_ARGUMENTS], piped=True)
-    told: Dict[str, int] = {'frames': 0}
+    event_counts: Dict[str, int] = {'frames': 0}
 
     def on_line(line: str) -> None:
         event = json.loads(line)
         if 'message' in event:
             print(event['message'], file=sys.stderr)
-        told.update({key: value for key, value in event.items() if key == 'frames'})
+        event_counts.update({key: value for key, value in event.items() if key == 'frames'})
 
     try:
         processes.follow(child, on_line)
     except KeyboardInterrupt:
         processes.end(child)
-    return told['frames']
+    return event_counts['frames']

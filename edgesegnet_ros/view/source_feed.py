@@ -6,7 +6,7 @@ import itertools
 import time
 from typing import TYPE_CHECKING, Iterator, Optional
 
-from edgesegnet_ros.data.geometry import place, to_source
+from edgesegnet_ros.data.geometry import compute_placement, to_source
 from edgesegnet_ros.data.masks import group_mask
 from edgesegnet_ros.data.sources import Source
 from edgesegnet_ros.engines import LoadedModel
@@ -54,7 +54,9 @@ def log_source(
         stages = {**result.stages_ms, 'whole': (time.perf_counter() - started) * 1e3}
         truth = frame.labels
         if truth is not None and truth.shape != result.labels.shape:
-            truth = to_source(truth, place(result.labels.shape, truth.shape, 'stretch'))
+            truth = to_source(
+                truth, compute_placement(result.labels.shape, truth.shape, 'stretch')
+            )
         log.frame(
             frame.stamp_ns,
             frame.image,

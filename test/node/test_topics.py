@@ -12,7 +12,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from vision_msgs.msg import LabelInfo
 
 from edgesegnet_ros.data.classes import load_classes
-from edgesegnet_ros.data.geometry import place, to_network
+from edgesegnet_ros.data.geometry import compute_placement, to_network
 from edgesegnet_ros.engines import open_engine
 from edgesegnet_ros.engines.request import EngineRequest
 from edgesegnet_ros.engines.segmenter import Segmenter
@@ -135,7 +135,7 @@ def test_network_resolution_with_letterbox(launch, street_frame):
     info = camera_info(360, 480)
     out = run_frame(client, street_frame.image, info=info)
     mask = pixels_of(out['mask'])
-    placement = place((360, 480), (256, 256), 'letterbox')
+    placement = compute_placement((360, 480), (256, 256), 'letterbox')
     assert mask.shape == (256, 256) and placement.content == (192, 256)
     assert (mask[:32] == 255).all() and (mask[224:] == 255).all() and (mask[32:224] < 11).all()
     assert (pixels_of(out['confidence'])[:32] == 0).all()

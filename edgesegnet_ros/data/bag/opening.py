@@ -213,8 +213,8 @@ class BagFile:
             if _why_not(salvaged):
                 raise BagError(reason)
         except (BagError, OSError) as error:
-            told = str(error).removeprefix(f'{plain}: ')
-            on_problem(BagProblem('truncated', str(file), f'skipped: {told}'))
+            detail = str(error).removeprefix(f'{plain}: ')
+            on_problem(BagProblem('truncated', str(file), f'skipped: {detail}'))
             return []
         on_problem(
             BagProblem(

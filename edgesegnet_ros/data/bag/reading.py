@@ -94,7 +94,7 @@ class BagFrames:
         self._on_problem = on_problem
         self._on_bad = on_bad or on_problem
         self.seen = 0
-        self._told: set[str] = set()
+        self._noted: set[str] = set()
         self._file = BagFile(path, on_problem)
         self.path = self._file.path
         with self._file.opened() as reader:
@@ -286,9 +286,9 @@ class BagFrames:
 
     def _note(self, assumption: str) -> None:
         """Tell once what is assumed of the images."""
-        if not assumption or assumption in self._told:
+        if not assumption or assumption in self._noted:
             return
-        self._told.add(assumption)
+        self._noted.add(assumption)
         if self._on_problem is None:
             _log.warning('%s: %s: %s', self.path, self.image_topic, assumption)
         else:

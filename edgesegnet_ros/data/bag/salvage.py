@@ -265,13 +265,13 @@ def salvage_ros1(path: Path, folder: Path) -> Path:
 def _add_connection(writer: Any, record: _Record) -> Any:
     from rosbags.rosbag1.reader import Header, normalize
 
-    told = Header.read(io.BytesIO(struct.pack('<I', len(record.data)) + record.data))
-    kind = told.get_string('type').replace('/msg/', '/').replace('/', '/msg/', 1)
+    connection = Header.read(io.BytesIO(struct.pack('<I', len(record.data)) + record.data))
+    kind = connection.get_string('type').replace('/msg/', '/').replace('/', '/msg/', 1)
     return writer.add_connection(
         normalize(record.header.get_string('topic')),
         kind,
-        msgdef=told.get_string('message_definition'),
-        md5sum=told.get_string('md5sum'),
+        msgdef=connection.get_string('message_definition'),
+        md5sum=connection.get_string('md5sum'),
         callerid=str(record.header.get_uint32('conn')),
     )
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Iterable, NamedTuple
 
 import numpy as np
 
+from .atomic_folder import atomic_folder
 from .errors import BagError
-from .placing import placed
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -85,7 +85,9 @@ class MessageBag:
         self.types = self._store.types
         self._connections: dict = {}
         with ExitStack() as stack:
-            folder = stack.enter_context(placed(self._path, self._force, 'metadata.yaml', 'bag'))
+            folder = stack.enter_context(
+                atomic_folder(self._path, self._force, 'metadata.yaml', 'bag')
+            )
             plugin = StoragePlugin[self._storage.upper()]
             writer = Writer(folder, version=BAG_VERSION, storage_plugin=plugin)
             writer.set_custom_data('generator', 'edgesegnet_ros')

@@ -13,7 +13,7 @@ import numpy as np
 from edgesegnet_ros.data.classes import VOID
 from edgesegnet_ros.data.datasets.dataset import Dataset
 from edgesegnet_ros.data.datasets.sample import DatasetError, Sample, listed
-from edgesegnet_ros.data.picture import legend, overlay
+from edgesegnet_ros.data.overlay import legend, overlay
 
 SHOWN = 12
 _ALIKE_BITS = 4

@@ -11,7 +11,8 @@ import numpy as np
 
 from edgesegnet_ros.data.camvid import CamVidError, LabelledPair, read_image
 from edgesegnet_ros.data.classes import ClassSet
-from edgesegnet_ros.data.datasets import drawing, memory
+from edgesegnet_ros.data.datasets import memory
+from edgesegnet_ros.data.datasets.random_split import random_split
 from edgesegnet_ros.data.datasets.sample import (
     UNSPLIT,
     DatasetError,
@@ -82,7 +83,7 @@ class Dataset:
         pool_name = 'train' if 'train' in splits else UNSPLIT
         pool = splits.get('train') or found.get(UNSPLIT, [])
         if 'val' not in splits and len(pool) > 1:
-            rest, drawn = drawing.draw(pool, fraction, seed)
+            rest, drawn = random_split(pool, fraction, seed)
             splits['train'], splits['val'] = rest, drawn
             what = 'no val split' if pool_name else 'no splits'
             self.notes.append(

@@ -207,7 +207,7 @@ class Texture:
     """An RGBA picture with its halved copies, so that far faces do not shimmer.
 
     Args:
-        picture: (h, w, 3) or (h, w, 4) uint8.
+        image: (h, w, 3) or (h, w, 4) uint8.
     """
 
     def __init__(self, picture: np.ndarray) -> None:

@@ -84,11 +84,11 @@ class View:
         )
 
     def point(self, s: float, d: float, h: float = 0.0) -> np.ndarray:
-        """(3,) point of the camera frame from road coordinates in metres; see `place`."""
+        """(3,) point of the camera frame from road coordinates in metres; see `points`."""
         x, z, turn = self._along(s)
         return np.array((x + d * cos(turn), h, z - d * sin(turn)))
 
-    def place(self, s, d, h=0.0) -> np.ndarray:
+    def points(self, s, d, h=0.0) -> np.ndarray:
         """Points of the camera frame from road coordinates.
 
         Args:

@@ -75,7 +75,7 @@ def paint_ground(painter: Painter, layout: Layout, standing: list) -> None:
         )
     for near, far, side in layout.side_streets(view.s + NEAREST, view.s + 120):
         edge = side * np.array([half - 0.1, half - 0.1, half + 45, half + 45])
-        points = view.place(np.array([near, far, far, near]), edge)
+        points = view.points(np.array([near, far, far, near]), edge)
         painter.face(points, section.road_color, ROAD, light, convex=False)
     for color, patches in layout.markings(view.s + NEAREST, view.s + 110):
         _patches(painter, patches, color, ROAD, light)
@@ -85,8 +85,8 @@ def paint_ground(painter: Painter, layout: Layout, standing: list) -> None:
 def _band(painter, s, inner, outer, color, label, light) -> None:
     """A strip between two distances from the centre line, cut in two so that haze can grow."""
     for part in (s[s >= s[0] + 54], s[s <= s[0] + 60]):
-        a = painter.view.place(part, np.full(len(part), inner))
-        b = painter.view.place(part, np.full(len(part), outer))
+        a = painter.view.points(part, np.full(len(part), inner))
+        b = painter.view.points(part, np.full(len(part), outer))
         keep = (a[:, 2] > NEAR) & (b[:, 2] > NEAR)
         if keep.sum() < 2:
             continue
@@ -97,7 +97,7 @@ def _band(painter, s, inner, outer, color, label, light) -> None:
 
 def _patches(painter, patches: np.ndarray, color, label, light) -> None:
     """Four-cornered pieces of one colour: (n, 4, 2) of s and d."""
-    points = painter.view.place(patches[..., 0], patches[..., 1])
+    points = painter.view.points(patches[..., 0], patches[..., 1])
     near = points[..., 2].min(1)
     fixed = painter.fixed(points)
     for low, high in ((NEAR, 15), (15, 40), (40, FARTHEST)):

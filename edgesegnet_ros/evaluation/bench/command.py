@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgesegnet_ros import shipped
-from edgesegnet_ros.whole_file import PartialFile, WriteError, write_json
+from edgesegnet_ros.atomic_file import PartialFile, WriteError, write_json
 
 if TYPE_CHECKING:
     from edgesegnet_ros.engines.request import EngineRequest

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from edgesegnet_ros.atomic_file import atomic_file
 from edgesegnet_ros.evaluation.bench.rows import peak_share
 from edgesegnet_ros.extras import install
-from edgesegnet_ros.whole_file import whole_file
 
 _COLOURS = {
     'torch eager': '#9aa5b1',
@@ -64,7 +64,7 @@ def draw(figures: dict[str, Any], folder: Path) -> str:
     figure.tight_layout(rect=(0, 0.5 / figure.get_figheight(), 1, 1))
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / 'bench.png'
-    with whole_file(path) as partial:
+    with atomic_file(path) as partial:
         figure.savefig(partial, dpi=120)
     pyplot.close(figure)
     return f'picture: {path}'

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from edgesegnet_ros.atomic_file import atomic_file, write_json, write_text
 from edgesegnet_ros.evaluation.bench.layers import Layer, layers_of
-from edgesegnet_ros.whole_file import whole_file, write_json, write_text
 
 BANDWIDTH = 137e9
 """Bytes a second of the 256-bit LPDDR4x (NVIDIA, Jetson AGX Xavier data sheet)."""
@@ -191,7 +191,7 @@ def draw(layers: Sequence[Layer], size: tuple[int, int], path: Path) -> str:
     for side in ('top', 'right'):
         panel.spines[side].set_visible(False)
     figure.tight_layout()
-    with whole_file(path) as partial:
+    with atomic_file(path) as partial:
         figure.savefig(partial, dpi=120)
     pyplot.close(figure)
     return f'picture: {path}'

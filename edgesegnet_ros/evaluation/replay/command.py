@@ -19,8 +19,8 @@ from edgesegnet_ros.evaluation.replay.options import ReplayOptions
 from edgesegnet_ros.evaluation.replay.result import ReplayError
 
 if TYPE_CHECKING:
-    from edgesegnet_ros.evaluation.replay.crew import Job
     from edgesegnet_ros.evaluation.replay.one_bag import BagOutcome
+    from edgesegnet_ros.evaluation.replay.worker_pool import Job
 
 BARE_FRAMES = 10
 """By which the engine alone is timed, before and again after the frames of a single bag."""
@@ -177,15 +177,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _replay(args: argparse.Namespace) -> int:
+    from edgesegnet_ros.atomic_file import WriteError, write_text
     from edgesegnet_ros.data.classes import load_classes
+    from edgesegnet_ros.evaluation.replay.bag_paths import find_bags
     from edgesegnet_ros.evaluation.replay.conclusion import tell, write
     from edgesegnet_ros.evaluation.replay.identity import fingerprint, identity
     from edgesegnet_ros.evaluation.replay.merging import Merger
-    from edgesegnet_ros.evaluation.replay.naming import find_bags
     from edgesegnet_ros.evaluation.replay.one_bag import finished
     from edgesegnet_ros.evaluation.replay.problems import fails
     from edgesegnet_ros.evaluation.report.gates import check
-    from edgesegnet_ros.whole_file import WriteError, write_text
 
     bags = find_bags(args.bags)
     options = _options(args, len(bags))
@@ -317,7 +317,7 @@ def _outcomes(
     """What comes of each bag, with a progress bar."""
     from tqdm import tqdm
 
-    from edgesegnet_ros.evaluation.replay.crew import Job
+    from edgesegnet_ros.evaluation.replay.worker_pool import Job
 
     if not jobs:
         return
@@ -327,40 +327,45 @@ def _outcomes(
     with tqdm(
         total=bags, initial=bags - len(jobs), desc='replaying', unit='bag', disable=None
     ) as bar:
-        for outcome in _by_crew(args, options, out, [Job(str(b), key) for b, key in jobs]):
+        for outcome in _by_pool(args, options, out, [Job(str(b), key) for b, key in jobs]):
             bar.update()
             yield outcome
 
 
-def _by_crew(
+def _by_pool(
     args: argparse.Namespace, options: ReplayOptions, out: Path, jobs: list[Job]
 ) -> Iterator[BagOutcome]:
-    from edgesegnet_ros.evaluation.replay.crew import Crew, schedule, shares, with_threads
+    from edgesegnet_ros.evaluation.replay.worker_pool import (
+        WorkerPool,
+        schedule,
+        shares,
+        with_threads,
+    )
 
-    crew: Crew
+    pool: WorkerPool
     if args.ray:
-        from edgesegnet_ros.evaluation.replay.ray_crew import RayCrew, connect, disconnect
+        from edgesegnet_ros.evaluation.replay.ray_pool import RayPool, connect, disconnect
 
         size, threads = shares(options, len(jobs), args.jobs, connect(args.ray))
         try:
-            crew = RayCrew(with_threads(options, threads), str(out), threads)
-            yield from schedule(jobs, crew, size)
+            pool = RayPool(with_threads(options, threads), str(out), threads)
+            yield from schedule(jobs, pool, size)
         finally:
             disconnect()
         return
-    from edgesegnet_ros.evaluation.replay.local_crew import LocalCrew
+    from edgesegnet_ros.evaluation.replay.local_pool import LocalPool
 
     size, threads = shares(options, len(jobs), args.jobs, cpu.cores())
     print(f'{len(jobs)} bags by {size} processes of {threads} threads')
-    crew = LocalCrew(with_threads(options, threads), str(out))
-    yield from schedule(jobs, crew, size)
+    pool = LocalPool(with_threads(options, threads), str(out))
+    yield from schedule(jobs, pool, size)
 
 
 def _here(options: ReplayOptions, out: Path, jobs: list[tuple[Path, str]]) -> Iterator[BagOutcome]:
     import cv2
     from tqdm import tqdm
 
-    from edgesegnet_ros.evaluation.replay.leaf import Engines
+    from edgesegnet_ros.evaluation.replay.camera_replay import Engines
     from edgesegnet_ros.evaluation.replay.one_bag import replay_bag
 
     # The cores are the engine's: more threads of OpenCV would only wait beside it.

@@ -82,38 +82,38 @@ class Comparison:
         return float(1.0 - np.trace(self.transitions) / self.transitions.sum())
 
 
-def _leaves(result: ReplayResult, file: Path) -> dict[str, tuple[ReplayResult, Path]]:
+def _parts(result: ReplayResult, file: Path) -> dict[str, tuple[ReplayResult, Path]]:
     """Results of single cameras, by bag and topic."""
     if not result.parts:
         return {_key(result.bags[0] if result.bags else '', result.topic): (result, file)}
-    leaves = {}
+    parts = {}
     for part in result.parts:
         path = result.beside(part.get('result'), file)
         key = _key(part['bag'], part.get('topic'))
-        leaves[key] = (ReplayResult.read(path), path) if path else (ReplayResult(), file)
-    return leaves
+        parts[key] = (ReplayResult.read(path), path) if path else (ReplayResult(), file)
+    return parts
 
 
 def _key(bag: str, topic: str | None) -> str:
     return f'{Path(bag).name} {topic or ""}'.strip()
 
 
-def _refuse_what_cannot_be_compared(
-    a: ReplayResult, b: ReplayResult, leaves_a: Any, leaves_b: Any, names: tuple[str, str]
+def _check_comparable(
+    a: ReplayResult, b: ReplayResult, parts_a: Any, parts_b: Any, names: tuple[str, str]
 ) -> None:
-    if set(leaves_a) != set(leaves_b):
+    if set(parts_a) != set(parts_b):
         only_a, only_b = (
-            sorted(set(leaves_a) - set(leaves_b)),
-            sorted(set(leaves_b) - set(leaves_a)),
+            sorted(set(parts_a) - set(parts_b)),
+            sorted(set(parts_b) - set(parts_a)),
         )
-        told = [
+        missing = [
             f'{name} alone has {", ".join(only[:4])}{" …" if len(only) > 4 else ""}'
             for name, only in zip(names, (only_a, only_b), strict=True)
             if only
         ]
         raise ReplayError(
             f'--compare: the two are of different bags or topics: '
-            f'{"; ".join(told)}; replay the same bags twice'
+            f'{"; ".join(missing)}; replay the same bags twice'
         )
     if a.classes != b.classes:
         raise ReplayError(
@@ -141,14 +141,14 @@ def compare(path_a: Path, path_b: Path) -> Comparison:
     """
     a, b = ReplayResult.read(path_a), ReplayResult.read(path_b)
     files = [path / RESULT_NAME if path.is_dir() else path for path in (path_a, path_b)]
-    leaves_a, leaves_b = _leaves(a, files[0]), _leaves(b, files[1])
+    parts_a, parts_b = _parts(a, files[0]), _parts(b, files[1])
     names = (str(path_a), str(path_b))
-    _refuse_what_cannot_be_compared(a, b, leaves_a, leaves_b, names)
+    _check_comparable(a, b, parts_a, parts_b, names)
     found = Comparison(a, b)
     columns = len(a.classes) + 1
     heap: list[tuple[float, int, ChangedFrame]] = []
-    for key in leaves_a:
-        maps = [_label_maps(*leaves[key]) for leaves in (leaves_a, leaves_b)]
+    for key in parts_a:
+        maps = [_label_maps(*parts[key]) for parts in (parts_a, parts_b)]
         if maps[0] is None or maps[1] is None:
             continue
         if found.transitions is None:

@@ -6,10 +6,10 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from edgesegnet_ros.atomic_file import write_text
 from edgesegnet_ros.evaluation.replay.compare import compare, figures
-from edgesegnet_ros.evaluation.replay.compare_words import as_text
+from edgesegnet_ros.evaluation.replay.compare_text import as_text
 from edgesegnet_ros.evaluation.report.gates import Gate, check
-from edgesegnet_ros.whole_file import write_text
 
 JSON_NAME, PAGE_NAME = 'compare.json', 'compare.html'
 
@@ -43,15 +43,15 @@ def run_compare(
     from edgesegnet_ros.evaluation.replay.compare_page import write_compare_report
 
     found = compare(path_a.expanduser(), path_b.expanduser())
-    told = figures(found)
-    page = write_compare_report(found, told, out / PAGE_NAME)
-    text = json.dumps({**told, 'report': str(page)}, indent=1, allow_nan=False) + '\n'
+    changes = figures(found)
+    page = write_compare_report(found, changes, out / PAGE_NAME)
+    text = json.dumps({**changes, 'report': str(page)}, indent=1, allow_nan=False) + '\n'
     for target in (out / JSON_NAME, json_file):
         if target:
             write_text(target, text)
-    print(as_text(told))
+    print(as_text(changes))
     print(f'figures: {out / JSON_NAME}   page: {page}')
-    fired = check(gates, told)
+    fired = check(gates, changes)
     for gate in fired:
         print(gate)
     return 1 if fired else 0

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from edgesegnet_ros.data.picture import colorize
+from edgesegnet_ros.atomic_file import write_text
+from edgesegnet_ros.data.overlay import colorize
 from edgesegnet_ros.evaluation.replay.compare import ChangedFrame, Comparison
-from edgesegnet_ros.evaluation.replay.compare_words import sentences
+from edgesegnet_ros.evaluation.replay.compare_text import sentences
 from edgesegnet_ros.evaluation.report import plots
 from edgesegnet_ros.evaluation.report.page import drawing, percent, render, scaled_labels
-from edgesegnet_ros.evaluation.report.pictures import View
-from edgesegnet_ros.whole_file import write_text
+from edgesegnet_ros.evaluation.report.panels import View
 
 HIGHER_IS_BETTER = {
     'pixel_accuracy': True,
@@ -31,12 +31,12 @@ _SHARES = ('pixel_accuracy', 'miou', 'ece', 'temporal_consistency', 'mean_confid
 _LONGEST = 120
 
 
-def write_compare_report(found: Comparison, told: dict[str, Any], out: Path) -> Path:
+def write_compare_report(found: Comparison, changes: dict[str, Any], out: Path) -> Path:
     """Write one self-contained page, whole or not at all; some 200 kB.
 
     Args:
         found: The comparison.
-        told: Its figures.
+        changes: Its figures.
         out: The file.
 
     Raises:
@@ -49,28 +49,28 @@ def write_compare_report(found: Comparison, told: dict[str, Any], out: Path) -> 
     html = render(
         'compare.html.j2',
         title='What changed',
-        before=told['a'] or 'A',
-        after=told['b'] or 'B',
-        sentences=sentences(told),
+        before=changes['a'] or 'A',
+        after=changes['b'] or 'B',
+        sentences=sentences(changes),
         cards=[
             {
                 'label': 'pixels changed',
-                'value': percent(told['pixels_changed'], 2),
-                'aside': f'in {told["frames_compared"]:,} frames',
+                'value': percent(changes['pixels_changed'], 2),
+                'aside': f'in {changes["frames_compared"]:,} frames',
             },
             *(
-                _card(title, told['figures'][name])
+                _card(title, changes['figures'][name])
                 for name, title in (
                     ('miou', 'mIoU'),
                     ('pixel_accuracy', 'pixel accuracy'),
                     ('temporal_consistency', 'consistency'),
                 )
-                if told['figures'][name]['change'] is not None
+                if changes['figures'][name]['change'] is not None
             ),
         ],
         figures=[
             _figure(name, each)
-            for name, each in told['figures'].items()
+            for name, each in changes['figures'].items()
             if each['a'] is not None or each['b'] is not None
         ],
         rows=[
@@ -82,7 +82,7 @@ def write_compare_report(found: Comparison, told: dict[str, Any], out: Path) -> 
                 'b': each['iou']['b'],
                 **_signed(each['iou']['change'], True),
             }
-            for name, each in told['classes'].items()
+            for name, each in changes['classes'].items()
         ],
         transitions=None
         if transitions is None
@@ -90,7 +90,7 @@ def write_compare_report(found: Comparison, told: dict[str, Any], out: Path) -> 
         frames=[_frame(frame, found) for frame in found.most_changed],
         colors=colors,
         differences=[
-            (name, _short(a), _short(b)) for name, (a, b) in told['made_differently'].items()
+            (name, _short(a), _short(b)) for name, (a, b) in changes['made_differently'].items()
         ],
     )
     write_text(out, html)

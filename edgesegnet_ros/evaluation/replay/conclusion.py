@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from edgesegnet_ros.atomic_file import WriteError
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.evaluation.replay.problems import sentence
 from edgesegnet_ros.evaluation.replay.result import RESULT_NAME, ReplayResult
-from edgesegnet_ros.whole_file import WriteError
 
 REPORT_NAME = 'report.html'
 

@@ -9,14 +9,14 @@ from typing import Any
 import cv2
 import numpy as np
 
+from edgesegnet_ros.atomic_file import PartialFile
 from edgesegnet_ros.data.classes import ClassSet
-from edgesegnet_ros.data.picture import overlay
+from edgesegnet_ros.data.overlay import overlay
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.evaluation.replay.frames import ReplayFrame
 from edgesegnet_ros.evaluation.report.page import PICTURE_WIDTH
-from edgesegnet_ros.evaluation.report.pictures import OVERLAY_ALPHA
+from edgesegnet_ros.evaluation.report.panels import OVERLAY_ALPHA
 from edgesegnet_ros.extras import need
-from edgesegnet_ros.whole_file import PartialFile
 
 VIDEO_NAME = 'overlay.mp4'
 RATE_HZ = 10
@@ -77,11 +77,11 @@ class Film:
             stream.bit_rate = BIT_RATE
         self._stream = stream
 
-    def add(self, picture: np.ndarray) -> None:
+    def add(self, image: np.ndarray) -> None:
         """Encode one picture.
 
         Args:
-            picture: (H, W, 3) uint8 RGB; the first one gives the size, later ones follow it.
+            image: (H, W, 3) uint8 RGB; the first one gives the size, later ones follow it.
 
         Raises:
             OSError: The file cannot be written.
@@ -89,12 +89,12 @@ class Film:
         import av
 
         if not self._frames:
-            self._size = _even(picture.shape[:2])
+            self._size = _even(image.shape[:2])
             self._stream.height, self._stream.width = self._size
         height, width = self._size
-        if picture.shape[:2] != self._size:
-            picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format='rgb24')
+        if image.shape[:2] != self._size:
+            image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format='rgb24')
         frame.pts, frame.time_base = self._frames, Fraction(1, RATE_HZ)
         for packet in self._stream.encode(frame):
             self._file.mux(packet)
@@ -138,15 +138,15 @@ class FilmSink:
 
     def on_frame(self, frame: ReplayFrame) -> None:
         """Film every n-th frame."""
-        picture, labels = frame.picture, frame.labels
+        image, labels = frame.image, frame.labels
         self._film = self._film or Film(self._path)
         if self._seen % self.step == 0 and self.filmed < MOST_FRAMES:
-            height, width = picture.shape[:2]
+            height, width = image.shape[:2]
             if width > PICTURE_WIDTH:
                 size = (PICTURE_WIDTH, max(2, round(height * PICTURE_WIDTH / width)))
-                picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+                image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
                 labels = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST_EXACT)
-            self._film.add(overlay(picture, labels, self._palette, OVERLAY_ALPHA))
+            self._film.add(overlay(image, labels, self._palette, OVERLAY_ALPHA))
             self.filmed += 1
         self._seen += 1
 

@@ -58,29 +58,29 @@ class FlowConsistency:
         """The next frame has no neighbour before it."""
         self._former = self._former_size = None
 
-    def add(self, picture: np.ndarray, labels: np.ndarray) -> PairAgreement | None:
+    def add(self, image: np.ndarray, labels: np.ndarray) -> PairAgreement | None:
         """Compare a frame with the one before.
 
         Args:
-            picture: (H, W, 3) uint8 RGB.
+            image: (H, W, 3) uint8 RGB.
             labels: (H, W) uint8 class ids.
 
         Returns:
             None for the first frame, and for one of another size.
         """
-        size = picture.shape[:2]
-        grey, small = self._small(picture, labels)
+        size = image.shape[:2]
+        grey, small = self._small(image, labels)
         former, same = self._former, self._former_size == size
         self._former, self._former_size = (grey, small), size
         if former is None or not same or min(grey.shape) < 16:
             return None
         return self._compare(former[0], former[1], grey, small)
 
-    def _small(self, picture: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        height, width = picture.shape[:2]
+    def _small(self, image: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        height, width = image.shape[:2]
         scale = min(1.0, LONGER_SIDE / max(height, width))
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
         ids = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST_EXACT)
         return cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.minimum(ids, self._columns - 1)
 

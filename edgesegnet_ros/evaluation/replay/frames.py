@@ -15,7 +15,7 @@ class ReplayFrame:
     Attributes:
         index: Of the image in its bag and topic, from 0, frames that gave no labels counted.
         stamp_ns: Of the image's header.
-        picture: (H, W, 3) uint8 RGB.
+        image: (H, W, 3) uint8 RGB.
         labels: (H, W) uint8 class ids, 255 for unlabelled; a dropped frame does not come here.
         truth: (h, w) uint8 class ids, 255 for void, or None.
         confidence: (H, W) uint8, or None where it was not asked for.
@@ -27,7 +27,7 @@ class ReplayFrame:
 
     index: int
     stamp_ns: int
-    picture: np.ndarray
+    image: np.ndarray
     labels: np.ndarray
     truth: np.ndarray | None = None
     confidence: np.ndarray | None = None

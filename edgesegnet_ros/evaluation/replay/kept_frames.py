@@ -11,12 +11,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edgesegnet_ros.atomic_file import write_bytes, write_text
 from edgesegnet_ros.data.classes import ClassSet
 from edgesegnet_ros.evaluation.replay.film import VIDEO_NAME, FilmSink
 from edgesegnet_ros.evaluation.replay.frames import FrameSink, ReplayFrame
 from edgesegnet_ros.evaluation.report.page import scaled, scaled_labels
-from edgesegnet_ros.evaluation.report.pictures import views
-from edgesegnet_ros.whole_file import write_bytes, write_text
+from edgesegnet_ros.evaluation.report.panels import views
 
 INDEX_NAME = 'frames.json'
 WORST = 6
@@ -49,14 +49,14 @@ class _Shown:
 
     def __init__(self, frame: ReplayFrame, classes: ClassSet) -> None:
         self._known = (frame.index, frame.stamp_ns, frame.pixel_accuracy, frame.consistency)
-        self._picture, self._labels = scaled(frame.picture), scaled_labels(frame.labels)
+        self._image, self._labels = scaled(frame.image), scaled_labels(frame.labels)
         self._truth = None if frame.truth is None else scaled_labels(frame.truth)
         self._classes = classes
 
     def write(self, kind: str, folder: Path, written: list[Path]) -> KeptFrame:
         """Encode and write the pictures, and note each before it is begun."""
         kept = KeptFrame(kind, *self._known)
-        for view in views(self._picture, self._labels, self._truth, self._classes):
+        for view in views(self._image, self._labels, self._truth, self._classes):
             name = f'{kept.index:08d}-{view.name}'
             written.append(folder / name)
             write_bytes(written[-1], view.content)
@@ -66,7 +66,7 @@ class _Shown:
         return kept
 
 
-class PictureSink:
+class ImageSink:
     """Keeps the worst frames, by accuracy or else by consistency, and an even sample.
 
     Args:
@@ -145,7 +145,7 @@ def open_sinks(
     """
     sinks: list[FrameSink] = []
     if pictures:
-        sinks.append(PictureSink(frames_dir, classes, total))
+        sinks.append(ImageSink(frames_dir, classes, total))
     if video:
         sinks.append(FilmSink(frames_dir, classes, total))
     return sinks

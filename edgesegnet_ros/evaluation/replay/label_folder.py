@@ -137,10 +137,10 @@ def _nearest(named: int, unit: int, known: list[int]) -> int | None:
     return nearest if nearest is not None and abs(nearest - named) < unit else None
 
 
-def _first_number(numbers: dict[int, Path], frames: int, told: int | None) -> int | None:
+def _first_number(numbers: dict[int, Path], frames: int, wanted: int | None) -> int | None:
     """The number of the first frame; None where both 0 and 1 are possible."""
-    if told is not None:
-        return told
+    if wanted is not None:
+        return wanted
     if 0 in numbers or min(numbers) > frames:  # else no label belongs to any frame
         return 0
     return 1 if sorted(numbers) == list(range(1, frames + 1)) else None

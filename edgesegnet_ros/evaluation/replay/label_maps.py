@@ -14,9 +14,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from edgesegnet_ros.atomic_file import PartialFile
 from edgesegnet_ros.evaluation.replay.frames import ReplayFrame
 from edgesegnet_ros.evaluation.replay.result import ReplayError
-from edgesegnet_ros.whole_file import PartialFile
 
 LABEL_MAPS_NAME = 'labels.zip'
 # Runs are what label maps are made of: without a filter (OpenCV 4.12 on can leave it) they take

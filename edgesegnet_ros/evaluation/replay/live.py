@@ -18,9 +18,9 @@ import numpy as np
 
 from edgesegnet_ros.engines.base import EngineDescription
 from edgesegnet_ros.errors import EdgeSegNetError
+from edgesegnet_ros.evaluation.replay.camera_replay import CameraReplay
 from edgesegnet_ros.evaluation.replay.frames import ReplayFrame
 from edgesegnet_ros.evaluation.replay.label_maps import LabelMaps
-from edgesegnet_ros.evaluation.replay.leaf import Leaf
 from edgesegnet_ros.evaluation.replay.pipeline import Decoded
 from edgesegnet_ros.evaluation.replay.result import ReplayResult
 from edgesegnet_ros.evaluation.replay.scoring import Labelled
@@ -34,11 +34,11 @@ class LiveError(EdgeSegNetError):
     """A process of the live replay failed."""
 
 
-def replay_live(leaf: Leaf, progress: Callable[[], None]) -> ReplayResult:
+def replay_live(replay: CameraReplay, progress: Callable[[], None]) -> ReplayResult:
     """Play a camera to the node in bag time, and score what came back.
 
     Args:
-        leaf: What is replayed.
+        replay: What is replayed.
         progress: Called after each played frame.
 
     Raises:
@@ -49,10 +49,10 @@ def replay_live(leaf: Leaf, progress: Callable[[], None]) -> ReplayResult:
     from edgesegnet_ros.demo.processes import ProcessFailed
 
     check_node_is_there()
-    folder = leaf.folder / 'live'
+    folder = replay.folder / 'live'
     folder.mkdir()
     try:
-        played = _play(leaf, folder, progress)
+        played = _play(replay, folder, progress)
     except ProcessFailed as failure:
         raise LiveError(str(failure)) from failure
     arrived = _arrivals(folder / 'arrivals.csv')
@@ -77,25 +77,27 @@ def replay_live(leaf: Leaf, progress: Callable[[], None]) -> ReplayResult:
                 masks[place].labels,
                 decoded.truth,
                 source=frame.message,
-                camera_info=leaf.frames.camera_info,
+                camera_info=replay.frames.camera_info,
             ),
             bool(stamp.sec or stamp.nanosec),
         )
 
-    leaf.run(label, lambda: None)
+    replay.run(label, lambda: None)
     masks.close()
     (folder / 'masks.zip').unlink()
-    told = json.loads((folder / 'collected.json').read_text())
-    return _result(leaf, played, arrived, (told['diagnostics'] or {}).get('values', {}))
+    collected = json.loads((folder / 'collected.json').read_text())
+    return _result(replay, played, arrived, (collected['diagnostics'] or {}).get('values', {}))
 
 
-def _play(leaf: Leaf, folder: Path, progress: Callable[[], None]) -> list[tuple[int, float]]:
+def _play(
+    replay: CameraReplay, folder: Path, progress: Callable[[], None]
+) -> list[tuple[int, float]]:
     """Stamp in ns of each played frame, and when it went out, in seconds of the steady clock."""
     from edgesegnet_ros.demo.domain import free_domain, ros_environment
     from edgesegnet_ros.demo.node_start import ROS_ARGUMENTS, bring_up, write_parameters
     from edgesegnet_ros.demo.processes import Processes
 
-    options = leaf.options
+    options = replay.options
     parameters = write_parameters(
         folder / 'parameters.yaml',
         options.request,
@@ -138,11 +140,11 @@ def _play(leaf: Leaf, folder: Path, progress: Callable[[], None]) -> list[tuple[
         player = processes.start(
             'bag_player',
             [
-                str(leaf.bag.resolve()),
+                str(replay.bag.resolve()),
                 '--tolerant',
                 '--progress',
                 '--topic',
-                leaf.camera.image_topic,
+                replay.camera.image_topic,
                 '--labels',
                 '',
                 '--rate',
@@ -164,7 +166,7 @@ def _arrivals(file: Path) -> dict[int, float]:
 
 
 def _result(
-    leaf: Leaf,
+    replay: CameraReplay,
     played: list[tuple[int, float]],
     arrived: dict[int, float],
     values: dict[str, Any],
@@ -176,12 +178,12 @@ def _result(
     engine = EngineDescription(
         values.get(keys.ENGINE, 'unknown'),
         values.get(keys.PRECISION, 'unknown'),
-        leaf.options.request.device,
+        replay.options.request.device,
         values.get(keys.ENGINE_VERSION, 'unknown'),
         int(values.get(keys.THREADS, 0)),
         values.get(keys.ENGINE_REASON, ''),
     )
-    result = leaf.result({'age': ages}, engine)
+    result = replay.result({'age': ages}, engine)
     result.labels_sha256 = None
     result.age_ms = ages.summary()
     result.stages_ms = {
@@ -193,13 +195,15 @@ def _result(
         result.wall_s = float(times_s[-1] - times_s[0])
         result.rate_hz = round((len(times_s) - 1) / max(result.wall_s, 1e-9), 4)
     if len(times_s) > 2:  # one interval alone deviates from nothing
-        stamps_s = np.array(sorted(arrived)) * 1e-9 / leaf.options.rate
+        stamps_s = np.array(sorted(arrived)) * 1e-9 / replay.options.rate
         result.jitter_ms = round(float(np.std(np.diff(times_s) - np.diff(stamps_s)) * 1e3), 4)
-    _account(leaf, result, len(played), values)
+    _account(replay, result, len(played), values)
     return result
 
 
-def _account(leaf: Leaf, result: ReplayResult, played: int, values: dict[str, Any]) -> None:
+def _account(
+    replay: CameraReplay, result: ReplayResult, played: int, values: dict[str, Any]
+) -> None:
     """Say what became of the frames that did not come out."""
     unread = result.frames_in - played
     result.drops = {'unreadable': unread} if unread > 0 else {}
@@ -212,9 +216,9 @@ def _account(leaf: Leaf, result: ReplayResult, played: int, values: dict[str, An
         result.drops['unaccounted'] = rest
     dropped = result.dropped - max(0, unread)
     if dropped:
-        leaf.log.add(
+        replay.log.add(
             'dropped',
-            leaf.where,
+            replay.where,
             f'{dropped} of {played} played frames gave no mask, '
             'as on a robot: the figures are over the others',
             dropped,

@@ -14,10 +14,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edgesegnet_ros.atomic_file import write_text
 from edgesegnet_ros.data.bag import BagError, Camera, find_cameras
-from edgesegnet_ros.data.bag.placing import placed
+from edgesegnet_ros.data.bag.atomic_folder import atomic_folder
 from edgesegnet_ros.data.classes import load_classes
-from edgesegnet_ros.evaluation.replay.leaf import Engines, Leaf, replay_offline
+from edgesegnet_ros.evaluation.replay.camera_replay import CameraReplay, Engines, replay_offline
 from edgesegnet_ros.evaluation.replay.options import ReplayOptions
 from edgesegnet_ros.evaluation.replay.problems import ProblemLog
 from edgesegnet_ros.evaluation.replay.result import (
@@ -26,7 +27,6 @@ from edgesegnet_ros.evaluation.replay.result import (
     ReplayError,
     ReplayResult,
 )
-from edgesegnet_ros.whole_file import write_text
 
 BAGS_NAME, CAMERAS_NAME = 'bags', 'cameras.json'
 Progress = Callable[[], None]
@@ -72,14 +72,14 @@ def finished(bag: Path, out: Path, key: str, wants_bag: bool) -> BagOutcome | No
     """
     folder = folder_of(bag, key)
     try:
-        told = json.loads((out / folder / CAMERAS_NAME).read_text(encoding='utf-8'))
-        folders = [f'{folder}/{name}' for name in told['cameras']]
+        index = json.loads((out / folder / CAMERAS_NAME).read_text(encoding='utf-8'))
+        folders = [f'{folder}/{name}' for name in index['cameras']]
         results = [ReplayResult.read(out / name) for name in folders]
     except (OSError, ValueError, KeyError, TypeError, ReplayError):
         return None
     if wants_bag and not all(r.result_bag and Path(r.result_bag).exists() for r in results):
         return None
-    return BagOutcome(str(bag), folders, results, notes=told['notes'], resumed=True)
+    return BagOutcome(str(bag), folders, results, notes=index['notes'], resumed=True)
 
 
 def replay_bag(
@@ -139,7 +139,7 @@ def replay_bag(
     for begun in (out / folder).parent.glob(f'.{glob.escape(Path(folder).name)}.*'):
         shutil.rmtree(begun, ignore_errors=True)
     try:
-        with placed(out / folder, True, CAMERAS_NAME, 'result of a replay') as filling:
+        with atomic_folder(out / folder, True, CAMERAS_NAME, 'result of a replay') as filling:
             for camera, name in zip(found.cameras, names, strict=True):
                 (filling / name).mkdir(parents=True)
                 written = _bag_for(options, f'{Path(folder).name}-{name}', len(names))
@@ -150,8 +150,8 @@ def replay_bag(
                 result.notes = found.notes
                 outcome.results.append(result)
                 result.write(filling / name / RESULT_NAME)
-            told = {'bag': str(bag), 'cameras': names, 'notes': found.notes}
-            write_text(filling / CAMERAS_NAME, json.dumps(told, indent=1) + '\n')
+            index = {'bag': str(bag), 'cameras': names, 'notes': found.notes}
+            write_text(filling / CAMERAS_NAME, json.dumps(index, indent=1) + '\n')
     except BagError as error:
         if len(outcome.results) < len(names):
             raise
@@ -174,19 +174,19 @@ def _replay_camera(
     on_frame: Callable[[int, int], None],
 ) -> ReplayResult:
     classes = engines.model.classes if engines else load_classes(options.request.classes)
-    leaf = Leaf(bag, camera, options, classes, folder, key, written)
+    replay = CameraReplay(bag, camera, options, classes, folder, key, written)
     done = 0
 
     def progress() -> None:
         nonlocal done
         done += 1
-        on_frame(done, leaf.frames.total)
+        on_frame(done, replay.frames.total)
 
     if engines is None:
         from edgesegnet_ros.evaluation.replay.live import replay_live
 
-        return replay_live(leaf, progress)
-    return replay_offline(leaf, engines, progress)
+        return replay_live(replay, progress)
+    return replay_offline(replay, engines, progress)
 
 
 def _bag_for(options: ReplayOptions, name: str, cameras: int) -> Path | None:

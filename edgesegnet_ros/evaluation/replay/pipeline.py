@@ -14,7 +14,7 @@ import numpy as np
 
 from edgesegnet_ros.data.bag import BagFrame, BagFrames
 from edgesegnet_ros.errors import EdgeSegNetError
-from edgesegnet_ros.evaluation.replay.handover import Handover, Stopped
+from edgesegnet_ros.evaluation.replay.bounded_queue import BoundedQueue, Stopped
 from edgesegnet_ros.evaluation.replay.label_folder import LabelFolder
 from edgesegnet_ros.evaluation.replay.problems import ProblemLog
 from edgesegnet_ros.evaluation.replay.scoring import Labelled, Scoring
@@ -53,8 +53,8 @@ class Pipeline:
         self, frames: BagFrames, folder: LabelFolder | None, scoring: Scoring, log: ProblemLog
     ) -> None:
         self._frames, self._folder, self._scoring, self._log = frames, folder, scoring, log
-        self._decoded: Handover[Decoded] = Handover(WAITING)
-        self._labelled: Handover[Labelled | None] = Handover(WAITING)
+        self._decoded: BoundedQueue[Decoded] = BoundedQueue(WAITING)
+        self._labelled: BoundedQueue[Labelled | None] = BoundedQueue(WAITING)
         self.read_times = Times()
         self.wall_s = 0.0
         self._failure: BaseException | None = None
@@ -63,7 +63,7 @@ class Pipeline:
         self,
         label: Label,
         progress: Callable[[], None] = lambda: None,
-        before: Callable[[np.ndarray], None] = lambda picture: None,
+        before: Callable[[np.ndarray], None] = lambda image: None,
     ) -> None:
         """Label and score every frame; in this thread the labelling.
 

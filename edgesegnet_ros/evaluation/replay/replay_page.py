@@ -7,12 +7,12 @@ from typing import Any
 
 from markupsafe import Markup
 
+from edgesegnet_ros.atomic_file import write_text
 from edgesegnet_ros.evaluation.replay import film
 from edgesegnet_ros.evaluation.replay.kept_frames import KeptFrame, read_frames, video_of
 from edgesegnet_ros.evaluation.replay.result import ReplayResult
 from edgesegnet_ros.evaluation.report import plots, verdicts
 from edgesegnet_ros.evaluation.report.page import file_uri, number, of_100, percent, render
-from edgesegnet_ros.whole_file import write_text
 
 PERCENTILES = ('p50', 'p95', 'p99', 'max')
 SHOWN_PROBLEMS = 20

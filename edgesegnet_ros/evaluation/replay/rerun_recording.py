@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from edgesegnet_ros.data.classes import ClassSet
-from edgesegnet_ros.data.geometry import place, to_source
+from edgesegnet_ros.data.geometry import compute_placement, to_source
 from edgesegnet_ros.data.masks import group_mask
 from edgesegnet_ros.evaluation.replay.frames import ReplayFrame
 from edgesegnet_ros.view.camera_log import CameraLog, close, layout, open_recording
@@ -37,11 +37,11 @@ class RerunSink:
         """See FrameSink."""
         truth = frame.truth
         if truth is not None and truth.shape != frame.labels.shape:
-            truth = to_source(truth, place(frame.labels.shape, truth.shape, 'stretch'))
+            truth = to_source(truth, compute_placement(frame.labels.shape, truth.shape, 'stretch'))
         groups = self._classes.groups.items()
         self._log.frame(
             frame.stamp_ns,
-            frame.picture,
+            frame.image,
             frame.labels,
             frame.confidence,
             truth,

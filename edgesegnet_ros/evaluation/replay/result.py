@@ -1,14 +1,14 @@
 """What a replay found: the JSON that gates, comparisons and the page read.
 
-The result of one camera of one bag is a leaf: it has a `series`, `label_maps` and `frames_dir`.
+The result of one camera of one bag has a `series`, `label_maps` and `frames_dir`.
 Where there are several (bags, cameras), the result on top is their sum: the same figures over all
-of them, `parts` names the leaves, and what only one bag can have is null.
+of them, `parts` names these results, and what only one bag can have is null.
 
 A folder of results looks so::
 
-    DIR/replay.json                 the result on top (of a single leaf: that leaf's own)
+    DIR/replay.json                 the result of all (with one camera: the result of that camera)
     DIR/report.html                 its page
-    DIR/bags/<bag>-<key>/<camera>/replay.json   each leaf
+    DIR/bags/<bag>-<key>/<camera>/replay.json   one camera of one bag
     DIR/bags/<bag>-<key>/<camera>/labels.zip    its label maps (label_maps.LabelMaps)
     DIR/bags/<bag>-<key>/<camera>/frames/       pictures and video (what the page shows)
 """
@@ -20,8 +20,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from edgesegnet_ros.atomic_file import write_text
 from edgesegnet_ros.errors import EdgeSegNetError
-from edgesegnet_ros.whole_file import write_text
 
 FORMAT = 'edgesegnet_ros replay 1'
 RESULT_NAME = 'replay.json'
@@ -129,7 +129,7 @@ class ReplayResult:
         frames_dir: Folder of pictures and video, relative to the folder of replay.json.
         result_bag: Absolute path of the bag that `--write-bag` wrote; None without.
         folder: Absolute path of the folder of replay.json, when it was written.
-        parts: The leaves below, each {"bag", "topic", "result" (path of its replay.json relative
+        parts: The results summed up here, each {"bag", "topic", "result" (path of its replay.json relative
             to this one), and its frames_in, frames_out, dropped, frames_scored, labels_sha256,
             latency_ms, rate_hz, temporal_consistency, pixel_accuracy, miou, problems}.
         tallies: The sums behind the figures (tallies.Tallies), for merging.

@@ -7,13 +7,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from edgesegnet_ros.atomic_file import atomic_replace
 from edgesegnet_ros.data.bag import BagError, MessageBag
 from edgesegnet_ros.data.classes import ClassSet
 from edgesegnet_ros.data.masks import group_mask
 from edgesegnet_ros.evaluation.replay.frames import ReplayFrame
 from edgesegnet_ros.interface import messages
 from edgesegnet_ros.interface.messages import CLASS_MASK, CLASS_MASKS, LABEL_INFO, VISION_CLASS
-from edgesegnet_ros.whole_file import put_in_place
 
 IMAGE, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
@@ -91,8 +91,8 @@ class ResultBag:
         masks = []
         for name, ids in self._classes.groups.items():
             inside = group_mask(frame.labels, ids)
-            picture = bag.image(inside, 'mono8', header)
-            masks.append(messages.class_mask(bag.types, name, ids, inside, picture))
+            image = bag.image(inside, 'mono8', header)
+            masks.append(messages.class_mask(bag.types, name, ids, inside, image))
         together = bag.types[CLASS_MASKS](header=header, masks=masks)
         bag.send(self._prefix + 'class_masks', CLASS_MASKS, stamp, together)
 
@@ -103,7 +103,7 @@ class ResultBag:
         self._bag.__exit__(None if error is None else RuntimeError, error, None)
         if self._file is not None and error is None:
             try:
-                put_in_place(next(self._folder.glob('*.mcap')), self._file)
+                atomic_replace(next(self._folder.glob('*.mcap')), self._file)
             finally:
                 shutil.rmtree(self._folder)
 
@@ -111,7 +111,7 @@ class ResultBag:
         bag, source = self._bag, frame.source
         topic = self._image_topic
         if source is None:
-            bag.send(topic, IMAGE, frame.stamp_ns, bag.image(frame.picture, 'rgb8', header))
+            bag.send(topic, IMAGE, frame.stamp_ns, bag.image(frame.image, 'rgb8', header))
         elif hasattr(source, 'format'):
             message = bag.types[COMPRESSED](header=header, format=source.format, data=source.data)
             bag.send(topic, COMPRESSED, frame.stamp_ns, message)

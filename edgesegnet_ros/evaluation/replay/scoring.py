@@ -13,7 +13,7 @@ import numpy as np
 
 from edgesegnet_ros.data.bag import BagError
 from edgesegnet_ros.data.classes import VOID, ClassSet
-from edgesegnet_ros.data.geometry import place, to_source
+from edgesegnet_ros.data.geometry import compute_placement, to_source
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.evaluation.accuracy import count_bytes, count_pixels
 from edgesegnet_ros.evaluation.replay.flow import FlowConsistency
@@ -155,7 +155,7 @@ class Scoring:
             )
         self._first_ns = frame.stamp_ns if first else self._first_ns
         self._last_ns = max(self._last_ns, frame.stamp_ns)
-        size = frame.picture.shape[:2]
+        size = frame.image.shape[:2]
         if self._size not in (None, size):
             assert self._size is not None
             self._log.add(
@@ -201,7 +201,7 @@ class Scoring:
                 f'{labels.shape[1]}x{labels.shape[0]}: scored at the size of the labels',
                 1,
             )
-            placement = place(truth.shape, labels.shape, 'stretch')
+            placement = compute_placement(truth.shape, labels.shape, 'stretch')
             labels = to_source(labels, placement)
             confidence = None if confidence is None else to_source(confidence, placement)
         counts = count_pixels(labels, truth, self._count)
@@ -231,7 +231,7 @@ class Scoring:
         first = self.tallies.frames == 1
         if not follows:
             self._flow.forget()
-        pair = self._flow.add(frame.picture, frame.labels)
+        pair = self._flow.add(frame.image, frame.labels)
         self.times['flow'].add((time.perf_counter() - began) * 1e3)
         if pair is None:
             self.tallies.pairs_skipped += not first

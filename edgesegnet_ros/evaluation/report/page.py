@@ -57,12 +57,12 @@ def number(value: float | None, digits: int = 1, unit: str = '') -> str:
     return f'{value:,.{digits}f}'.replace(',', '\u202f') + (f'\u202f{unit}' if unit else '')
 
 
-def scaled(picture: np.ndarray, width: int = PICTURE_WIDTH) -> np.ndarray:
+def scaled(image: np.ndarray, width: int = PICTURE_WIDTH) -> np.ndarray:
     """A picture made no wider than `width`, averaged."""
-    if picture.shape[1] <= width:
-        return picture
-    height = max(1, round(picture.shape[0] * width / picture.shape[1]))
-    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+    if image.shape[1] <= width:
+        return image
+    height = max(1, round(image.shape[0] * width / image.shape[1]))
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
 
 
 def scaled_labels(labels: np.ndarray, width: int = PICTURE_WIDTH) -> np.ndarray:
@@ -73,15 +73,15 @@ def scaled_labels(labels: np.ndarray, width: int = PICTURE_WIDTH) -> np.ndarray:
     return cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
 
 
-def photo(picture: np.ndarray) -> bytes:
+def photo(image: np.ndarray) -> bytes:
     """JPEG of an (H, W, 3) uint8 RGB picture of the world."""
-    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     return cv2.imencode('.jpg', bgr, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))[1].tobytes()
 
 
-def drawing(picture: np.ndarray) -> bytes:
+def drawing(image: np.ndarray) -> bytes:
     """PNG of an (H, W, 3) uint8 RGB picture of few colours."""
-    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     return cv2.imencode('.png', bgr, (cv2.IMWRITE_PNG_COMPRESSION, 9))[1].tobytes()
 
 

@@ -41,10 +41,10 @@ class Death(NamedTuple):
     cause: str
 
 
-class Crew(Protocol):
-    """Workers of one kind; a worker is whatever `hire` gives."""
+class WorkerPool(Protocol):
+    """Workers of one kind; a worker is whatever `start_worker` gives."""
 
-    def hire(self) -> Any:
+    def start_worker(self) -> Any:
         """A new worker, who has no job."""
 
     def submit(self, worker: Any, job: Job) -> None:
@@ -53,16 +53,16 @@ class Crew(Protocol):
     def wait(self, workers: list[Any]) -> list[tuple[Any, BagOutcome | Death]]:
         """Those of the workers that have finished or died; at least one."""
 
-    def dismiss(self) -> None:
+    def shutdown(self) -> None:
         """End all of them."""
 
 
-def schedule(jobs: list[Job], crew: Crew, size: int) -> Iterator[BagOutcome]:
+def schedule(jobs: list[Job], pool: WorkerPool, size: int) -> Iterator[BagOutcome]:
     """Have every job done.
 
     Args:
         jobs: In the order in which they are begun.
-        crew: Does them.
+        pool: Does them.
         size: Workers at one time.
 
     Yields:
@@ -78,11 +78,11 @@ def schedule(jobs: list[Job], crew: Crew, size: int) -> Iterator[BagOutcome]:
     try:
         while waiting or busy:
             while waiting and len(busy) < size:
-                worker = idle.pop() if idle else crew.hire()
+                worker = idle.pop() if idle else pool.start_worker()
                 job = waiting.popleft()
-                crew.submit(worker, job)
+                pool.submit(worker, job)
                 busy[worker] = job
-            for worker, outcome in crew.wait(list(busy)):
+            for worker, outcome in pool.wait(list(busy)):
                 job = busy.pop(worker)
                 if isinstance(outcome, Death):
                     deaths[job.bag] += 1
@@ -100,7 +100,7 @@ def schedule(jobs: list[Job], crew: Crew, size: int) -> Iterator[BagOutcome]:
                     )
                 yield outcome
     finally:
-        crew.dismiss()
+        pool.shutdown()
 
 
 def _given_up(job: Job, death: Death) -> BagOutcome:
@@ -159,7 +159,7 @@ class BagWorker:
         """Replay one bag; what goes wrong is in the outcome."""
         import cv2
 
-        from edgesegnet_ros.evaluation.replay.leaf import Engines
+        from edgesegnet_ros.evaluation.replay.camera_replay import Engines
         from edgesegnet_ros.evaluation.replay.one_bag import replay_bag
 
         try:

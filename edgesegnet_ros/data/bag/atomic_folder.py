@@ -12,7 +12,7 @@ from .errors import BagError
 
 
 @contextmanager
-def placed(path: Path, force: bool, marker: str, what: str) -> Iterator[Path]:
+def atomic_folder(path: Path, force: bool, marker: str, what: str) -> Iterator[Path]:
     """A folder to fill, which takes its place when the block ends well and is removed if not.
 
     Args:

@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgesegnet_ros.evaluation.report.page import percent
+from edgesegnet_ros.evaluation.changes.page import percent
 
 
-def sentences(told: dict[str, Any]) -> list[str]:
+def sentences(changes: dict[str, Any]) -> list[str]:
     """What changed, in plain words."""
     said = []
-    changed = told['pixels_changed']
-    if told['labels_equal'] or changed == 0.0 and not told['frames_left_out']:
+    changed = changes['pixels_changed']
+    if changes['labels_equal'] or changed == 0.0 and not changes['frames_left_out']:
         said.append('Not one pixel changed.')
     elif changed is not None:
         said.append(
             f'{percent(changed, 2)} of the pixels have another class, in '
-            f'{told["frames_compared"] - told["frames_equal"]:,} of '
-            f'{told["frames_compared"]:,} frames.'
+            f'{changes["frames_compared"] - changes["frames_equal"]:,} of '
+            f'{changes["frames_compared"]:,} frames.'
         )
     else:
         said.append(
             'The label maps of one or both were not kept, so nothing is compared pixel '
             'for pixel; replay with --label-maps.'
         )
-    if told['frames_left_out']:
+    if changes['frames_left_out']:
         said.append(
-            f'{told["frames_left_out"]:,} frames are in one alone, or differ in size, '
+            f'{changes["frames_left_out"]:,} frames are in one alone, or differ in size, '
             'and are left out.'
         )
     for name, title in (
@@ -34,15 +34,15 @@ def sentences(told: dict[str, Any]) -> list[str]:
         ('pixel_accuracy', 'pixel accuracy'),
         ('temporal_consistency', 'temporal consistency'),
     ):
-        change = told['figures'][name]['change']
+        change = changes['figures'][name]['change']
         if change is not None:
             way = (
                 'is the same'
                 if abs(change) < 5e-5
                 else f'{"rose" if change > 0 else "fell"} by {abs(100 * change):.2f} points'
             )
-            said.append(f'The {title} {way}, to {percent(told["figures"][name]["b"])}.')
-    latency = told['figures']['latency_ms.p95']
+            said.append(f'The {title} {way}, to {percent(changes["figures"][name]["b"])}.')
+    latency = changes['figures']['latency_ms.p95']
     if latency['change'] is not None and latency['a']:
         said.append(
             f'95 of 100 frames take at most {latency["b"]:.1f} ms, it was '
@@ -51,16 +51,16 @@ def sentences(told: dict[str, Any]) -> list[str]:
     return said
 
 
-def as_text(told: dict[str, Any]) -> str:
+def as_text(changes: dict[str, Any]) -> str:
     """The comparison for a terminal."""
-    lines = [f'A: {told["a"]}', f'B: {told["b"]}', *sentences(told), '']
+    lines = [f'A: {changes["a"]}', f'B: {changes["b"]}', *sentences(changes), '']
     lines.append(f'{"figure":<28}{"A":>12}{"B":>12}{"change":>12}')
-    for name, each in told['figures'].items():
+    for name, each in changes['figures'].items():
         if each['a'] is not None or each['b'] is not None:
             lines.append(f'{name:<28}' + ''.join(_cell(each[k]) for k in ('a', 'b', 'change')))
     lines.append('')
     lines.append(f'{"class":<28}{"changed":>12}{"IoU A":>12}{"IoU B":>12}{"change":>12}')
-    for name, each in told['classes'].items():
+    for name, each in changes['classes'].items():
         iou = each['iou']
         lines.append(
             f'{name:<28}'
@@ -68,9 +68,9 @@ def as_text(told: dict[str, Any]) -> str:
                 _cell(value) for value in (each['changed'], iou['a'], iou['b'], iou['change'])
             )
         )
-    if told['made_differently']:
+    if changes['made_differently']:
         lines += ['', 'made differently:']
-        lines += [f'  {name}: {a} -> {b}' for name, (a, b) in told['made_differently'].items()]
+        lines += [f'  {name}: {a} -> {b}' for name, (a, b) in changes['made_differently'].items()]
     return '\n'.join(lines)
 
 

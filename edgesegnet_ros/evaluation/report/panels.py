@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from edgesegnet_ros.data.classes import VOID, ClassSet
-from edgesegnet_ros.data.picture import colorize, overlay
+from edgesegnet_ros.data.overlay import colorize, overlay
 from edgesegnet_ros.demo.sheet import highlight
 from edgesegnet_ros.evaluation.report.page import (
     data_uri,
@@ -110,8 +110,8 @@ def views(
     return shown
 
 
-def _as_large_as(picture: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    height, width = picture.shape[:2]
+def _as_large_as(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    height, width = image.shape[:2]
     if labels.shape == (height, width):
         return labels
     return cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)

@@ -11,7 +11,7 @@ MUCH_WAITING = 0.2
 """Share of the time spent on waiting for data from which on more processes help."""
 
 
-class Pace:
+class Throughput:
     """Counts views, and the time that the loop waits for them, since the last `restart`."""
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from edgesegnet_ros.exploration import history
 from edgesegnet_ros.exploration.data import open_ground
 from edgesegnet_ros.exploration.settings import ExplorationError, Settings
-from edgesegnet_ros.exploration.storage import bury_the_dead, storage_error
+from edgesegnet_ros.exploration.storage import fail_dead_trials, storage_error
 from edgesegnet_ros.exploration.worker import STORAGE_FAILED
 from edgesegnet_ros.training.stopping import StopRequest
 
@@ -63,30 +63,30 @@ def explore(
     began = time.monotonic()
     with tqdm(total=settings.views, desc='views for all', unit='view', leave=False) as bar:
         open_ground(settings, out / 'pool', lambda views: _advance(bar, views))
-    told = _Teller(study, settings)
-    crew: list[subprocess.Popen] = []
+    table = _ProgressTable(study, settings)
+    processes: list[subprocess.Popen] = []
     lost = 0
     with StopRequest() as stop:
         try:
             while True:
                 left = budget - (time.monotonic() - began)
                 over = left <= 0 or stop.signal
-                lost = _see_to(crew, study, told, lost, out / LOG)
-                while not over and len(crew) < workers:
-                    crew.append(_start(storage, study.study_name, out, left))
-                if over and (not crew or stop.signal or left < -_GRACE):
+                lost = _reap(processes, study, table, lost, out / LOG)
+                while not over and len(processes) < workers:
+                    processes.append(_start(storage, study.study_name, out, left))
+                if over and (not processes or stop.signal or left < -_GRACE):
                     break
-                told.look()
+                table.look()
                 time.sleep(_LOOK_EVERY)
         except SQLAlchemyError as error:
             raise storage_error(storage, error) from None
         finally:
-            for process in crew:
+            for process in processes:
                 process.terminate()
-            for process in crew:
+            for process in processes:
                 process.wait()
-            bury_the_dead(study, 'out of time')
-    told.look()
+            fail_dead_trials(study, 'out of time')
+    table.look()
     return time.monotonic() - began
 
 
@@ -115,23 +115,27 @@ def _start(storage: str, name: str, out: Path, left: float) -> subprocess.Popen:
         )
 
 
-def _see_to(
-    crew: list[subprocess.Popen], study: optuna.Study, told: _Teller, lost: int, log: Path
+def _reap(
+    processes: list[subprocess.Popen],
+    study: optuna.Study,
+    table: _ProgressTable,
+    lost: int,
+    log: Path,
 ) -> int:
-    """Take ended workers out of the crew; returns how many were lost in a row."""
-    for process in list(crew):
+    """Remove the processes that have ended; returns how many were lost in a row."""
+    for process in list(processes):
         status = process.poll()
         if status is None:
             continue
-        crew.remove(process)
+        processes.remove(process)
         said = log.read_text(errors='replace').strip()
         if status == STORAGE_FAILED:
             raise ExplorationError(said.rpartition('edgesegnet explore: ')[2])
         if status == 0:
             continue
-        told.say(f'a worker ended with status {status}; its network is infeasible')
-        bury_the_dead(study, 'killed' if status < 0 else 'failed')
-        lost = 1 if told.look() else lost + 1
+        table.say(f'a worker ended with status {status}; its network is infeasible')
+        fail_dead_trials(study, 'killed' if status < 0 else 'failed')
+        lost = 1 if table.look() else lost + 1
         if lost >= _LOST_IN_A_ROW:
             last = said.splitlines()[-1] if said else 'nothing was said'
             raise ExplorationError(
@@ -141,16 +145,16 @@ def _see_to(
     return lost
 
 
-class _Teller:
+class _ProgressTable:
     """Prints a row for each network that is finished, and one for each generator."""
 
     def __init__(self, study: optuna.Study, settings: Settings) -> None:
         self._study, self._settings = study, settings
         done = study.get_trials(deepcopy=False)
-        self._told = {trial.number for trial in done if trial.state.is_finished()}
+        self._shown = {trial.number for trial in done if trial.state.is_finished()}
         self._generations = len(history.generations(done, settings.population))
-        if self._told:
-            self.say(f'going on after {len(self._told)} networks')
+        if self._shown:
+            self.say(f'resuming after {len(self._shown)} networks')
         self.say(HEADER)
 
     def say(self, line: str) -> None:
@@ -160,9 +164,9 @@ class _Teller:
     def look(self) -> int:
         """Print what has come since the last look; how many networks that were."""
         trials = self._study.get_trials(deepcopy=False)
-        new = [t for t in trials if t.state.is_finished() and t.number not in self._told]
+        new = [t for t in trials if t.state.is_finished() and t.number not in self._shown]
         for trial in new:
-            self._told.add(trial.number)
+            self._shown.add(trial.number)
             self.say(row(trial))
         found = history.generations(trials, self._settings.population)
         for one in found[self._generations :]:

@@ -1,4 +1,4 @@
-"""One camera of one bag, replayed: the leaf that all other results are sums of."""
+"""Replay of one camera of one bag. All other results are sums of these."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from edgesegnet_ros.data.bag import BagError, BagFrames, Camera
 from edgesegnet_ros.data.classes import ClassSet
-from edgesegnet_ros.data.geometry import place, to_network
+from edgesegnet_ros.data.geometry import compute_placement, to_network
 from edgesegnet_ros.engines import LoadedModel, open_engine
 from edgesegnet_ros.engines.segmenter import Segmenter
 from edgesegnet_ros.evaluation.provenance import provenance
@@ -60,7 +60,7 @@ class Engines:
             self.other = Segmenter(self.other_model.engine, options.resize_mode)
 
 
-class Leaf:
+class CameraReplay:
     """What is needed to score one camera of one bag, wherever its labels come from.
 
     Args:
@@ -157,7 +157,7 @@ class Leaf:
         self,
         label: Label,
         progress: Callable[[], None],
-        before: Callable[[np.ndarray], None] = lambda picture: None,
+        before: Callable[[np.ndarray], None] = lambda image: None,
     ) -> None:
         """Label and score every frame; see Pipeline."""
         complete = False
@@ -266,19 +266,19 @@ class Leaf:
 
 
 def replay_offline(
-    leaf: Leaf, engines: Engines, progress: Callable[[], None] = _BLANK
+    replay: CameraReplay, engines: Engines, progress: Callable[[], None] = _BLANK
 ) -> ReplayResult:
     """Every frame, as fast as the engine goes.
 
     Args:
-        leaf: What is replayed.
+        replay: What is replayed.
         engines: What labels it.
         progress: Called after each frame.
 
     Raises:
         EdgeSegNetError: The engine failed.
     """
-    options = leaf.options
+    options = replay.options
     times = {name: Times() for name in ('latency', 'resize', 'infer')}
     if engines.other is not None:
         times['against'] = Times()
@@ -298,7 +298,7 @@ def replay_offline(
             decoded.truth,
             None if done.confidence is None else done.confidence.copy(),
             source=frame.message,
-            camera_info=leaf.frames.camera_info,
+            camera_info=replay.frames.camera_info,
         )
         latency_ms = (labelled - began) * 1e3
         times['latency'].add(latency_ms)
@@ -314,15 +314,15 @@ def replay_offline(
 
     last: list[np.ndarray] = []
 
-    def time_bare(picture: np.ndarray) -> None:
-        last[:] = [picture]
-        bare.extend(_bare_ms(engines.segmenter, options, picture))
+    def time_bare(image: np.ndarray) -> None:
+        last[:] = [image]
+        bare.extend(_bare_ms(engines.segmenter, options, image))
 
-    leaf.run(label, progress, time_bare)
+    replay.run(label, progress, time_bare)
     if last:
         time_bare(last[0])
     description = engines.model.engine.describe()
-    result = leaf.result(times, description)
+    result = replay.result(times, description)
     if bare and result.rate_hz:
         result.bare_rate_hz = round(1e3 * len(bare) / sum(bare), 4)
         result.engine_share = round(result.rate_hz / result.bare_rate_hz, 4)
@@ -332,15 +332,16 @@ def replay_offline(
     return result
 
 
-def _bare_ms(segmenter: Segmenter, options: ReplayOptions, picture: np.ndarray) -> list[float]:
+def _bare_ms(segmenter: Segmenter, options: ReplayOptions, image: np.ndarray) -> list[float]:
     """Times of the engine alone on one image, while this process does nothing else."""
     engine = segmenter.engine
-    image = to_network(picture, place(picture.shape[:2], engine.input_size, options.resize_mode))
+    placement = compute_placement(image.shape[:2], engine.input_size, options.resize_mode)
+    pixels = to_network(image, placement)
     labels = np.empty(engine.input_size, np.uint8)
     confidence = np.empty_like(labels) if options.confidence else None
     spent = []
     for _ in range(options.bare_frames):
         began = time.perf_counter()
-        engine.infer(image, labels, confidence)
+        engine.infer(pixels, labels, confidence)
         spent.append((time.perf_counter() - began) * 1e3)
     return spent

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from edgesegnet_ros.engines import cpu
-from edgesegnet_ros.evaluation.replay.crew import BagWorker, Death, Job
 from edgesegnet_ros.evaluation.replay.one_bag import BagOutcome
 from edgesegnet_ros.evaluation.replay.options import ReplayOptions
 from edgesegnet_ros.evaluation.replay.result import ReplayError
+from edgesegnet_ros.evaluation.replay.worker_pool import BagWorker, Death, Job
 from edgesegnet_ros.extras import need
 
 LOCAL = 'local'
@@ -55,8 +55,8 @@ def disconnect() -> None:
     ray.shutdown()
 
 
-class RayCrew:
-    """A Crew of actors.
+class RayPool:
+    """A WorkerPool of actors.
 
     Args:
         options: Of the replay.
@@ -73,17 +73,17 @@ class RayCrew:
         self._actors: list[Any] = []
         self._answers: dict[Any, Any] = {}
 
-    def hire(self) -> Any:
-        """See Crew."""
+    def start_worker(self) -> Any:
+        """See WorkerPool."""
         self._actors.append(self._actor.remote(*self._arguments))
         return self._actors[-1]
 
     def submit(self, worker: Any, job: Job) -> None:
-        """See Crew."""
+        """See WorkerPool."""
         self._answers[worker] = worker.replay.remote(job)
 
     def wait(self, workers: list[Any]) -> list[tuple[Any, BagOutcome | Death]]:
-        """See Crew."""
+        """See WorkerPool."""
         by_answer = {self._answers[worker]: worker for worker in workers}
         ready, _ = self._ray.wait(list(by_answer), num_returns=1)
         finished: list[tuple[Any, BagOutcome | Death]] = []
@@ -95,8 +95,8 @@ class RayCrew:
                 finished.append((worker, Death(str(error).strip().partition('\n')[0])))
         return finished
 
-    def dismiss(self) -> None:
-        """See Crew."""
+    def shutdown(self) -> None:
+        """See WorkerPool."""
         for actor in self._actors:
             self._ray.kill(actor)
         self._actors = []

@@ -14,7 +14,7 @@ class Stopped(Exception):
     """Whoever takes has stopped taking."""
 
 
-class Handover(Generic[T]):
+class BoundedQueue(Generic[T]):
     """Items from one thread to another, a few at a time.
 
     Args:

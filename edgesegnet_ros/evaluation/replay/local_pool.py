@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from edgesegnet_ros.evaluation.replay.crew import BagWorker, Death, Job
 from edgesegnet_ros.evaluation.replay.one_bag import BagOutcome
 from edgesegnet_ros.evaluation.replay.options import ReplayOptions
+from edgesegnet_ros.evaluation.replay.worker_pool import BagWorker, Death, Job
 
 # A fork would copy the threads' locks of torch and OpenCV in whatever state they are.
 _SPAWN = multiprocessing.get_context('spawn')
@@ -25,8 +25,8 @@ class LocalWorker:
     line: Any
 
 
-class LocalCrew:
-    """A Crew of processes.
+class LocalPool:
+    """A WorkerPool of processes.
 
     Args:
         options: Of the replay.
@@ -43,8 +43,8 @@ class LocalCrew:
         self._options, self._out, self._on_submit = options, out, on_submit
         self._workers: list[LocalWorker] = []
 
-    def hire(self) -> LocalWorker:
-        """See Crew."""
+    def start_worker(self) -> LocalWorker:
+        """See WorkerPool."""
         ours, theirs = _SPAWN.Pipe()
         process = _SPAWN.Process(
             target=_work, args=(theirs, self._options, self._out), daemon=True
@@ -55,7 +55,7 @@ class LocalCrew:
         return self._workers[-1]
 
     def submit(self, worker: LocalWorker, job: Job) -> None:
-        """See Crew."""
+        """See WorkerPool."""
         try:
             worker.line.send(job)
         except OSError:  # it has died: `wait` will tell
@@ -63,7 +63,7 @@ class LocalCrew:
         self._on_submit(worker.process.pid, job)
 
     def wait(self, workers: list[LocalWorker]) -> list[tuple[LocalWorker, BagOutcome | Death]]:
-        """See Crew."""
+        """See WorkerPool."""
         by_line = {worker.line: worker for worker in workers}
         finished: list[tuple[LocalWorker, BagOutcome | Death]] = []
         for line in multiprocessing.connection.wait(list(by_line)):
@@ -77,8 +77,8 @@ class LocalCrew:
                 finished.append((worker, Death(_cause(worker.process.exitcode))))
         return finished
 
-    def dismiss(self) -> None:
-        """See Crew."""
+    def shutdown(self) -> None:
+        """See WorkerPool."""
         for worker in self._workers:
             worker.line.close()
             worker.process.terminate()

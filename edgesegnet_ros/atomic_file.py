@@ -63,7 +63,7 @@ class PartialFile:
         try:
             # Some writers make files that nobody else can read.
             self.partial.chmod(self._mode)
-            put_in_place(self.partial, self.path)
+            atomic_replace(self.partial, self.path)
         except OSError as error:
             raise WriteError(self.path, error) from None
         finally:
@@ -78,7 +78,7 @@ class PartialFile:
 
 
 @contextmanager
-def whole_file(path: AnyPath) -> Iterator[Path]:
+def atomic_file(path: AnyPath) -> Iterator[Path]:
     """A path to write to, whose file takes the place of `path` when the block ends well.
 
     Args:
@@ -115,7 +115,7 @@ def write_bytes(path: AnyPath, content: bytes) -> None:
     Raises:
         WriteError: The file cannot be written.
     """
-    with whole_file(path) as partial:
+    with atomic_file(path) as partial:
         partial.write_bytes(content)
 
 
@@ -129,7 +129,7 @@ def write_json(path: AnyPath, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2) + '\n')
 
 
-def put_in_place(partial: AnyPath, path: AnyPath) -> None:
+def atomic_replace(partial: AnyPath, path: AnyPath) -> None:
     """Rename a file that is complete to its name, on the disk as well.
 
     Args:

@@ -31,7 +31,7 @@ def groups_of(samples: Sequence[Sample]) -> list[list[int]]:
     ]
 
 
-def draw(
+def random_split(
     samples: Sequence[Sample], fraction: float, seed: int
 ) -> tuple[list[Sample], list[Sample]]:
     """Divide samples into the rest and a share of about `fraction`, whole groups at a time.

@@ -26,7 +26,7 @@ Labelled = Tuple[np.ndarray, Optional[np.ndarray]]
 """(H, W, 3) uint8 RGB and, where they are known, (H, W) uint8 labels with 255 for void."""
 
 
-class PictureSet(NamedTuple):
+class ImageSet(NamedTuple):
     """Some pictures, not decoded yet.
 
     Attributes:
@@ -46,8 +46,8 @@ class PictureSet(NamedTuple):
         """Equal for equal pictures; files are known by name, size and time of change."""
         if not self.files:
             return f'streets-{self.seed}-{self.streets}'
-        told = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in self.files]
-        return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+        record = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in self.files]
+        return hashlib.sha256(repr(record).encode()).hexdigest()[:16]
 
     def read(self, classes: ClassSet) -> Iterator[Labelled]:
         """Decode or render them, one by one.
@@ -86,7 +86,7 @@ def _labels(path: Optional[Path], image: np.ndarray, num_classes: int) -> Option
     return labels if labels.shape == image.shape[:2] else None
 
 
-def _folder_set(named: str, what: str, limit: int) -> PictureSet:
+def _folder_set(named: str, what: str, limit: int) -> ImageSet:
     folder = Path(named).expanduser()
     if not folder.is_dir():
         raise EngineError(f'{folder}: no such folder of {what}')
@@ -97,10 +97,10 @@ def _folder_set(named: str, what: str, limit: int) -> PictureSet:
         )
     taken = [files[index * len(files) // limit] for index in range(limit)]
     taken = files if len(files) <= limit else taken
-    return PictureSet(f'{len(taken)} of {len(files)} pictures of {folder}', tuple(taken))
+    return ImageSet(f'{len(taken)} of {len(files)} pictures of {folder}', tuple(taken))
 
 
-def parity_set(named: str = '') -> PictureSet:
+def parity_set(named: str = '') -> ImageSet:
     """Pictures to prove an engine on.
 
     Args:
@@ -111,12 +111,12 @@ def parity_set(named: str = '') -> PictureSet:
     """
     if named:
         return _folder_set(named, 'parity_frames', PARITY_PICTURES)
-    return PictureSet(f'{PARITY_STREETS} rendered streets', (), PARITY_SEED, PARITY_STREETS)
+    return ImageSet(f'{PARITY_STREETS} rendered streets', (), PARITY_SEED, PARITY_STREETS)
 
 
-def calibration_set(named: str = '') -> PictureSet:
+def calibration_set(named: str = '') -> ImageSet:
     """Pictures to measure int8 ranges on; see `parity_set`."""
     if named:
         return _folder_set(named, 'calibration pictures', CALIBRATION_PICTURES)
     title = f'{CALIBRATION_STREETS} rendered streets'
-    return PictureSet(title, (), CALIBRATION_SEED, CALIBRATION_STREETS)
+    return ImageSet(title, (), CALIBRATION_SEED, CALIBRATION_STREETS)

@@ -21,7 +21,7 @@ from edgesegnet_ros.training.dataset import Batches, Views, rendered_pool
 from edgesegnet_ros.training.initial import read_initial, start_from
 from edgesegnet_ros.training.loss import class_weights
 from edgesegnet_ros.training.normalised import NormalisedNetwork
-from edgesegnet_ros.training.processes import Team
+from edgesegnet_ros.training.processes import ProcessGroup
 
 _MEASURED_BATCHES = 8
 """On which the statistics of norms behind given weights are taken."""
@@ -78,7 +78,7 @@ def without_streets(config: TrainConfig, classes: ClassSet) -> TrainConfig:
     return replace(config, rendered=0)
 
 
-def read_data(config: TrainConfig, sources: Sources, team: Team) -> RunData:
+def read_data(config: TrainConfig, sources: Sources, group: ProcessGroup) -> RunData:
     """Read and check the whole dataset, and render the streets.
 
     Raises:
@@ -87,14 +87,14 @@ def read_data(config: TrainConfig, sources: Sources, team: Team) -> RunData:
     """
     classes = len(sources.classes.classes)
     splits = sources.data.read_splits(('train', 'val'))
-    rendered = rendered_pool(config, quiet=not team.leads)
+    rendered = rendered_pool(config, quiet=not group.is_main)
     views = Views(splits['train'], rendered, config, sources.data.sequences('train'))
     about = {
         'classes': sources.classes.names,
         **{name: _digest(pairs) for name, pairs in splits.items()},
     }
     return RunData(
-        Batches(views, config, team.rank, team.size),
+        Batches(views, config, group.rank, group.size),
         class_weights(splits['train'] + rendered, classes, config.class_balance),
         splits['val'],
         about,
@@ -135,7 +135,7 @@ def begin_network(
     config: TrainConfig,
     sources: Sources,
     data: RunData,
-    team: Team,
+    group: ProcessGroup,
     checkpoint: Checkpoint | None,
 ) -> tuple[Network, WeightsInfo]:
     """The network to train, and what its weights file will say.
@@ -162,16 +162,16 @@ def begin_network(
         return network, info
     initial = read_initial(sources.init, config.network, classes)
     info = info._replace(mean=initial.info.mean, std=initial.info.std)
-    if team.leads and (initial.drawn or initial.left):
+    if group.is_main and (initial.drawn or initial.left):
         log.info('starting from given weights:\n%s', initial.table(sources.init))
-    normalised = NormalisedNetwork(initial.network, info.mean, info.std).to(team.device)
+    normalised = NormalisedNetwork(initial.network, info.mean, info.std).to(group.device)
     loader = data.batches.load(0, 0)
-    count = min(_MEASURED_BATCHES, data.batches.an_epoch)
+    count = min(_MEASURED_BATCHES, data.batches.steps_per_epoch)
     images = [next(loader)[0] for _ in range(count)]
-    network.to(team.device)
+    network.to(group.device)
     start_from(
         network,
         normalised.network,
-        (normalised.normalise(batch.to(team.device)) for batch in images),
+        (normalised.normalise(batch.to(group.device)) for batch in images),
     )
     return network, info

@@ -5,15 +5,15 @@ import stat
 
 import pytest
 
+from edgesegnet_ros.atomic_file import WriteError, atomic_file, write_json, write_text
 from edgesegnet_ros.errors import EdgeSegNetError
-from edgesegnet_ros.whole_file import WriteError, whole_file, write_json, write_text
 
 
 def test_a_file_appears_with_the_mode_of_the_umask_in_a_folder_that_is_made(tmp_path):
     path = tmp_path / 'new' / 'a.json'
     before = os.umask(0o027)
     try:
-        with whole_file(path) as partial:
+        with atomic_file(path) as partial:
             partial.write_text('{}')
             partial.chmod(0o600)  # as safetensors leaves a file
             assert not path.exists() and partial.suffix == '.json'
@@ -26,11 +26,11 @@ def test_a_file_appears_with_the_mode_of_the_umask_in_a_folder_that_is_made(tmp_
 def test_a_block_that_fails_leaves_the_file_before(tmp_path):
     path = tmp_path / 'a.txt'
     write_text(path, 'before')
-    with pytest.raises(KeyError), whole_file(path) as partial:
+    with pytest.raises(KeyError), atomic_file(path) as partial:
         partial.write_text('half')
         raise KeyError
     with pytest.raises(WriteError, match=r'a\.txt: cannot be written \(No space left'):
-        with whole_file(path) as partial:
+        with atomic_file(path) as partial:
             raise OSError(28, 'No space left on device')
     assert path.read_text() == 'before' and os.listdir(tmp_path) == ['a.txt']
 
