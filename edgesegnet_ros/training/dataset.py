@@ -197,8 +197,8 @@ class Batches:
             )
         if config.batch > views.views_per_epoch:
             raise ConfigError(
-                f'batch {config.batch} is more than the {views.views_per_epoch} views of an epoch: '
-                'lower it, or raise camvid_views or rendered'
+                f'batch {config.batch} is more than the {views.views_per_epoch} views of an '
+                'epoch: lower it, or raise camvid_views or rendered'
             )
         self.steps_per_epoch = views.views_per_epoch // config.batch
         self._config, self._views = config, views
