@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from edgesegnet_ros.engines import cache, open_engine, parity, pictures, proving
+from edgesegnet_ros.engines import cache, image_sets, open_engine, parity, proving
 from edgesegnet_ros.engines.base import Engine
 from edgesegnet_ros.engines.image_sets import ImageSet, calibration_set, parity_set
 from edgesegnet_ros.engines.parity import EngineRefused
@@ -377,7 +377,7 @@ def test_the_users_frames_and_labels_are_what_counts(tmp_path, recipe):
 
     images, labels = tmp_path / 'drive', tmp_path / 'driveannot'
     images.mkdir(), labels.mkdir()
-    frame = next(pictures.ImageSet('', (), 5, 1).read(recipe.classes))
+    frame = next(image_sets.ImageSet('', (), 5, 1).read(recipe.classes))
     cv2.imwrite(str(images / '1.png'), frame[0][..., ::-1])
     cv2.imwrite(str(images / '2.png'), frame[0][..., ::-1])
     cv2.imwrite(str(labels / '1.png'), frame[1])

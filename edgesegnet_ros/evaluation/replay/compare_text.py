@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgesegnet_ros.evaluation.changes.page import percent
+from edgesegnet_ros.evaluation.report.page import percent
 
 
 def sentences(changes: dict[str, Any]) -> list[str]:

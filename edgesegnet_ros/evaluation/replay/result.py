@@ -131,7 +131,8 @@ class ReplayResult:
         folder: Absolute path of the folder of replay.json, when it was written.
         parts: The results summed up here, each {"bag", "topic", "result" (path of its replay.json
             relative to this one), and its frames_in, frames_out, dropped, frames_scored,
-            labels_sha256, latency_ms, rate_hz, temporal_consistency, pixel_accuracy, miou, problems}.
+            labels_sha256, latency_ms, rate_hz, temporal_consistency, pixel_accuracy, miou,
+            problems}.
         tallies: The sums behind the figures (tallies.Tallies), for merging.
         times: Stage -> histogram (tallies.Times), with `latency`; for merging.
     """
