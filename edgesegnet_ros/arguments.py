@@ -83,8 +83,12 @@ def add_data(parser: argparse.ArgumentParser, more: str = '') -> None:
     parser.add_argument(
         '--data',
         metavar='DATASET',
-        help='folder of labelled images in a known layout, or a dataset.yaml (docs/own-data.md); '
-        'if not given, the CamVid folder that EDGESEGNET_CAMVID names' + more,
+        help=(
+            'folder of labelled images in a known layout, or a dataset.yaml file '
+            '(docs/own-data.md); by default the CamVid folder in the environment variable '
+            'EDGESEGNET_CAMVID'
+        )
+        + more,
     )
     add_random_split(parser)
 
@@ -95,11 +99,11 @@ def add_random_split(parser: argparse.ArgumentParser) -> None:
         '--val-fraction',
         type=fraction,
         metavar='SHARE',
-        help='share of the images to draw as val where the dataset has no val split; if not '
-        'given, what dataset.yaml says, or 0.2',
+        help='share of the images that become val, from 0 to 1, where the dataset has no val '
+        'split; by default the val_fraction of dataset.yaml, or 0.2',
     )
     parser.add_argument(
-        '--split-seed', type=int, default=0, metavar='N', help='seed of that drawing'
+        '--split-seed', type=int, default=0, metavar='N', help='seed of the random split'
     )
 
 

@@ -44,12 +44,15 @@ COMMANDS = {
     ),
     'export': (
         'edgesegnet_ros.engines.command',
-        'build an engine for this machine, prove it and keep it',
+        'build an engine for this machine, verify it against the fp32 network, and store it',
     ),
-    'bench': ('edgesegnet_ros.evaluation.bench', 'measure the speed of networks and engines here'),
+    'bench': (
+        'edgesegnet_ros.evaluation.bench',
+        ('measure the speed of networks and engines on this machine'),
+    ),
     'model': (
         'edgesegnet_ros.engines.model_command',
-        'say what a weights file or an ONNX file is, and what is missing',
+        'describe a weights file or an ONNX file, and list what it lacks',
     ),
     'cache': (
         'edgesegnet_ros.engines.cache_command',
@@ -57,7 +60,7 @@ COMMANDS = {
     ),
     'doctor': (
         'edgesegnet_ros.doctor.command',
-        'find what keeps the node from working, and the remedy',
+        'find what keeps the node from working, and print the remedies',
     ),
     'table1': (
         'edgesegnet_ros.evaluation.table1',

@@ -194,7 +194,7 @@ def test_what_is_no_bag_is_named(tmp_path):
     with pytest.raises(BagError, match='no such file or folder'):
         BagFrames(tmp_path / 'nothing')
     (tmp_path / 'folder').mkdir()
-    with pytest.raises(BagError, match=r'not a ROS 2 bag, it has no metadata\.yaml'):
+    with pytest.raises(BagError, match=r'not a ROS 2 bag, because it has no metadata\.yaml'):
         BagFrames(tmp_path / 'folder')
     (tmp_path / 'folder' / 'x.mcap').write_bytes(b'')
     with pytest.raises(BagError, match=r'name the file itself: x\.mcap'):

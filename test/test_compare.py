@@ -130,7 +130,7 @@ def test_merged_results_are_compared_bag_by_bag(both, tmp_path):
         ({'bags': ['/drives/tuesday.mcap']}, 'different bags or topics'),
         ({'topic': '/right/image'}, 'different bags or topics'),
         ({'classes': ['road', 'car', 'bush']}, 'classes that differ cannot be compared'),
-        ({'labels_from': None}, 'only one of the two was held against labels'),
+        ({'labels_from': None}, 'only one of the two was scored against labels'),
     ],
 )
 def test_what_cannot_be_compared_is_refused(change, sentence, both, tmp_path, capsys):

@@ -83,7 +83,7 @@ def test_nothing_is_written_to_the_dataset(tmp_path, classes, capsys):
     root = drawn_dataset.folder(tmp_path / 'data', 2)
     words = ['data', 'check', str(root), '--classes', str(classes)]
     assert cli.main([*words, '--sheet', str(root / 'sheet.png')]) == 2
-    assert 'nothing is written to a dataset' in capsys.readouterr().err
+    assert 'nothing is written into a dataset' in capsys.readouterr().err
     with pytest.raises(SystemExit) as ended:
         cli.main([*words, '--json', '/proc/x'])
     assert ended.value.code == 2 and 'nothing can be written in /proc' in capsys.readouterr().err

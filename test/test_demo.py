@@ -273,7 +273,7 @@ def test_no_process_outlives_the_demo(tmp_path, long_drive, weights, how):
     assert running.returncode == status, output + errors
     assert 'Traceback' not in errors
     if how == 'kill the node':
-        assert 'segmentation_node was killed by signal 9. The last it said' in errors
+        assert 'segmentation_node was killed by signal 9. Its last lines' in errors
         assert 'active: waiting for images' in errors
 
 

@@ -174,7 +174,7 @@ def test_the_temperature_is_fitted_on_val_and_kept(streets, tmp_path, capsys):
     for split in ('test', 'train'):
         capsys.readouterr()
         assert cli.main([*RUN, '--model', str(model), '--fit-temperature', '--split', split]) == 2
-        assert 'fitted on val alone' in capsys.readouterr().err
+        assert 'fitted on val only' in capsys.readouterr().err
     assert model.read_bytes() == before
 
 
@@ -184,7 +184,7 @@ def test_gates(streets, tmp_path, capsys):
     assert cli.main([*words, '--fail-if', 'miou<=1', '--fail-if', 'images>1']) == 1
     assert 'miou<=1 fired: miou is 0.' in capsys.readouterr().out
     assert cli.main([*words, '--fail-if', 'calibration.logits.ece_after>1']) == 2
-    assert 'never a pass' in capsys.readouterr().err
+    assert 'never counts as a pass' in capsys.readouterr().err
     with pytest.raises(SystemExit) as ended:
         cli.main([*words, '--data', '/nowhere', '--fail-if', 'miou'])
     assert ended.value.code == 2 and 'not a condition' in capsys.readouterr().err

@@ -118,7 +118,7 @@ def test_the_weights_know_their_classes_and_the_printed_command_works(
     before = (trained / training.WEIGHTS).read_bytes()
     assert cli.main([*words.split(), '--seed', '7']) == 0
     said = capfd.readouterr()
-    assert 'finished already' in said.out and 'seed 7 (was 1)' in caplog.text
+    assert 'already finished' in said.out and 'seed 7 (was 1)' in caplog.text
     assert (trained / training.WEIGHTS).read_bytes() == before
 
     # Two epochs are one more, and what is printed at the end works as printed.

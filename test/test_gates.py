@@ -151,5 +151,7 @@ def test_wrong_names_say_what_there_is(path, sentence):
 
 def test_all_that_cannot_be_judged_is_named_though_another_fires():
     gates = [parse_gate(text) for text in ('miou<0.6', 'ece>0.1', 'nothing>1')]
-    with pytest.raises(GateError, match=r'(?s)never a pass.*ece: is null.*nothing: the JSON has'):
+    with pytest.raises(
+        GateError, match=r'(?s)never counts as a pass.*ece: is null.*nothing: the JSON has'
+    ):
         check(gates, FIGURES)

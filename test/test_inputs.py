@@ -513,7 +513,7 @@ def test_values_that_no_class_has_are_refused_with_the_values(tmp_path):
     messages[-1] = ('/camera/labels', IMAGE, 2, message(2, foreign, 'mono8'))
     result = replay(write(tmp_path / 'bag', messages), out=tmp_path / 'out', status=1)
     assert result['frames_scored'] == 1 and kinds(result) == ['bad_labels']
-    assert '[77], which no class has' in result['problems'][0]['what']
+    assert '[77], which are not class ids' in result['problems'][0]['what']
 
 
 def test_a_street_is_not_scored_with_other_classes(tmp_path):

@@ -338,7 +338,7 @@ def test_an_interrupted_replay_leaves_nothing_half_done(tmp_path, monkeypatch):
         (['--unlabeled-below', '2'], '--unlabeled-below 2'),
         (['--labels', 'nowhere'], 'neither a folder nor a topic'),
         (['--jobs', '-1'], '--jobs -1'),
-        (['--live', '--ray', 'local'], '--live with --ray'),
+        (['--live', '--ray', 'local'], '--live cannot be combined with --ray'),
         (['--against', 'a,b'], '--against a,b'),
     ],
 )

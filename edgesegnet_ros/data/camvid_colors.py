@@ -93,7 +93,7 @@ def to_ids(colors: np.ndarray) -> ColorLabels:
     ]
     more = f' and {len(named) - _SHOWN_COLORS} more' if len(named) > _SHOWN_COLORS else ''
     listed = ', '.join(named[:_SHOWN_COLORS])
-    return ColorLabels(labels, f"colours that are none of CamVid's {CLASSES}: {listed}{more}")
+    return ColorLabels(labels, f"colours that are not among CamVid's {CLASSES}: {listed}{more}")
 
 
 def fold(labels: np.ndarray) -> np.ndarray:

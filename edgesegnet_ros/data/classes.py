@@ -148,10 +148,10 @@ class _Reader:
                 if other.id == one.id:
                     self.refuse(
                         entry.key_lines['id'],
-                        f"id {one.id} of {one.name} is {other.name}'s already",
+                        f'id {one.id} of {one.name} is already the id of {other.name}',
                     )
                 if other.name == one.name:
-                    self.refuse(entry.key_lines['name'], f'a second class named {one.name}')
+                    self.refuse(entry.key_lines['name'], f'a second class is named {one.name}')
             found.append(one)
         found.sort()
         for expected, one in enumerate(found):
@@ -163,7 +163,7 @@ class _Reader:
         self, document: Lines, classes: ClassSet, what: str, names: object, line: int
     ) -> Tuple[int, ...]:
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            self.refuse(line, f'{what} is a list of class names')
+            self.refuse(line, f'{what} must be a list of class names')
         try:
             return classes.ids(names)
         except ClassFileError as error:

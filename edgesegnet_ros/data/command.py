@@ -34,7 +34,9 @@ def street_size(text: str) -> Tuple[int, int]:
     """
     height, width = size(text)
     if not (16 <= height <= 8192 and 16 <= width <= 8192):
-        raise argparse.ArgumentTypeError(f'{text}: height and width are 16 to 8192 pixels')
+        raise argparse.ArgumentTypeError(
+            f'{text}: height and width must be from 16 to 8192 pixels'
+        )
     return height, width
 
 
@@ -59,7 +61,9 @@ def rate(text: str) -> float:
     except ValueError:
         value = 0.0
     if not 0.01 <= value <= 1000:
-        raise argparse.ArgumentTypeError(f'{text!r} is not a rate of 0.01 to 1000 frames a second')
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is not a rate from 0.01 to 1000 frames per second'
+        )
     return value
 
 
@@ -85,20 +89,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='HxW',
         help='height and width in pixels',
     )
-    render.add_argument('--rate', type=rate, default=10.0, metavar='HZ', help='frames a second')
+    render.add_argument(
+        '--rate', type=rate, default=10.0, metavar='HZ', help='frame rate, in frames per second'
+    )
     render.add_argument(
         '--out',
         type=output_folder,
         required=True,
         metavar='DIR',
-        help='bag to write; with --format images the folder of images, and '
-        'DIRannot for the labels',
+        help='bag to write; with --format images, the folder of the images; the labels go to '
+        'DIRannot',
     )
     render.add_argument(
         '--format',
         choices=('bag', 'images'),
         default='bag',
-        help='a ROS 2 bag, or PNG files in the layout of a CamVid split',
+        help='output format: a ROS 2 bag, or PNG files in the layout of a CamVid split',
     )
     _common(render)
 
@@ -122,7 +128,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='NAME|FILE',
         help='class file that the label images follow',
     )
-    to_bag.add_argument('--rate', type=rate, default=1.0, metavar='HZ', help='frames a second')
+    to_bag.add_argument(
+        '--rate',
+        type=rate,
+        default=1.0,
+        metavar='HZ',
+        help='frame rate of the bag, in frames per second',
+    )
     to_bag.add_argument(
         '--out', type=output_folder, required=True, metavar='DIR', help='bag to write'
     )
@@ -133,7 +145,7 @@ def _add_check(actions: Any) -> None:
     parser = actions.add_parser(
         'check',
         formatter_class=HelpFormatter,
-        help='look at a labelled dataset before training on it',
+        help='check a labelled dataset before training on it',
         description='Read every image and label image of a dataset, count what they show, and '
         'draw a contact sheet. Nothing is written to the dataset. Exit status: 0 if every file '
         'can be used, 1 if not.',
@@ -141,13 +153,13 @@ def _add_check(actions: Any) -> None:
     parser.add_argument(
         'dataset',
         metavar='DATASET',
-        help='folder in a known layout, or a dataset.yaml (docs/own-data.md)',
+        help='dataset folder in a known layout, or a dataset.yaml file (docs/own-data.md)',
     )
     parser.add_argument(
         '--classes',
         required=True,
         metavar='NAME|FILE',
-        help='class file that the labels are to be read in: the name of a shipped one, or a path',
+        help='class file in which the labels are read: the name of a shipped one, or a path',
     )
     add_random_split(parser)
     parser.add_argument(
@@ -155,20 +167,20 @@ def _add_check(actions: Any) -> None:
         type=output_file,
         default='out/data-check.png',
         metavar='FILE',
-        help='PNG file that takes the contact sheet: overlays of up to twelve images',
+        help='write a contact sheet to this PNG file: overlays of up to twelve images',
     )
     parser.add_argument(
-        '--json', type=output_file, metavar='FILE', help='write the findings to this file'
+        '--json', type=output_file, metavar='FILE', help='write the findings to this file, as JSON'
     )
 
 
 def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        '--storage', choices=('mcap', 'sqlite3'), default='mcap', help='storage of the bag'
+        '--storage', choices=('mcap', 'sqlite3'), default='mcap', help='storage format of the bag'
     )
-    parser.add_argument('--force', action='store_true', help='replace an output that exists')
+    parser.add_argument('--force', action='store_true', help='replace an existing output')
     parser.add_argument(
-        '--json', type=output_file, metavar='FILE', help='write the results to this file'
+        '--json', type=output_file, metavar='FILE', help='write the results to this file, as JSON'
     )
 
 
@@ -206,7 +218,7 @@ def _check(args: argparse.Namespace) -> int:
     inside = Path(args.sheet).resolve().is_relative_to(dataset.root.resolve())
     if inside and not Path.cwd().samefile(dataset.root):
         raise DataError(
-            f'--sheet {args.sheet}: nothing is written to a dataset; name another file'
+            f'--sheet {args.sheet}: nothing is written into a dataset; name a file outside of it'
         )
     found = check.check(
         dataset, lambda samples: tqdm(samples, 'checking', unit='image', disable=None)
@@ -289,11 +301,11 @@ def _to_bag(args: argparse.Namespace) -> dict:
     count = len(load_classes(args.classes).classes)
     files = images_in(args.images)
     if not files:
-        raise DataError(f'{args.images}: no folder with images in it')
+        raise DataError(f'{args.images}: this folder holds no image')
     folder = args.labels or labels_folder(args.images.resolve())
     labels = {path.stem: path for path in images_in(folder)}
     if args.labels and not labels:
-        raise DataError(f'{args.labels}: no folder with label images in it')
+        raise DataError(f'{args.labels}: this folder holds no label image')
     missing = [path.name for path in files if path.stem not in labels] if labels else []
     if missing:
         raise DataError(

@@ -249,7 +249,8 @@ def compressed_to_rgb(message: Any) -> np.ndarray:
     image = None if _is_cut_off(data) else _decoded(data, mosaic)
     if image is None:
         raise ImageMessageError(
-            'undecodable', f'{data.size} bytes of format {message.format!r} are no whole image'
+            'undecodable',
+            f'{data.size} bytes of format {message.format!r} are not a complete image',
         )
     if image.ndim == 3:
         return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)

@@ -1,6 +1,6 @@
 """How a camera image lies in the network's input, and how labels come back from it.
 
-All steps align pixel centres: pixel u of a image w wide covers [u, u + 1), and maps to
+All steps align pixel centres: pixel u of an image w wide covers [u, u + 1), and maps to
 (u + 0.5) * scale - 0.5 in one `scale` times as wide.
 """
 
@@ -17,7 +17,7 @@ Size = Tuple[int, int]
 """Height and width in pixels."""
 RESIZE_MODES = ('stretch', 'letterbox')
 PADDING_GREY = 114
-"""Grey value of the padding around a image, in all three channels."""
+"""Grey value of the padding around an image, in all three channels."""
 
 
 class GeometryError(EdgeSegNetError):
@@ -25,7 +25,7 @@ class GeometryError(EdgeSegNetError):
 
 
 class Placement(NamedTuple):
-    """Where a image lies in the network's input.
+    """Where an image lies in the network's input.
 
     Attributes:
         source: Height and width of the camera image.
@@ -56,7 +56,7 @@ class Placement(NamedTuple):
 
 
 def compute_placement(source: Size, network: Size, mode: str) -> Placement:
-    """Lay a image into the network's input.
+    """Lay an image into the network's input.
 
     Args:
         source: Height and width of the image, at least 1.
@@ -68,7 +68,7 @@ def compute_placement(source: Size, network: Size, mode: str) -> Placement:
         GeometryError: An empty image or an unknown mode.
     """
     if min(source) < 1:
-        raise GeometryError(f'a image of {source[1]}x{source[0]} pixels has nothing to resize')
+        raise GeometryError(f'an image of {source[1]}x{source[0]} pixels has nothing to resize')
     if mode == 'stretch':
         return Placement(source, network, network, 0, 0)
     if mode != 'letterbox':
@@ -84,7 +84,7 @@ def compute_placement(source: Size, network: Size, mode: str) -> Placement:
 def to_network(
     image: np.ndarray, placement: Placement, out: Optional[np.ndarray] = None
 ) -> np.ndarray:
-    """Resize a image into the network's input.
+    """Resize an image into the network's input.
 
     Args:
         image: (H, W, 3) uint8, of `placement.source`'s size.
@@ -95,7 +95,7 @@ def to_network(
         out = np.empty(placement.network + (3,), np.uint8)
     content_height, content_width = placement.content
     shrinks = placement.source[0] * placement.source[1] > content_height * content_width
-    # Averaging is what keeps thin poles when a image shrinks.
+    # Averaging is what keeps thin poles when an image shrinks.
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     if placement.fills:
         return cv2.resize(image, (content_width, content_height), dst=out, interpolation=method)

@@ -48,23 +48,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'bag, or camera:0; if not given, a rendered street',
     )
     add('--input', dest='named_input', metavar='INPUT', help='the same as INPUT')
-    add('--topic', help="image topic of a bag; if not given, the bag's first one")
-    add('--labels', help='ground truth topic of a bag; if not given, found by its name')
+    add('--topic', help='image topic of the bag; by default the first one')
+    add('--labels', help='ground truth topic of the bag; by default one found by its name')
     add('--seed', type=int, default=STREET_SEED, help='seed of the rendered street')
     add(
         '--frames',
         type=int,
         metavar='N',
-        help=f'stop after so many frames; if not given, play all of a recording, {STREET_FRAMES} '
-        f'of a street, {CAMERA_FRAMES} of a camera',
+        help='stop after this many frames; by default a recording is played to its end, a street '
+        f'for {STREET_FRAMES} frames, a camera for {CAMERA_FRAMES}',
     )
     add(
         '--rate',
         type=float,
         default=0.0,
         metavar='FACTOR',
-        help="play at most at this multiple of the recording's own rate; 0 waits for the node "
-        'after each frame and for nothing else',
+        help='play at most at this multiple of the recorded rate; 0 sends each frame when the '
+        'node has answered the one before',
     )
     add(
         '--model',
@@ -76,13 +76,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--classes',
         default=shipped.DEFAULT_CLASSES,
         metavar='NAME|FILE',
-        help='name of a shipped class file, or path of one',
+        help='class file: the name of a shipped one, or a path',
     )
     add('--engine', default='auto', choices=ENGINES, help='back end')
     add('--precision', default='auto', choices=PRECISIONS, help='number format')
     add('--device', default='auto', help='auto, cpu, cuda or cuda:N')
-    add('--input-size', default='256x256', type=size, metavar='HxW', help='input of the network')
-    add('--domain', type=int, metavar='N', help='ROS_DOMAIN_ID; if not given, one that is free')
+    add(
+        '--input-size',
+        default='256x256',
+        type=size,
+        metavar='HxW',
+        help='height and width of the network input',
+    )
+    add('--domain', type=int, metavar='N', help='ROS_DOMAIN_ID to use; by default a free one')
     add(
         '--out',
         type=output_folder,
@@ -94,9 +100,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--film',
         type=output_file,
         metavar='FILE',
-        help='write image and overlay, side by side, as an animated .webp or .gif of at most 2 MB',
+        help='write an animated .webp or .gif of at most 2 MB that shows image and overlay side '
+        'by side',
     )
-    add('--json', type=output_file, metavar='FILE', help='also write summary.json to this file')
+    add(
+        '--json',
+        type=output_file,
+        metavar='FILE',
+        help='also write the content of summary.json to this file',
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -137,7 +149,7 @@ def _run(args: argparse.Namespace) -> int:
     shutil.rmtree(out / FRAMES_NAME, ignore_errors=True)
     source_name, title = _input(args, out)
     if not args.input and classes.names != load_classes(STREET_CLASSES).names:
-        print(f'the street has other classes than {classes.name}: accuracy is not measured')
+        print(f'the street has other classes than {classes.name}, so accuracy is not measured')
         args.labels = ''
     source = open_source(
         source_name, len(classes.classes), args.topic, args.labels, classes=classes

@@ -59,7 +59,7 @@ def write(frames: Path, classes: ClassSet, path: Path) -> Dict[str, Any]:
 
     files = sorted(frames.glob('*.png'))
     if not files:
-        raise FilmError(f'{frames}: the node gave no overlay to film')
+        raise FilmError(f'{frames}: the node published no overlay, so there is no film')
     for width, quality in _ATTEMPTS:
         images = [Image.fromarray(_frame(file, classes, width)) for file in files]
         with atomic_file(path) as partial:

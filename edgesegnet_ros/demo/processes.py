@@ -57,7 +57,7 @@ class Child:
     def failed(self, what: str) -> ProcessFailed:
         """The error for an end that was not expected."""
         tail = '\n'.join(f'    {line}' for line in self.last_lines()) or '    (nothing)'
-        return ProcessFailed(f'{self.name} {what}. The last it said ({self.log}):\n{tail}')
+        return ProcessFailed(f'{self.name} {what}. Its last lines ({self.log}):\n{tail}')
 
     def end(self) -> int:
         """Stop the group: SIGINT, then SIGTERM, then SIGKILL; returns the exit status."""

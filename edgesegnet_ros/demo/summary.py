@@ -89,10 +89,12 @@ def verdict(figures: Dict, out: Path) -> int:
     if figures['frames_in'] == 0:
         problem = 'no frame was played'
     elif figures['frames_out'] == 0:
-        problem = 'the node gave no mask'
+        problem = 'the node published no mask'
     # A camera does not wait for the node, so dropped frames are no failure.
     elif figures['dropped'] and not figures['live']:
-        problem = f'{figures["dropped"]} of {figures["frames_in"]} frames never came out'
+        problem = (
+            f'no mask was published for {figures["dropped"]} of {figures["frames_in"]} frames'
+        )
     for reason in figures['reasons']:
         print(f'edgesegnet demo: {reason}', file=sys.stderr)
     if problem:

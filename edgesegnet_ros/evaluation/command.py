@@ -37,25 +37,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from edgesegnet_ros.data.geometry import RESIZE_MODES
     from edgesegnet_ros.evaluation.report.gates import add_gate_argument
 
-    parser.add_argument('--model', default=shipped.DEFAULT_MODEL, help='shipped name or file')
+    parser.add_argument(
+        '--model',
+        default=shipped.DEFAULT_MODEL,
+        help='name of a shipped model, or path of a .safetensors or .onnx file',
+    )
     parser.add_argument(
         '--classes',
         default=shipped.DEFAULT_CLASSES,
-        help='shipped name or file: what is '
-        "scored; CamVid's 32 colours are folded to 11 for a model of 11",
+        help="class file of the classes to score: the name of a shipped one, or a path; CamVid's "
+        '32 colours are folded to 11 for a model of 11 classes',
     )
     parser.add_argument('--engine', default='auto', choices=ENGINES, help='back end')
     parser.add_argument('--precision', default='auto', choices=PRECISIONS, help='number format')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
-    parser.add_argument('--num-threads', default=0, type=int, help='CPU threads; 0 for all cores')
+    parser.add_argument('--num-threads', default=0, type=int, help='CPU threads; 0 uses all cores')
     parser.add_argument(
-        '--input-size', type=size, help='network input, HxW; if not given, that of the weights'
+        '--input-size',
+        type=size,
+        help='height and width of the network input; by default those of the weights',
     )
     parser.add_argument(
         '--resize-mode',
         default='stretch',
         choices=RESIZE_MODES,
-        help='how an image is brought to the input size',
+        help='how an image is resized to the network input',
     )
     add_data(parser)
     parser.add_argument('--split', default='val', help='split of the dataset to score')
@@ -63,22 +69,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--calibration',
         default=True,
         action=argparse.BooleanOptionalAction,
-        help='measure the calibration error of fp32 logits before and after the '
-        'temperature, which takes one more forward pass an image',
+        help='measure the calibration error of the fp32 logits before and after temperature '
+        'scaling, which takes a second forward pass per image',
     )
     parser.add_argument(
         '--fit-temperature',
         action='store_true',
-        help='first fit the temperature on val and store it in the weights file',
+        help='first fit the temperature on val, and store it in the weights file',
     )
     parser.add_argument(
-        '--json', type=output_file, metavar='FILE', help='write the figures to this file'
+        '--json', type=output_file, metavar='FILE', help='write the figures to this file, as JSON'
     )
     parser.add_argument(
-        '--html', type=output_file, metavar='FILE', help='write one self-contained page'
+        '--html',
+        type=output_file,
+        metavar='FILE',
+        help='write a self-contained HTML report to this file',
     )
     parser.add_argument(
-        '--out', type=output_folder, metavar='DIR', help=f'write {JSON_NAME} and {PAGE_NAME} there'
+        '--out',
+        type=output_folder,
+        metavar='DIR',
+        help=f'write {JSON_NAME} and {PAGE_NAME} to this folder',
     )
     add_gate_argument(parser)
 
@@ -90,9 +102,9 @@ def run(args: argparse.Namespace) -> int:
     page = Path(args.html) if args.html else Path(args.out, PAGE_NAME) if args.out else None
     if args.fit_temperature and args.split != 'val':
         raise EvaluateError(
-            f'--fit-temperature with --split {args.split}: the temperature is '
-            'fitted on val alone, since test is never fitted to and train is '
-            'known by heart; leave --split away'
+            f'--fit-temperature with --split {args.split}: the temperature is fitted on val only, '
+            'because test must not be used for fitting and the network was trained on train; '
+            'leave out --split'
         )
     need('train', ('tqdm',), 'edgesegnet evaluate')
     if page:
@@ -150,8 +162,8 @@ def _run(args: argparse.Namespace, page: Path | None) -> int:
     if args.fit_temperature:
         if folded:
             raise EvaluateError(
-                "--fit-temperature wants labels of the model's own classes: "
-                f'give --classes {weights.classes}'
+                "--fit-temperature requires labels of the model's own classes: give --classes "
+                f'{weights.classes}'
             )
         fit = _fit(reference, dataset, samples)
         store_temperature(path, fit.temperature)

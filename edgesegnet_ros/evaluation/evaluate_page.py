@@ -41,7 +41,7 @@ def write_evaluate_report(
     }
     height, width = figures['input_size']
     total = max(1, sum(figures['pixels'].values()))
-    sentences = ['No pixel of these images is labelled, so nothing can be said of them.']
+    sentences = ['No pixel of these images is labelled, so accuracy was not measured.']
     if figures['pixel_accuracy'] is not None:
         sentences = verdicts.accuracy(figures['pixel_accuracy'], figures['miou'], figures['iou'])
         sentences.append(verdicts.calibration(figures['ece'], calibration['diagram']))
@@ -78,7 +78,7 @@ def write_evaluate_report(
         worst=[
             {
                 'title': each.name,
-                'notes': [f'{percent(each.pixel_accuracy)} of its pixels right'],
+                'notes': [f'{percent(each.pixel_accuracy)} of its pixels are right'],
                 'views': views(each.image, each.predicted, each.labels, classes),
             }
             for each in worst
@@ -114,8 +114,8 @@ def _cards(figures: Mapping[str, Any]) -> list[dict[str, str]]:
 
 def _calibration_note(calibration: Mapping[str, Any]) -> str:
     said = [
-        f'Expected calibration error over {calibration["bins"]} equal bins, from the '
-        'confidence that the node publishes: one byte a pixel, steps of 1/255.'
+        f'Expected calibration error over {calibration["bins"]} equal bins, from the confidence '
+        'that the node publishes: one byte per pixel, in steps of 1/255.'
     ]
     logits = calibration['logits']
     if logits:

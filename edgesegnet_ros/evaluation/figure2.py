@@ -44,21 +44,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is shown."""
     from edgesegnet_ros.arguments import output_file, size
 
-    parser.add_argument('--model', default=shipped.DEFAULT_MODEL, help='shipped name or file')
-    parser.add_argument('--classes', default=shipped.DEFAULT_CLASSES, help='shipped name or file')
+    parser.add_argument(
+        '--model',
+        default=shipped.DEFAULT_MODEL,
+        help='name of a shipped model, or path of a weights file',
+    )
+    parser.add_argument(
+        '--classes',
+        default=shipped.DEFAULT_CLASSES,
+        help='class file: the name of a shipped one, or a path',
+    )
     parser.add_argument('--engine', default='torch', help='back end')
-    parser.add_argument('--input-size', default='256x256', type=size, help='network input, HxW')
+    parser.add_argument(
+        '--input-size', default='256x256', type=size, help='height and width of the network input'
+    )
     parser.add_argument(
         '--data',
         metavar='DATASET',
-        help='folder or dataset.yaml: show its images in place of rendered streets; a picture '
-        'of CamVid may not be passed on',
+        help='folder or dataset.yaml: show its images instead of rendered streets; do not pass '
+        "the result on where the licence of the images forbids it, as CamVid's does",
     )
-    parser.add_argument('--split', default='test', help='split of the dataset')
-    parser.add_argument('--rows', default=4, type=int, help='images of the split, evenly apart')
-    parser.add_argument('--out', type=output_file, default='out/figure2.png', help='PNG to write')
+    parser.add_argument('--split', default='test', help='split of the dataset that --data names')
     parser.add_argument(
-        '--json', type=output_file, metavar='FILE', help="write each row's pixel accuracy there"
+        '--rows', default=4, type=int, help='number of images, evenly spread over the split'
+    )
+    parser.add_argument(
+        '--out', type=output_file, default='out/figure2.png', help='PNG file to write'
+    )
+    parser.add_argument(
+        '--json',
+        type=output_file,
+        metavar='FILE',
+        help='write the pixel accuracy of each row to this file, as JSON',
     )
 
 
@@ -80,7 +97,9 @@ def examples_of(dataset: Dataset, split: str, rows: int) -> list[Sample]:
     """
     samples = dataset.samples(split)
     if not 1 <= rows <= len(samples):
-        raise Figure2Error(f'--rows {rows}: 1 to {len(samples)}, the images of {split}')
+        raise Figure2Error(
+            f'--rows {rows}: must be from 1 to {len(samples)}, the number of images of {split}'
+        )
     places = np.linspace(0, len(samples) - 1, rows + 2)[1:-1].astype(int)
     return [samples[index] for index in places]
 
@@ -128,7 +147,7 @@ def sheet(rows: list[np.ndarray], width: int, legend: np.ndarray, title: str) ->
         Figure2Error: Pictures of several widths.
     """
     if len({row.shape[1] for row in rows}) != 1:
-        raise Figure2Error('the pictures have several widths, and no common sheet')
+        raise Figure2Error('the images have several widths, so they do not fit on one sheet')
     gap = np.full((_GAP, rows[0].shape[1], 3), 255, np.uint8)
     parts = [_titles(width, ['image', 'labels', title])]
     for row in rows:
@@ -151,7 +170,7 @@ def run(args: argparse.Namespace) -> int:
 
     out = Path(args.out)
     if not cv2.haveImageWriter(str(out)):
-        raise Figure2Error(f'{out}: no known format of images; give a .png file')
+        raise Figure2Error(f'{out}: not a supported image format; give a .png file')
     classes = load_classes(args.classes)
     if not args.data and classes.names != load_classes(STREET_CLASSES).names:
         raise Figure2Error(

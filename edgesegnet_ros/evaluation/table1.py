@@ -62,26 +62,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--refinenet',
         default='refinenet101-camvid11',
         metavar='NAME|FILE',
-        help="RefineNet-101's weights, or the name of its figures",
+        help='weights of RefineNet-101, or the name of a shipped file of its figures',
     )
-    parser.add_argument('--classes', default=shipped.DEFAULT_CLASSES, help='shipped name or file')
+    parser.add_argument(
+        '--classes',
+        default=shipped.DEFAULT_CLASSES,
+        help='class file: the name of a shipped one, or a path',
+    )
     parser.add_argument(
         '--data',
         metavar='DATASET',
-        help='folder or dataset.yaml: measure the accuracies on its test split, in place of '
-        'taking the figures beside the weights',
+        help='folder or dataset.yaml: measure the accuracies on its test split instead of '
+        'reading the figures stored beside the weights',
     )
-    parser.add_argument('--input-size', default='256x256', type=size, help='network input, HxW')
+    parser.add_argument(
+        '--input-size', default='256x256', type=size, help='height and width of the network input'
+    )
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
-    parser.add_argument('--num-threads', default=0, type=int, help='CPU threads; 0 for all cores')
+    parser.add_argument('--num-threads', default=0, type=int, help='CPU threads; 0 uses all cores')
     parser.add_argument(
         '--engines',
         default='eager,torch',
-        help='of these the fastest counts, int8 left out; see edgesegnet bench',
+        help='engines to compare, as a,b,…; the fastest one is reported, int8 excluded; see '
+        'edgesegnet bench',
     )
-    parser.add_argument('--frames', default=10, type=int, help='timed frames of each row')
+    parser.add_argument('--frames', default=10, type=int, help='number of timed frames per row')
     parser.add_argument(
-        '--json', type=output_file, metavar='FILE', help='write the table to this file'
+        '--json', type=output_file, metavar='FILE', help='write the table to this file, as JSON'
     )
 
 
@@ -340,7 +347,7 @@ def as_text(table: dict[str, Any]) -> str:
             f"FPS: this machine, {machine['cpu']}, {machine['threads']} threads; the paper's: a "
             'Jetson AGX Xavier. RefineNet-101 is timed with random weights.',
             'Size: parameters in fp32, 10^6 bytes. Peak: what one process needs to build the '
-            'network and infer one picture in fp32.',
+            'network and infer one image in fp32.',
         ]
     )
 

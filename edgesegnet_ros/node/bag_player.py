@@ -295,26 +295,31 @@ def parse(arguments: List[str]) -> argparse.Namespace:
         '--num-classes',
         type=int,
         default=NUM_CLASSES,
-        help=f"of a folder's labels, where that number is void ({NUM_CLASSES})",
+        help=f"number of classes in a folder's labels; this number itself is void ({NUM_CLASSES})",
     )
     parser.add_argument(
-        '--rate', type=float, default=1.0, help="times the recording's pace; 0: no pace (1.0)"
+        '--rate',
+        type=float,
+        default=1.0,
+        help='playback speed relative to the recording; 0 plays without pauses (1.0)',
     )
-    parser.add_argument('--loop', action='store_true', help='begin again at the end')
-    parser.add_argument('--frames', type=int, help='stop after so many')
+    parser.add_argument('--loop', action='store_true', help='start again at the end')
+    parser.add_argument('--frames', type=int, help='stop after this many frames')
     parser.add_argument('--frame-id', default='camera')
     parser.add_argument(
         '--wait-for',
         action='append',
         default=[],
         metavar='TOPIC[=COUNT]',
-        help='first wait for subscribers of image, camera_info or labels',
+        help='wait for subscribers of image, camera_info or labels before playing',
     )
     parser.add_argument('--wait-timeout', type=float, default=60.0, help='s (60)')
     parser.add_argument('--lock-step', metavar='TOPIC', help='of the answers, std_msgs/Header')
     parser.add_argument('--answer-timeout', type=float, default=10.0, help='s (10)')
     parser.add_argument(
-        '--progress', action='store_true', help='one line of JSON a frame on standard output'
+        '--progress',
+        action='store_true',
+        help='print one line of JSON per frame to standard output',
     )
     args = parser.parse_args(arguments)
     if args.rate < 0:

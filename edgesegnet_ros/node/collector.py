@@ -292,17 +292,23 @@ def parse(arguments: List[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog='collector', description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument('--out', type=Path, required=True, help='folder for what is written')
+    parser.add_argument('--out', type=Path, required=True, help='folder to write to')
     parser.add_argument(
-        '--classes', default=shipped.DEFAULT_CLASSES, help='class file: name or path'
+        '--classes',
+        default=shipped.DEFAULT_CLASSES,
+        help='class file: the name of a shipped one, or a path',
     )
     parser.add_argument(
         '--record',
         action='store_true',
-        help='keep every mask and its arrival; nothing else is subscribed to',
+        help='keep every mask and its time of arrival; subscribe to nothing else',
     )
-    parser.add_argument('--frames', type=Path, help='folder for every image and overlay')
-    parser.add_argument('--labels', action='store_true', help='ground truth comes: score by it')
+    parser.add_argument('--frames', type=Path, help='folder for every image and its overlay')
+    parser.add_argument(
+        '--labels',
+        action='store_true',
+        help='subscribe to ground truth, and score the masks against it',
+    )
     return parser.parse_args(arguments)
 
 

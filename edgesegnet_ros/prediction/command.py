@@ -45,47 +45,52 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=output_folder,
         required=True,
         metavar='DIR',
-        help='folder of the results; of several inputs, each gets a folder in it',
+        help='folder of the results; with several inputs, each one gets a subfolder',
     )
     add(
         '--write',
         nargs='+',
         choices=KINDS,
         default=['labels', 'colors', 'overlays'],
-        help='what to write. images: the images themselves, as of a bag; labels: class ids as '
-        'PNG, 255 for unlabelled; colors: class colours; overlays: these over the image; film: '
-        f'the overlays as {FILM_NAME}. If not given, labels, colors and overlays',
+        help='what to write. images: the images themselves, for example those of a bag; labels: '
+        'class ids as PNG, 255 for unlabelled; colors: class colours; overlays: class '
+        f'colours over the image; film: the overlays as a video, {FILM_NAME}. By default '
+        'labels, colors and overlays',
     )
     add('--view', action='store_true', help='show the overlays in a window while they are made')
     add('--every', type=int, default=1, metavar='N', help='take every Nth frame of each input')
-    add('--frames', type=int, metavar='N', help='stop after so many frames of each input')
-    add('--topic', help="image topic of a bag; if not given, the bag's first one")
+    add('--frames', type=int, metavar='N', help='stop after this many frames of each input')
+    add('--topic', help='image topic of a bag; by default the first one')
     add(
         '--model',
         default=shipped.DEFAULT_MODEL,
         metavar='NAME|FILE',
         help='name of a shipped model, or path of a .safetensors or .onnx file',
     )
-    add('--classes', metavar='NAME|FILE', help='class file, where the model does not settle it')
-    add('--engine', choices=ENGINES, help='back end; if not given, the fastest that is present')
+    add(
+        '--classes',
+        metavar='NAME|FILE',
+        help='class file, for a model file that does not name its classes',
+    )
+    add('--engine', choices=ENGINES, help='back end; by default the fastest one that is installed')
     add('--precision', choices=PRECISIONS, help='number format')
     add('--device', help='auto, cpu, cuda or cuda:N')
-    add('--num-threads', type=int, metavar='N', help='CPU threads; 0 for all cores')
-    add('--input-size', type=size, metavar='HxW', help='input of the network')
+    add('--num-threads', type=int, metavar='N', help='CPU threads; 0 uses all cores')
+    add('--input-size', type=size, metavar='HxW', help='height and width of the network input')
     add(
         '--resize-mode',
         default='stretch',
         choices=RESIZE_MODES,
-        help='how an image is brought to the input of the network',
+        help='how an image is resized to the network input',
     )
     add(
         '--unlabeled-below',
         type=float,
         default=0.0,
         metavar='P',
-        help='pixels of a smaller confidence (0 to 1) become 255, unlabelled',
+        help='pixels with a confidence (0 to 1) below this become 255, unlabelled',
     )
-    add('--json', type=output_file, metavar='FILE', help='write a summary to this file')
+    add('--json', type=output_file, metavar='FILE', help='write a summary to this file, as JSON')
 
 
 def run(args: argparse.Namespace) -> int:

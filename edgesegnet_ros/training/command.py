@@ -22,30 +22,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=output_folder,
         default='out/train',
         metavar='DIR',
-        help='takes checkpoint, weights, logs and curves; resumes a run found there',
+        help='folder of the checkpoint, weights, logs and curves; resumes a run found there',
     )
     parser.add_argument(
-        '--classes', default=shipped.DEFAULT_CLASSES, help='class file that the labels follow'
+        '--classes',
+        default=shipped.DEFAULT_CLASSES,
+        help='class file of the labels: the name of a shipped one, or a path',
     )
     parser.add_argument(
         '--config',
         metavar='NAME|FILE',
-        help='YAML file of settings, shipped or your own; options override it',
+        help='YAML file of settings, a shipped one or your own; the options below override it',
     )
     parser.add_argument(
         '--init',
         default='',
         metavar='NAME|FILE',
-        help='weights to start from, published ones too: all that fits is kept; if not given, '
-        'weights are random',
+        help='weights to start from, published ones too: every tensor that fits is kept; by '
+        'default the weights are random',
     )
     parser.add_argument(
         '--teacher',
         default=[],
         nargs='+',
         metavar='NAME|FILE',
-        help='weights that --distillation learns from; of several, which may be '
-        'of different networks, the mean of the logits',
+        help='weights of the teacher for --distillation; of several, which may be different '
+        'networks, the mean of the logits is used',
     )
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument(
@@ -55,9 +57,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='write TensorBoard logs',
     )
     parser.add_argument(
-        '--json', type=output_file, metavar='FILE', help="write the run's figures to this file"
+        '--json',
+        type=output_file,
+        metavar='FILE',
+        help='write the figures of the run to this file, as JSON',
     )
-    settings = parser.add_argument_group('settings, over --config')
+    settings = parser.add_argument_group('settings, which override --config')
     for one in fields(TrainConfig):
         default: Any = one.default
         shown = 'x'.join(map(str, default)) if isinstance(default, tuple) else default
@@ -130,12 +135,12 @@ def run(args: argparse.Namespace) -> int:
         write_json(args.json, figures)
     if outcome.signal:
         print(
-            f'stopped after epoch {progress.epoch} and {progress.step} steps; the same command '
-            'resumes it'
+            f'stopped after epoch {progress.epoch} and {progress.step} more steps; run the same '
+            'command again to resume'
         )
         return 128 + outcome.signal
     if not outcome.trained:
-        print(f'{out}: the run is finished already; nothing was trained')
+        print(f'{out}: the run is already finished; nothing was trained')
         return 0
     words = ['edgesegnet', 'evaluate', '--model', str(out / BEST), '--split', 'val']
     for name in ('data', 'val_fraction', 'split_seed'):

@@ -41,24 +41,26 @@ class TrainConfig:
 
     network: str = setting(
         'edgesegnet',
-        'network to train: the name of a shipped design, the path of a design file, refinenet101, '
-        'or unet, a teacher for --distillation',
+        'network to train: the name of a shipped design, the path of a design file, '
+        'refinenet101, or unet (a teacher for --distillation)',
     )
     epochs: int = setting(
         24, 'number of epochs; an epoch has camvid_views plus rendered views', low=1
     )
     minutes: float = setting(
         0.0,
-        'length of the run in minutes of training, instead of epochs; validation does not count; '
-        '0 for a run of epochs',
+        'length of the run in minutes of training, instead of epochs; validation is not counted; '
+        '0 uses epochs',
         low=0,
     )
     batch: int = setting(4, 'views per step, over all processes together', low=1)
     seed: int = setting(1, 'seed of all random numbers', low=0)
 
     # What the network is shown.
-    input_size: tuple[int, int] = setting((256, 256), 'HxW of a whole image at scale 1')
-    crop: tuple[int, int] = setting((192, 192), 'HxW of a training view')
+    input_size: tuple[int, int] = setting(
+        (256, 256), 'height and width of a whole image at scale 1, in pixels'
+    )
+    crop: tuple[int, int] = setting((192, 192), 'height and width of a training view, in pixels')
     scale_min: float = setting(0.66, 'smallest random scale of a view', low=0.1)
     scale_max: float = setting(1.6, 'largest random scale of a view', low=0.1)
     aspect: float = setting(
@@ -73,7 +75,7 @@ class TrainConfig:
     )
     tone: float = setting(
         0.0,
-        'share of the views that take on the light and colours of another image, in part',
+        'share of the views that take over some of the light and colours of another image',
         low=0,
         high=1,
     )
@@ -103,8 +105,8 @@ class TrainConfig:
     )
     drive_balance: float = setting(
         0.0,
-        "power of the inverse number of a drive's images with which they are drawn; 1 shows all "
-        'drives equally often',
+        'exponent of the inverse number of images of a drive, with which drives are sampled; 1 '
+        'samples all drives equally often',
         low=0,
         high=1,
     )
@@ -112,19 +114,22 @@ class TrainConfig:
     rendered_pool: int = setting(480, 'number of different rendered scenes', low=0)
     workers: int = setting(
         0,
-        'processes that make views; 0 makes them in the training process',
+        'data loading processes; 0 loads in the training process',
         low=0,
     )
 
     # What is minimised.
     class_balance: float = setting(
-        0.4, "power of a class's inverse frequency in the weight of its loss", low=0, high=1
+        0.4, 'exponent of the inverse class frequency that weights the loss', low=0, high=1
     )
     label_smoothing: float = setting(
-        0.0, 'share of the target that is spread over all classes', low=0, high=0.5
+        0.0,
+        'label smoothing: share of the target that is spread over all classes',
+        low=0,
+        high=0.5,
     )
     distillation: float = setting(
-        0.0, 'share of the loss that is the divergence from --teacher', low=0, high=1
+        0.0, 'share of the loss that is the divergence from --teacher, 0 to 1', low=0, high=1
     )
     distillation_temperature: float = setting(
         2.0, 'temperature of the softmax of teacher and student', low=0.1
@@ -149,7 +154,9 @@ class TrainConfig:
     weight_decay: float = setting(
         1e-2, 'weight decay of convolutions; norms and biases have none', low=0
     )
-    gradient_norm: float = setting(5.0, 'gradients with a larger norm are clipped to it', low=0)
+    gradient_norm: float = setting(
+        5.0, 'largest norm of the gradients; larger ones are clipped', low=0
+    )
     warmup_epochs: float = setting(1.0, 'epochs over which the learning rate rises', low=0)
     warmup_share: float = setting(
         0.0, 'warm-up as a share of the run; above 0 it replaces warmup_epochs', low=0, high=1
@@ -163,7 +170,7 @@ class TrainConfig:
         'constant',
     )
     decay_epochs: float = setting(
-        4.0, 'wsd: last epochs, over which the learning rate falls', low=0
+        4.0, 'wsd: number of epochs at the end over which the learning rate falls', low=0
     )
     decay_share: float = setting(
         0.0, 'decay as a share of the run; above 0 it replaces decay_epochs', low=0, high=1
@@ -174,20 +181,22 @@ class TrainConfig:
     )
     training_norms: bool = setting(
         True,
-        'designs: batch norms behind bare convolutions, folded into them when weights are saved',
+        'designs: add a batch norm to each convolution without one; they are folded into the '
+        'convolutions when weights are saved',
     )
     freeze_norms: bool = setting(
-        False, 'keep the statistics of batch norms, for small batches with --init'
+        False, 'freeze the statistics of batch norms, for small batches with --init'
     )
     freeze_body_epochs: int = setting(
         0,
-        'first epochs in which only the classifier is trained, for new classes with --init',
+        'number of epochs at the start in which only the classifier is trained, for new classes '
+        'with --init',
         low=0,
     )
     filter_multiple: int = setting(
         0,
-        'pad filters with zeros to multiples of this during training, for tensor cores; 0: 8 on a '
-        'GPU, no padding on a CPU',
+        'during training, pad the number of filters with zeros to a multiple of this, for tensor '
+        'cores; 0 uses 8 on a GPU and no padding on a CPU',
         low=0,
         high=64,
     )
@@ -203,7 +212,9 @@ class TrainConfig:
     # How often.
     validate_every: int = setting(2, 'epochs between two validations', low=1)
     checkpoint_minutes: float = setting(
-        10.0, 'minutes between two checkpoints within an epoch; each epoch ends with one', low=0
+        10.0,
+        'minutes between two checkpoints within an epoch; each epoch ends with a checkpoint, too',
+        low=0,
     )
 
     def __post_init__(self) -> None:
@@ -219,7 +230,9 @@ class TrainConfig:
                 'and for wsd decay_share, such as 0.6'
             )
         if self.teacher_margin % STRIDE:
-            raise ConfigError(f'teacher_margin {self.teacher_margin}: a multiple of {STRIDE}')
+            raise ConfigError(
+                f'teacher_margin {self.teacher_margin} must be a multiple of {STRIDE}'
+            )
 
     @property
     def view(self) -> tuple[int, int]:
@@ -252,7 +265,7 @@ def checked(name: str, value: Any) -> Any:
             pass
     if type(value) is not type(default):
         kind = {bool: 'true or false', int: 'a whole number', float: 'a number', str: 'a text'}
-        raise ConfigError(f'{name} {value!r}: it is {kind[type(default)]}, such as {default}')
+        raise ConfigError(f'{name} {value!r}: it must be {kind[type(default)]}, such as {default}')
     if rules['choices'] and value not in rules['choices']:
         raise ConfigError(f'{name} {value!r}: one of {", ".join(rules["choices"])}')
     low, high = rules['low'], rules['high']

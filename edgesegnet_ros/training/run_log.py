@@ -102,7 +102,7 @@ class RunLog:
             MissingExtra: Matplotlib is not installed.
             WriteError: The picture cannot be written.
         """
-        need('train', ('matplotlib',), 'the picture of the curves')
+        need('train', ('matplotlib',), 'the plot of the curves')
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(8, 4.5), layout='constrained')

@@ -33,7 +33,7 @@ def atomic_folder(path: Path, force: bool, marker: str, what: str) -> Iterator[P
         if not force:
             raise BagError(f'{path}: exists already; name another, or give --force to replace it')
         if not path.is_dir() or (not list(path.glob(marker)) and any(path.iterdir())):
-            raise BagError(f'{path}: exists and is no {what}, so --force does not replace it')
+            raise BagError(f'{path}: exists and is not a {what}, so --force does not replace it')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Beside its place, so that the last step is a rename on one file system.

@@ -22,7 +22,9 @@ ROS2_SUFFIXES = ('.mcap', '.db3')
 ACTIVE = '.active'
 """At the end of a ROS 1 bag's name while it is recorded, and after a crash."""
 SUFFIXES = (*ROS2_SUFFIXES, '.bag', '.bag' + ACTIVE)
-_REPAIR = 'If its recording was cut off, `ros2 bag reindex` (SQLite) or `mcap recover` may mend it'
+_REPAIR = (
+    'If its recording was cut off, `ros2 bag reindex` (SQLite) or `mcap recover` may repair it'
+)
 _ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
 
 
@@ -205,7 +207,7 @@ class BagFile:
             salvaged: Any
             if plain.suffix == '.mcap':
                 salvaged = SalvagedMcap(plain)
-                lost = f'the last {salvaged.lost} bytes are of no use'
+                lost = f'the last {salvaged.lost} bytes cannot be used'
             elif plain.suffix == '.db3':
                 salvaged, lost = salvage_sqlite(plain, self._folder()), 'its end is missing'
             else:
@@ -220,7 +222,7 @@ class BagFile:
             BagProblem(
                 'truncated',
                 str(file),
-                f'damaged or cut off: {lost}; what comes before is read',
+                f'damaged or cut off: {lost}; everything before that is read',
             )
         )
         return [salvaged]
@@ -310,12 +312,12 @@ def refuse_what_is_no_bag(path: Path, lenient: bool = False) -> None:
             if files
             else '; a ROS 2 bag is a folder with metadata.yaml, or an .mcap or .db3 file'
         )
-        raise BagError(f'{path}: not a ROS 2 bag, it has no metadata.yaml{hint}')
+        raise BagError(f'{path}: not a ROS 2 bag, because it has no metadata.yaml{hint}')
     reason = why_unreadable(path) if path.is_file() else ''
     if reason:
         raise BagError(f'{path}: {reason}')
     if path.is_file() and not path.name.endswith(SUFFIXES):
         raise BagError(
-            f'{path}: not a bag, which is a folder with metadata.yaml, an .mcap or .db3 file, or '
+            f'{path}: not a bag. A bag is a folder with metadata.yaml, an .mcap or .db3 file, or '
             'a .bag file of ROS 1'
         )

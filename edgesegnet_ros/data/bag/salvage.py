@@ -203,7 +203,7 @@ def salvage_sqlite(path: Path, folder: Path) -> Path:
             )
         )
         if not {'topics', 'messages'} <= {name for name, _ in tables}:
-            raise BagError(f'{path}: not the database of a bag, or too little of it is left')
+            raise BagError(f'{path}: not the database of a bag, or too damaged to read')
         for name, sql in tables:
             whole.execute(sql)
             _copy_rows(damaged, whole, name)

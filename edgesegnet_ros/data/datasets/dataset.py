@@ -225,9 +225,9 @@ class Dataset:
         available = memory.available()
         if available and needed > available:
             raise DatasetError(
-                f'{self.root}: {" and ".join(samples)} need about {needed / 1e9:.1f} GB of '
-                f'memory, and {available / 1e9:.1f} GB are free; give smaller copies of the '
-                'images, or fewer'
+                f'{self.root}: {" and ".join(samples)} need about {needed / 1000000000.0:.1f} GB '
+                f'of memory, and {available / 1000000000.0:.1f} GB are free; use smaller or fewer '
+                'images'
             )
 
     def check_split(self, name: str) -> list[Sample]:
@@ -277,9 +277,9 @@ class Dataset:
 
     def _refuse(self, wrong: list[str]) -> None:
         if wrong:
-            advice = '`edgesegnet data check` looks at the whole dataset'
+            advice = '`edgesegnet data check` checks the whole dataset'
             if any(': missing, ' in text for text in wrong):
-                advice += '; `unlabelled: skip` in a dataset.yaml leaves images without labels out'
+                advice += '; `unlabelled: skip` in a dataset.yaml skips images without labels'
             raise DatasetError(
                 listed(wrong, f'{self.root}: {len(wrong)} unusable files') + '\n' + advice
             )

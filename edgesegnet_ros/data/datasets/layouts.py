@@ -139,7 +139,7 @@ def voc_layout(root: Path, skip_unlabelled: bool = False) -> Listing | None:
     notes = left_out(missing)
     unused = len(images.keys() - named)
     if unused:
-        notes.append(f'{unused} images are in no list of ImageSets/Segmentation and are left out')
+        notes.append(f'{unused} images are not listed in ImageSets/Segmentation and are skipped')
     table = root / 'labelmap.txt'
     if not table.is_file():
         return Listing('voc', splits, notes=tuple(notes))
@@ -218,7 +218,7 @@ def folder_layout(root: Path, skip_unlabelled: bool = False) -> Listing | None:
                 )
             alone = [path for path in images_below(images) if path.parent == images]
             if alone:
-                notes.append(f'{len(alone)} images right in {images} belong to no split')
+                notes.append(f'{len(alone)} images directly in {images} belong to no split')
         else:
             _add(splits, notes, name, images, labels, skip_unlabelled)
     return Listing('folder', splits, notes=tuple(notes)) if splits else None
@@ -256,8 +256,8 @@ def _add(
     others = other_files(images)
     if others:
         notes.append(
-            f'{len(others)} files in {images} are of no known image format and are left out, as '
-            f'{others[0].name}'
+            f'{len(others)} files in {images} have no supported image format and are skipped, for '
+            f'example {others[0].name}'
         )
     splits.setdefault(name, []).extend(samples)
     notes.extend(left)

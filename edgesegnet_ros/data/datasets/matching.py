@@ -84,7 +84,8 @@ def paired(
     ]
     if alone:
         notes.append(
-            f'{len(alone)} label images in {label_root} belong to no image, as {alone[0].name}'
+            f'{len(alone)} label images in {label_root} match no image, for example '
+            f'{alone[0].name}'
         )
     return samples, notes
 

@@ -55,7 +55,8 @@ class Engines:
             if len(self.other_model.classes.classes) != len(self.model.classes.classes):
                 raise BagError(
                     f'--against: {self.other_model.classes.name} has other classes than '
-                    f'{self.model.classes.name}; label maps of the same classes are compared'
+                    f'{self.model.classes.name}; only label maps of the same classes can be '
+                    'compared'
                 )
             self.other = Segmenter(self.other_model.engine, options.resize_mode)
 
@@ -239,17 +240,16 @@ class CameraReplay:
             self.log.add(
                 'labels_unmatched',
                 self.where,
-                f'no label of {source} has the stamp or '
-                f'the number of one of its {frames} frames (or all of them are void): '
-                'there are no figures of accuracy',
+                f'no label of {source} has the stamp or the number of one of its {frames} frames '
+                '(or all of them are void), so accuracy was not measured',
                 frames,
             )
         elif self.truth is not None and self.truth.used < self.truth.total:
             self.log.add(
                 'labels_unused',
                 source,
-                f'{self.truth.total - self.truth.used} of '
-                f'{self.truth.total} label images belong to no frame',
+                f'{self.truth.total - self.truth.used} of {self.truth.total} label images match '
+                'no frame',
             )
 
     def _note_agreement(self, confusion: np.ndarray) -> None:

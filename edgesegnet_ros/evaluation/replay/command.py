@@ -37,8 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'bags',
         nargs='*',
         metavar='BAG',
-        help='ROS 2 bag (folder, .mcap, .db3), ROS 1 bag '
-        '(.bag), a folder of bags, or @FILE: a list of them, one a line',
+        help='ROS 2 bag (folder, .mcap, .db3), ROS 1 bag (.bag), a folder of bags, or @FILE, a '
+        'text file with one bag per line',
     )
     modes = parser.add_mutually_exclusive_group()
     modes.add_argument(
@@ -46,105 +46,150 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest='live',
         action='store_false',
         default=False,
-        help='every frame, as fast as the engine goes',
+        help='replay every frame as fast as the engine runs (the default)',
     )
     modes.add_argument(
         '--live',
         action='store_true',
         default=False,
-        help='bag time, against the node as a process over DDS',
+        help='play the bag in real time to the node, which runs as its own process and gets the '
+        'images over DDS',
     )
     add(
         '--topic',
         action='append',
         default=[],
-        help='image topic; may be repeated; all cameras where not given',
+        help='image topic; may be repeated; by default all cameras',
     )
     add(
         '--labels',
         metavar='TOPIC|DIR',
-        help='ground truth: a topic of label images, or a '
-        'folder of them named by stamp or frame number; not given: by name; "": none',
+        help='ground truth: a topic of label images, or a folder of them named by stamp or frame '
+        'number; by default a topic found by its name; "" for none',
     )
     add(
         '--label-start',
         type=int,
         choices=(0, 1),
-        help='number of the first frame in the names of a folder of label images, where these '
-        'are frame numbers and do not tell by themselves',
+        help='number of the first frame, where label images are named by frame number and the '
+        'names do not show whether they start at 0 or 1',
     )
-    add('--rate', type=float, default=1.0, help="live: times the recording's own pace")
-    add('--model', default=shipped.DEFAULT_MODEL, help='shipped name or file')
-    add('--classes', default=shipped.DEFAULT_CLASSES, help='shipped name or file')
+    add(
+        '--rate',
+        type=float,
+        default=1.0,
+        help='with --live: playback speed relative to the recording',
+    )
+    add(
+        '--model',
+        default=shipped.DEFAULT_MODEL,
+        help='name of a shipped model, or path of a .safetensors or .onnx file',
+    )
+    add(
+        '--classes',
+        default=shipped.DEFAULT_CLASSES,
+        help='class file: the name of a shipped one, or a path',
+    )
     add('--engine', default='auto', choices=ENGINES, help='back end')
     add('--precision', default='auto', choices=PRECISIONS, help='number format')
     add('--device', default='auto', help='auto, cpu, cuda or cuda:N')
-    add('--num-threads', type=int, default=0, help='CPU threads of a process; 0: its share')
-    add('--input-size', default='256x256', type=size, help='network input, HxW')
+    add(
+        '--num-threads',
+        type=int,
+        default=0,
+        help='CPU threads per process; 0 gives each process its share of the cores',
+    )
+    add('--input-size', default='256x256', type=size, help='height and width of the network input')
     add(
         '--resize-mode',
         default='stretch',
         choices=RESIZE_MODES,
-        help='how an image is brought to the input size',
+        help='how an image is resized to the network input',
     )
     add(
         '--unlabeled-below',
         type=float,
         default=0.0,
-        help='pixels of a smaller confidence (0-1) become unlabelled',
+        help='pixels with a confidence (0-1) below this become unlabelled',
     )
     add(
         '--against',
         metavar='MODEL[,ENGINE[,PRECISION]]',
-        help='also measure the disagreement with this one',
+        help='also run this model, and measure how many pixels it labels differently',
     )
     add(
         '--confidence',
         default=True,
         action=flag,
-        help='compute it, for its histogram and the calibration error',
+        help='compute the confidence, its histogram and the calibration error',
     )
-    add('--flow', default=True, action=flag, help='compare labels along optical flow')
-    add('--label-maps', default=True, action=flag, help='keep every label map, for --compare')
-    add('--pictures', default=True, action=flag, help='keep the worst and a sample of the frames')
+    add(
+        '--flow', default=True, action=flag, help='measure temporal consistency along optical flow'
+    )
+    add(
+        '--label-maps',
+        default=True,
+        action=flag,
+        help='keep all label maps, which --compare requires for a comparison by pixel',
+    )
+    add(
+        '--pictures',
+        default=True,
+        action=flag,
+        help='keep images of the worst frames and of a sample',
+    )
     add(
         '--video',
         default=None,
         action=flag,
-        help='make the overlay video (default: for a single bag)',
+        help='write an overlay video (by default for a single bag)',
     )
     add('--page', default=True, action=flag, help='write the HTML page')
     add(
         '--write-bag',
         metavar='FILE',
-        help='write masks, confidence, label_info and class_masks '
-        'beside the images into an MCAP bag: a folder, or a file where it ends in .mcap; with '
-        'several bags or cameras a folder of such bags',
+        help='also write the images with mask, confidence, label_info and class_masks to an MCAP '
+        'bag: a folder, or a file if the name ends in .mcap; with several bags or cameras, '
+        'a folder of such bags',
     )
     add(
         '--rerun',
         type=output_file,
         metavar='FILE.rrd',
-        help='record images, labels, truth and where they differ, of one camera of one bag, for '
-        'the Rerun viewer',
+        help='record images, labels, ground truth and errors of one camera of one bag for the '
+        'Rerun viewer',
     )
-    add('--force', action='store_true', help='replace what --write-bag finds there')
-    add('--jobs', type=int, default=0, help='processes for several bags; 0: share the cores')
-    add('--ray', metavar='ADDRESS', help='replay on a Ray cluster; `local` starts one here')
+    add('--force', action='store_true', help='replace an existing output of --write-bag')
+    add(
+        '--jobs',
+        type=int,
+        default=0,
+        help='number of processes for several bags; 0 shares the cores among them',
+    )
+    add(
+        '--ray',
+        metavar='ADDRESS',
+        help='replay on the Ray cluster at this address; `local` starts one on this machine',
+    )
     add(
         '--out',
         type=output_folder,
         default='out/replay',
         metavar='DIR',
-        help='folder of the results; bags finished there are not done again',
+        help='folder of the results; bags that are finished there are skipped',
     )
-    add('--json', type=output_file, metavar='FILE', help='also write the figures to this file')
+    add(
+        '--json',
+        type=output_file,
+        metavar='FILE',
+        help='also write the figures to this file, as JSON',
+    )
     add(
         '--compare',
         nargs=2,
         type=Path,
         metavar=('A', 'B'),
-        help='compare two results, pixel for pixel and class for class, instead of replaying',
+        help='compare two results, pixel by pixel and class by class, instead of replaying',
     )
     add_gate_argument(parser)
 
@@ -202,7 +247,10 @@ def _replay(args: argparse.Namespace) -> int:
         else:
             merger.add(done)
     if len(jobs) < len(bags):
-        print(f'{len(bags) - len(jobs)} of {len(bags)} bags are finished in {args.out}')
+        print(
+            f'skipping {len(bags) - len(jobs)} of {len(bags)} bags, which are finished in '
+            f'{args.out}'
+        )
     for outcome in _outcomes(args, options, out, jobs, len(bags)):
         merger.add(outcome)
     result = merger.result()
@@ -235,9 +283,14 @@ def _options(args: argparse.Namespace, bags: int) -> ReplayOptions:
         if getattr(args, name) < 0:
             raise ReplayError(f'--{name.replace("_", "-")} {getattr(args, name)}: 0 or more')
     if args.live and args.ray:
-        raise ReplayError('--live with --ray: the node runs beside the player, on this machine')
+        raise ReplayError(
+            '--live cannot be combined with --ray: the node and the player run on this machine'
+        )
     if args.live and args.against:
-        raise ReplayError('--live with --against: one node runs at a time; replay offline for it')
+        raise ReplayError(
+            '--live cannot be combined with --against: only one node runs at a '
+            'time; compare offline instead'
+        )
     several = bags > 1
     if args.write_bag and not several and not args.force and Path(args.write_bag).exists():
         raise ReplayError(f'--write-bag {args.write_bag}: exists already; give --force')
@@ -356,7 +409,7 @@ def _by_pool(
     from edgesegnet_ros.evaluation.replay.local_pool import LocalPool
 
     size, threads = shares(options, len(jobs), args.jobs, cpu.cores())
-    print(f'{len(jobs)} bags by {size} processes of {threads} threads')
+    print(f'replaying {len(jobs)} bags in {size} processes of {threads} threads')
     pool = LocalPool(with_threads(options, threads), str(out))
     yield from schedule(jobs, pool, size)
 

@@ -107,7 +107,7 @@ def _check_comparable(
             sorted(set(parts_b) - set(parts_a)),
         )
         missing = [
-            f'{name} alone has {", ".join(only[:4])}{" …" if len(only) > 4 else ""}'
+            f'only {name} has {", ".join(only[:4])}{(" …" if len(only) > 4 else "")}'
             for name, only in zip(names, (only_a, only_b), strict=True)
             if only
         ]
@@ -123,9 +123,8 @@ def _check_comparable(
         )
     if (a.labels_from is None) != (b.labels_from is None):
         raise ReplayError(
-            '--compare: only one of the two was held against labels, so their '
-            'figures are of different things; replay both with --labels, or both '
-            'without'
+            '--compare: only one of the two was scored against labels, so their figures cannot '
+            'be compared; replay both with --labels, or both without'
         )
 
 

@@ -12,22 +12,22 @@ def sentences(changes: dict[str, Any]) -> list[str]:
     said = []
     changed = changes['pixels_changed']
     if changes['labels_equal'] or changed == 0.0 and not changes['frames_left_out']:
-        said.append('Not one pixel changed.')
+        said.append('No pixel changed.')
     elif changed is not None:
         said.append(
-            f'{percent(changed, 2)} of the pixels have another class, in '
+            f'{percent(changed, 2)} of the pixels changed their class, in '
             f'{changes["frames_compared"] - changes["frames_equal"]:,} of '
             f'{changes["frames_compared"]:,} frames.'
         )
     else:
         said.append(
-            'The label maps of one or both were not kept, so nothing is compared pixel '
-            'for pixel; replay with --label-maps.'
+            'The label maps of one or both were not kept, so pixels cannot be compared; replay '
+            'with --label-maps.'
         )
     if changes['frames_left_out']:
         said.append(
-            f'{changes["frames_left_out"]:,} frames are in one alone, or differ in size, '
-            'and are left out.'
+            f'{changes["frames_left_out"]:,} frames are in only one of the two, or differ in '
+            'size, and are skipped.'
         )
     for name, title in (
         ('miou', 'mIoU'),
@@ -45,7 +45,7 @@ def sentences(changes: dict[str, Any]) -> list[str]:
     latency = changes['figures']['latency_ms.p95']
     if latency['change'] is not None and latency['a']:
         said.append(
-            f'95 of 100 frames take at most {latency["b"]:.1f} ms, it was '
+            f'95 of 100 frames take at most {latency["b"]:.1f} ms, where it was '
             f'{latency["a"]:.1f} ms ({100 * latency["change"] / latency["a"]:+.0f} %).'
         )
     return said

@@ -219,7 +219,7 @@ def _account(
         replay.log.add(
             'dropped',
             replay.where,
-            f'{dropped} of {played} played frames gave no mask, '
-            'as on a robot: the figures are over the others',
+            f'no mask was published for {dropped} of the {played} played frames; the figures '
+            'cover the other frames',
             dropped,
         )

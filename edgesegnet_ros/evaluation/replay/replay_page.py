@@ -81,7 +81,7 @@ def _context(result: ReplayResult, frames_dir: Path | None) -> dict[str, Any]:
         'disagreement': _disagreement(result, colors),
         **_parts(result),
         'worst': [_frame(f, frames_dir) for f in frames if f.kind == 'worst'],
-        'worst_note': 'By their pixel accuracy; in the last picture wrong pixels are red.'
+        'worst_note': 'By their pixel accuracy; in the last image wrong pixels are red.'
         if result.frames_scored
         else 'There are no labels: those that agree least with the frame '
         'before, along optical flow.',
@@ -104,8 +104,8 @@ def sentences(result: ReplayResult) -> list[str]:
             if count
         )
         said.append(
-            f'{result.dropped:,} of {result.frames_in:,} frames gave no labels'
-            f'{f" ({why})" if why else ""}: every figure below is over the other '
+            f'{result.dropped:,} of {result.frames_in:,} frames were not '
+            f'segmented{(f" ({why})" if why else "")}: every figure below covers the other '
             f'{result.frames_out:,}.'
         )
     else:
@@ -119,12 +119,12 @@ def sentences(result: ReplayResult) -> list[str]:
     if result.pixel_accuracy is not None:
         if result.frames_scored < result.frames_out:
             said.append(
-                f'Only {result.frames_scored:,} of them have labels; what is said of '
-                'accuracy is over these.'
+                f'Only {result.frames_scored:,} of them have labels; the accuracy below covers '
+                'these.'
             )
         said += verdicts.accuracy(result.pixel_accuracy, result.miou, result.iou or {})
     else:
-        said.append('There are no labels, so nothing here says whether the classes are right.')
+        said.append('There are no labels, so accuracy was not measured.')
     if result.ece is not None:
         said.append(verdicts.calibration(result.ece))
     if result.temporal_consistency is not None:
@@ -218,19 +218,24 @@ def _cards(result: ReplayResult) -> list[dict[str, str]]:
 def _video_note(result: ReplayResult) -> str:
     step = max(1, -(-result.frames_in // film.MOST_FRAMES))
     which = 'Every frame' if step == 1 else f'Every {step}th frame'
-    return f'{which} with its classes over it, {film.RATE_HZ} a second.'
+    return f'{which} with the class colours over it, at {film.RATE_HZ} frames per second.'
 
 
 def _speed_note(result: ReplayResult) -> str:
     said = []
     if result.mode == 'offline':
-        said.append('Latency is from a picture in memory to the label map at its own size.')
+        said.append(
+            'Latency is the time from an image in memory to the label map at its own size.'
+        )
     else:
-        said.append("Latency is the node's own, from the image's arrival to the publication.")
+        said.append(
+            'Latency is measured by the node, from the arrival of an image to the '
+            'publication of its mask.'
+        )
     if result.bare_rate_hz and result.rate_hz:
         said.append(
-            f'The bare engine did {result.bare_rate_hz:.1f} pictures a second in the same '
-            f'run, the replay {result.rate_hz:.1f}.'
+            f'The engine alone ran at {result.bare_rate_hz:.1f} frames per second in the same '
+            f'run, the replay at {result.rate_hz:.1f}.'
         )
     if result.wall_s:
         said.append(f'The replay took {result.wall_s:,.1f} s.')
@@ -326,7 +331,7 @@ def _parts(result: ReplayResult) -> dict[str, Any]:
         for part in sorted(result.parts, key=badness)[:SHOWN_PARTS]
     ]
     left = len(result.parts) - len(rows)
-    note = 'Bags with problems first, then the worst.'
+    note = 'Bags with problems come first, then the worst.'
     return {
         'part_rows': rows,
         'parts_note': note + (f' {left:,} more are in the JSON.' if left else ''),
@@ -341,7 +346,7 @@ def _frame(frame: KeptFrame, folder: Path | None) -> dict[str, Any]:
     assert folder is not None
     notes = []
     if frame.pixel_accuracy is not None:
-        notes.append(f'{percent(frame.pixel_accuracy)} of its pixels right')
+        notes.append(f'{percent(frame.pixel_accuracy)} of its pixels are right')
     if frame.consistency is not None:
         notes.append(f'{percent(frame.consistency)} as in the frame before')
     return {

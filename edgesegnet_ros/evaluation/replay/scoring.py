@@ -140,7 +140,7 @@ class Scoring:
         place_ = f'{self._where}, image {frame.index}'
         if not has_stamp:
             self._log.add(
-                'no_stamp', place_, 'the stamp is zero; the time of recording stands in for it', 1
+                'no_stamp', place_, 'the stamp is zero; the time of recording is used instead', 1
             )
         first = self._first_ns is None
         follows = first or frame.stamp_ns > self._last_ns
@@ -148,9 +148,9 @@ class Scoring:
             self._log.add(
                 'out_of_order',
                 place_,
-                f'its stamp lies {(self._last_ns - frame.stamp_ns) * 1e-9:g} s before the '
-                'greatest so far (or equals it): evaluated in the order of the recording, and not '
-                'compared with its neighbours in time',
+                f'its stamp is {(self._last_ns - frame.stamp_ns) * 1e-09:g} s earlier than the '
+                'latest so far (or equal to it): it is evaluated in the order of the recording, '
+                'and not compared with its neighbours in time',
                 1,
             )
         self._first_ns = frame.stamp_ns if first else self._first_ns
@@ -161,8 +161,8 @@ class Scoring:
             self._log.add(
                 'resolution_changes',
                 place_,
-                f'{self._size[1]}x{self._size[0]} becomes '
-                f'{size[1]}x{size[0]}: label maps follow, and the two are not compared in time',
+                f'the size changes from {self._size[1]}x{self._size[0]} to {size[1]}x{size[0]}: '
+                'label maps follow, and the two frames are not compared in time',
                 1,
             )
             follows = False
@@ -180,7 +180,7 @@ class Scoring:
             self._log.add(
                 'bad_labels',
                 f'{self._where}, image {frame.index}',
-                f'the labels hold {values}, which no class has: the image is not scored',
+                f'the labels hold {values}, which are not class ids: the image is not scored',
                 1,
             )
             return replace(frame, truth=None)
@@ -258,7 +258,7 @@ class Scoring:
             self._log.add(
                 'not_written',
                 f'{self._where}: {sink.name}',
-                f'not written, and nothing is left of it: {reason(error)}',
+                f'could not be written, and the partial output was removed: {reason(error)}',
             )
             return False
         return True

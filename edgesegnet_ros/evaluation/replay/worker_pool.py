@@ -96,7 +96,8 @@ def schedule(jobs: list[Job], pool: WorkerPool, size: int) -> Iterator[BagOutcom
                     raise ReplayError(outcome.fatal)
                 if deaths[job.bag]:
                     outcome.notes.append(
-                        f'{job.bag}: its worker died {deaths[job.bag]} times; done by another'
+                        f'{job.bag}: its worker died {deaths[job.bag]} times; another worker '
+                        'replayed it'
                     )
                 yield outcome
     finally:

@@ -96,8 +96,8 @@ def add_gate_argument(parser: argparse.ArgumentParser) -> None:
         default=[],
         type=gate_argument,
         metavar='CONDITION',
-        help='exit with status 1 where this holds: a path of the JSON, an operator and a number, '
-        "such as 'miou<0.6'; may be repeated",
+        help='exit with status 1 if this condition holds: a path of the JSON, an operator and a '
+        "number, such as 'miou<0.6'; may be repeated",
     )
 
 
@@ -156,7 +156,7 @@ def check(gates: Iterable[Gate], figures: Mapping[str, Any]) -> list[Fired]:
             fired.append(Fired(gate, value))
     if wrong:
         raise GateError(
-            '--fail-if cannot be judged, which is never a pass:\n  ' + '\n  '.join(wrong)
+            '--fail-if cannot be evaluated, which never counts as a pass:\n  ' + '\n  '.join(wrong)
         )
     return fired
 

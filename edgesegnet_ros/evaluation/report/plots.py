@@ -179,7 +179,7 @@ def reliability(
         )
         for bins, color, label in (
             (before, SECOND, 'at temperature 1'),
-            (after, ACCENT, 'as the node says it'),
+            (after, ACCENT, 'as published by the node'),
         ):
             filled = [each for each in bins or () if each['share']]
             if filled:
@@ -192,7 +192,7 @@ def reliability(
                     color=color,
                     label=label,
                 )
-        axes.set(xlim=(0, 1), ylim=(0, 1), xlabel='confidence', ylabel='share that is right')
+        axes.set(xlim=(0, 1), ylim=(0, 1), xlabel='confidence', ylabel='share of right pixels')
         axes.legend(loc='upper left', fontsize=8)
     return svg[0]
 

@@ -30,8 +30,8 @@ def accuracy(
         said.append(f'Dependable (IoU from {percent(DEPENDABLE, 0)}): {listed(good)}.')
     if weak:
         said.append(
-            f'Weak (IoU below {percent(WEAK, 0)}), the weakest first: {listed(weak)}. '
-            'A planner should not rest on these alone.'
+            f'Weak (IoU below {percent(WEAK, 0)}), the weakest first: {listed(weak)}. A planner '
+            'should not rely on these alone.'
         )
     absent = [name for name, value in iou.items() if value is None]
     if absent:
@@ -49,13 +49,13 @@ def calibration(ece: float, diagram: list[Mapping[str, Any]] | None = None) -> s
     gap = sum(each['share'] * (each['accuracy'] - each['confidence']) for each in filled)
     if ece < 0.02:
         return (
-            f'The confidence can be taken at its word: it is off by {100 * ece:.1f} points '
-            'on average (ECE).'
+            f'The confidence is well calibrated: it is off by {100 * ece:.1f} points on average '
+            '(ECE).'
         )
     if filled and gap < -0.005:
-        return text + 'fewer are. It is too sure of itself.'
+        return text + 'fewer are. The network is overconfident.'
     if filled and gap > 0.005:
-        return text + 'more are. It is more modest than it need be.'
+        return text + 'more are. The network is underconfident.'
     return f'A confidence is off by {100 * ece:.1f} points on average (ECE).'
 
 
