@@ -23,19 +23,19 @@ def random_view(
     flip: bool = True,
     shrinking: str = 'area',
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A scaled, cropped and mirrored view.
+    """A random view of an image: scaled, cropped and mirrored.
 
-    The picture is first stretched to `frame`, the size that the network will see whole pictures
-    at, times a random scale; what a crop has beyond the picture is grey and void.
+    The image is first resized to `frame`, the size at which the network sees whole images, times a
+    random scale. The part of a crop that lies outside of the image is grey and void.
 
     Args:
         image: (H, W, 3) uint8 RGB.
         labels: (H, W) uint8.
-        frame: Height and width that stand for scale 1.
+        frame: Height and width of the image at scale 1.
         crop: Height and width of the view.
         scales: Smallest and largest scale, drawn log-uniformly.
-        random: Source of all chance.
-        aspect: Largest change of the width alone, in logarithms.
+        random: Random generator.
+        aspect: Largest change of the width alone, as a logarithm.
         flip: Whether half of the views are mirrored.
         shrinking: `area` averages, as `data.geometry` does for the robot; `linear` takes the
             nearest four pixels, which is sharper; `mixed` draws one of the two.
@@ -66,14 +66,14 @@ def random_view(
 def paste(
     onto: tuple[np.ndarray, np.ndarray], source: tuple[np.ndarray, np.ndarray], classes: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """One view with what another one shows of some classes, where that one shows it.
+    """Paste some classes of one view onto another.
 
-    After Ghiasi et al. (arXiv 2012.07177), with all things of a class in place of instances.
+    After Ghiasi et al. (arXiv 2012.07177), with all pixels of a class in place of instances.
 
     Args:
         onto: (h, w, 3) uint8 and (h, w) uint8 labels.
         source: A view of the same size.
-        classes: Ids of those that are taken over.
+        classes: Ids of the classes to paste.
     """
     table = np.zeros(256, np.uint8)
     table[classes] = 255
@@ -85,7 +85,7 @@ def paste(
 
 
 def tone(image: np.ndarray) -> np.ndarray:
-    """Mean and standard deviation of a picture's CIELAB channels: (2, 3) float64, 8-bit units.
+    """Mean and standard deviation of an image's CIELAB channels: (2, 3) float64, 8-bit units.
 
     Args:
         image: (H, W, 3) uint8 RGB.
@@ -99,16 +99,16 @@ def _statistics(image: np.ndarray) -> np.ndarray:
 
 
 def take_tone(image: np.ndarray, other: np.ndarray, share: float) -> np.ndarray:
-    """Move a picture's light and colours towards another one's.
+    """Move the light and the colours of an image towards those of another one.
 
     After Reinhard et al., Color Transfer between Images (2001): mean and deviation of each
-    channel, in CIELAB. A deviation is at most halved or doubled, so that a flat picture's noise
-    does not become its content.
+    channel, in CIELAB. A deviation is at most halved or doubled, so that the noise of a uniform
+    image is not amplified.
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        other: What `tone` says of the other picture.
-        share: 0 leaves the picture as it is, 1 goes all the way.
+        other: The return value of `tone` for the other image.
+        share: From 0 (no change) to 1 (the other image's statistics).
     """
     lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB)
     own = _statistics(lab)
@@ -120,17 +120,17 @@ def take_tone(image: np.ndarray, other: np.ndarray, share: float) -> np.ndarray:
 
 
 def _look_up(image: np.ndarray, table: np.ndarray) -> np.ndarray:
-    """Each channel by its own column of a (256, 3) table, which is faster one by one."""
+    """Apply one column of a (256, 3) table to each channel, which is faster channel by channel."""
     planes = zip(cv2.split(image), np.ascontiguousarray(table.T))
     return cv2.merge([cv2.LUT(plane, column) for plane, column in planes])
 
 
 def relight(image: np.ndarray, random: np.random.Generator, strength: float = 1.0) -> np.ndarray:
-    """Light a picture unevenly, as shadows, low sun and a lens do, and add a sensor's noise.
+    """Light an image unevenly, as shadows, low sun and a lens do, and add sensor noise.
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        random: Source of all chance.
+        random: Random generator.
         strength: Multiplies the ranges; 0 changes nothing.
     """
     if not strength:
@@ -154,7 +154,7 @@ def relight(image: np.ndarray, random: np.random.Generator, strength: float = 1.
 
 @lru_cache(maxsize=2)
 def _normal_numbers(count: int) -> np.ndarray:
-    """(count,) float32; a picture's noise is a part of them, which costs nothing to draw."""
+    """(count,) float32 normal numbers; the noise of an image is a slice of them."""
     return np.random.default_rng(0).standard_normal(count, np.float32)
 
 
@@ -170,9 +170,9 @@ def _cut(
     interpolation: int,
     fill: int,
 ) -> np.ndarray:
-    """The crop of a picture that is scaled to `size`, at a corner that may lie outside of it.
+    """The crop of an image that is scaled to `size`; its corner may lie outside of the image.
 
-    Only what the crop shows is scaled. Its edges are rounded to whole pixels of the picture, which
+    Only the visible part is scaled. Its edges are rounded to whole pixels of the image, which
     changes the scale by less than a pixel in the crop's length.
     """
     parts, places = [], []
@@ -214,7 +214,7 @@ def recolour(image: np.ndarray, random: np.random.Generator, strength: float = 1
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        random: Source of all chance.
+        random: Random generator.
         strength: Multiplies the ranges; 0 changes nothing.
     """
     if not strength:

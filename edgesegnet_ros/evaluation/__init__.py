@@ -1,1 +1,1 @@
-"""How good and how fast: accuracy, bench."""
+"""Accuracy and speed: evaluate, replay, bench, table1 and figure2."""

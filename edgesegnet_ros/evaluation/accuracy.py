@@ -1,4 +1,4 @@
-"""Pixel accuracy and mIoU, void left out."""
+"""Pixel accuracy and mIoU without void pixels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from edgesegnet_ros.engines.segmenter import Segmenter
 
 EXACT = 2**24
-"""Pixels that OpenCV's counts, which are float32, can be trusted with."""
+"""Largest number of pixels for which OpenCV's float32 counts are exact."""
 
 
 def count_pixels(predicted: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
@@ -97,7 +97,7 @@ class Scores:
 
     @property
     def pixels(self) -> np.ndarray:
-        """(classes,) int64 labelled pixels of each true class, those declined among them."""
+        """(classes,) int64 labelled pixels of each true class, including those left unlabelled."""
         return self.confusion.sum(1) + self.declined
 
     @property
@@ -115,16 +115,16 @@ class Scores:
 
     @property
     def miou(self) -> float:
-        """Mean of the classes' IoU that occur, 0-1."""
+        """Mean IoU over the classes that occur, 0-1."""
         iou = self.iou
         return float(np.nanmean(iou)) if not np.isnan(iou).all() else float('nan')
 
 
 def score(segmenter: Segmenter, pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> Scores:
-    """Segment each picture once, as a robot would, and count at the labels' own resolution.
+    """Segment each image once, as the node does, and score it at the resolution of the labels.
 
     Args:
-        segmenter: With `output_resolution` `input`.
+        segmenter: Must have the output resolution `input`.
         pairs: (H, W, 3) uint8 RGB and (H, W) uint8 labels, 255 for void.
     """
     scores = Scores.empty(segmenter.engine.num_classes)

@@ -1,8 +1,8 @@
-"""Whether the confidence can be taken at its word, and the temperature that makes it so.
+"""Calibration of the confidence, and the temperature that improves it.
 
 Guo et al. 2017, "On Calibration of Modern Neural Networks" (arXiv 1706.04599): expected
 calibration error over equal bins, and one temperature that divides the logits, fitted by the
-negative log-likelihood on val. It moves no label.
+negative log-likelihood on val. It does not change any label.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from edgesegnet_ros.network.weights import WeightsInfo
 BINS = 15
 LEVELS = 256
 FIT_PIXELS = 1_000_000
-"""At most as many pixels are kept for the fit: 44 MB of logits with 11 classes."""
+"""Largest number of pixels kept for the fit: 44 MB of logits with 11 classes."""
 PLAUSIBLE = (0.1, 10.0)
-"""A fit that leaves this range says that something else is wrong."""
+"""A temperature outside this range shows that something else is wrong."""
 
 
 class CalibrationError(EdgeSegNetError):
@@ -57,11 +57,11 @@ class Bin(NamedTuple):
 
 @dataclass
 class Reliability:
-    """How often a pixel is right, for each of the 256 levels that a confidence has.
+    """Counts of right pixels for each of the 256 levels of the confidence.
 
-    This is all that any of the figures below needs, so the memory does not grow with the images;
+    All figures below follow from these counts, so the memory does not grow with the images;
     torchmetrics' MulticlassCalibrationError keeps the confidence of every pixel. The figures are
-    the same but for the rounding to levels, which is at most 0.002.
+    equal except for the rounding to levels, which is at most 0.002.
 
     Attributes:
         counts: (256,) int64 scored pixels of each level.
@@ -117,14 +117,14 @@ class Reliability:
 
 
 class LogitsReference:
-    """The network in fp32 PyTorch, at any temperature: what a fit and a comparison need.
+    """The network in fp32 PyTorch, at any temperature; the reference for fits and comparisons.
 
     Args:
         model: Trained network.
         info: Its normalisation.
         input_size: Height and width of the network's input.
         resize_mode: `stretch` or `letterbox`.
-        ignored: Ids that are never given.
+        ignored: Ids of classes that are never predicted.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class LogitsReference:
 
     @torch.inference_mode()
     def logits(self, image: np.ndarray) -> torch.Tensor:
-        """Logits of one picture.
+        """Logits of one image.
 
         Args:
             image: (H, W, 3) uint8 RGB.
@@ -158,7 +158,7 @@ class LogitsReference:
         return upsample(coarse, HEAD_STRIDE)
 
     def at_source(self, values: np.ndarray, image: np.ndarray) -> np.ndarray:
-        """Bring a map of the network's size to the picture's, as `Segmenter` does."""
+        """Resize a map from the network's size to that of the image, as `Segmenter` does."""
         return to_source(values, compute_placement(image.shape[:2], self._size, self._mode))
 
     def count(
@@ -172,7 +172,7 @@ class LogitsReference:
         Args:
             image: (H, W, 3) uint8 RGB.
             labels: (H, W) uint8 class ids, 255 for void.
-            temperatures: Takes the counts.
+            temperatures: The counts by temperature, which are updated.
         """
         logits = self.logits(image)
         best, ids = logits.max(dim=1)
@@ -200,7 +200,7 @@ class Fit(NamedTuple):
 
 
 def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> Fit:
-    """The temperature of the smallest negative log-likelihood, found by L-BFGS on its logarithm.
+    """The temperature with the smallest negative log-likelihood, by L-BFGS on its logarithm.
 
     Args:
         logits: (pixels, classes) fp32.
@@ -208,7 +208,7 @@ def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> Fit:
 
     Raises:
         CalibrationError: There is no pixel, or no finite temperature is best (all pixels right,
-            or the network knows nothing).
+            or the network predicts at random).
     """
     if not len(labels):
         raise CalibrationError('no labelled pixel: a temperature is fitted on labels of val')
@@ -245,13 +245,13 @@ def sample_pixels(
     images: int,
     most: int = FIT_PIXELS,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logits and labels of an even grid of pixels, the same number of every picture.
+    """Logits and labels on an even grid of pixels, with the same number from every image.
 
     Args:
         reference: Gives the logits.
         pairs: (H, W, 3) uint8 RGB and (H, W) uint8 labels.
         images: How many pairs there will be.
-        most: Pixels in all.
+        most: Largest number of pixels in total.
 
     Returns:
         (pixels, classes) fp32 and (pixels,) int64, void left out.

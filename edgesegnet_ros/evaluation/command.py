@@ -1,4 +1,4 @@
-"""`edgesegnet evaluate`: the CamVid protocol through the engine that a robot would run."""
+"""`edgesegnet evaluate`: the CamVid protocol, run through the engine that the node uses."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _FOLDED, _ALL = CLASSES, COLOR_CLASSES
 
 
 class EvaluateError(EdgeSegNetError):
-    """Wrong use of `edgesegnet evaluate`."""
+    """A usage error of `edgesegnet evaluate`."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What is measured, on what, with which engine, and where it goes."""
+    """Add the command's options."""
     from edgesegnet_ros.arguments import add_data, output_file, output_folder, size
     from edgesegnet_ros.data.geometry import RESIZE_MODES
     from edgesegnet_ros.evaluation.report.gates import add_gate_argument
@@ -96,7 +96,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Score a split, print it, and write what was asked for."""
+    """Score a split, print the result, and write the requested files."""
     from edgesegnet_ros.extras import need
 
     page = Path(args.html) if args.html else Path(args.out, PAGE_NAME) if args.out else None
@@ -211,7 +211,10 @@ def _run(args: argparse.Namespace, page: Path | None) -> int:
 
 
 def _classes(name: str, path: Path, weights: WeightsInfo) -> tuple[ClassSet, ClassSet]:
-    """What is scored, and what the network's outputs mean; they differ where one is folded."""
+    """The classes that are scored and the classes of the network's outputs.
+
+    They differ where CamVid's 32 classes are folded to 11.
+    """
     from edgesegnet_ros.data.classes import load_classes
     from edgesegnet_ros.engines.recipe import classes_of
 
@@ -226,7 +229,7 @@ def _classes(name: str, path: Path, weights: WeightsInfo) -> tuple[ClassSet, Cla
             f'{weights.classes}'
         )
     own = load_classes(weights.classes)
-    # Either way it is the 11 that can be compared: 32 fold to them, never the other way.
+    # Only 11 classes can be compared in either case: 32 fold to 11, never the other way.
     return (asked, own) if count == _FOLDED else (own, own)
 
 
@@ -236,12 +239,12 @@ def _file_of(outputs: ClassSet, asked: str) -> str:
 
     if load_classes(asked).name == outputs.name:
         return asked
-    # A class set that the weights hold is found there again.
+    # A class set that is stored in the weights is found there again.
     return outputs.name if outputs.name in shipped.names('classes') else asked
 
 
 def _refuse_ids_of_another_set(dataset: Dataset, samples: list[Sample]) -> None:
-    """Class ids of the 11 would be scored as if they were ids of the 32, without a sign of it."""
+    """Refuse labels with the ids of the 11 classes, which look like ids of the 32 classes."""
     from edgesegnet_ros.data.camvid import COLOR_SUFFIX
     from edgesegnet_ros.data.classes import VOID
 
@@ -293,11 +296,11 @@ def _figures(
     fit: Fit | None,
     temperature: float,
 ) -> dict[str, Any]:
-    """What `--json` writes."""
+    """The content of `--json`."""
     from edgesegnet_ros.evaluation.provenance import provenance
 
     scores = found.scores
-    # Void keeps its output, and is never scored.
+    # Void keeps its output channel, and is never scored.
     shown = [entry for entry in scored.classes if entry.id not in scored.ignored]
     ids = [entry.id for entry in shown]
     description = model.engine.describe()

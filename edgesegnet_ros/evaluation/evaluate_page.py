@@ -19,18 +19,18 @@ from edgesegnet_ros.evaluation.report.panels import views
 def write_evaluate_report(
     figures: Mapping[str, Any], classes: ClassSet, worst: Sequence[WorstImage], out: Path
 ) -> Path:
-    """Write one self-contained page, whole or not at all.
+    """Write one self-contained page atomically.
 
-    It holds at most ten images of 480 pixels width in four views: some 2 MB.
+    It holds at most ten images, 480 pixels wide, with four panels each: some 2 MB.
 
     Args:
-        figures: What `--json` writes.
+        figures: The content of `--json`.
         classes: Gives the colours.
-        worst: Images to show.
-        out: The file.
+        worst: The images to show.
+        out: Path of the page.
 
     Raises:
-        BagError: It cannot be written.
+        BagError: The page cannot be written.
     """
     calibration = figures['calibration']
     logits = calibration['logits']

@@ -1,4 +1,4 @@
-"""`edgesegnet figure2`: pictures, their labels and the network's, as in the paper's Fig. 2."""
+"""`edgesegnet figure2`: images, labels and predictions side by side, as in the paper's Fig. 2."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TITLE_ROWS = 26
 
 
 class Figure2Error(EdgeSegNetError):
-    """A picture that cannot be made."""
+    """A figure that cannot be drawn."""
 
 
 class Example(NamedTuple):
@@ -41,7 +41,7 @@ class Example(NamedTuple):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What is shown."""
+    """Add the command's options."""
     from edgesegnet_ros.arguments import output_file, size
 
     parser.add_argument(
@@ -80,7 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def streets() -> Iterator[Example]:
-    """A frame of each street that training never saw."""
+    """One frame of each street that training never used."""
     from edgesegnet_ros.data.street import Street
 
     for seed in STREET_SEEDS:
@@ -89,10 +89,10 @@ def streets() -> Iterator[Example]:
 
 
 def examples_of(dataset: Dataset, split: str, rows: int) -> list[Sample]:
-    """Samples of a split, evenly apart.
+    """Samples of a split, evenly spread over it.
 
     Raises:
-        Figure2Error: More rows than images, or none.
+        Figure2Error: There are fewer images than rows, or no image.
         DatasetError: There is no such split.
     """
     samples = dataset.samples(split)
@@ -105,10 +105,10 @@ def examples_of(dataset: Dataset, split: str, rows: int) -> list[Sample]:
 
 
 def row_of(example: Example, predicted: np.ndarray, palette: np.ndarray) -> np.ndarray:
-    """Picture, truth and prediction side by side; void is black.
+    """Image, labels and prediction side by side; void is black.
 
     Args:
-        example: The picture.
+        example: The image and its labels.
         predicted: (H, W) uint8 class ids.
         palette: (256, 3) uint8 RGB.
 
@@ -144,7 +144,7 @@ def sheet(rows: list[np.ndarray], width: int, legend: np.ndarray, title: str) ->
     """Rows below one another, with titles above and the legend below.
 
     Raises:
-        Figure2Error: Pictures of several widths.
+        Figure2Error: The images have several widths.
     """
     if len({row.shape[1] for row in rows}) != 1:
         raise Figure2Error('the images have several widths, so they do not fit on one sheet')
@@ -156,7 +156,7 @@ def sheet(rows: list[np.ndarray], width: int, legend: np.ndarray, title: str) ->
 
 
 def run(args: argparse.Namespace) -> int:
-    """Draw, write, and say how well each row went."""
+    """Draw and write the figure, and print the accuracy of each row."""
     import cv2
 
     from edgesegnet_ros.data.classes import load_classes

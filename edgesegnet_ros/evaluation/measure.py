@@ -1,4 +1,4 @@
-"""One pass over a labelled split: accuracy, calibration, worst images, in bounded memory."""
+"""One pass over a labelled split: accuracy, calibration and worst images, in bounded memory."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class WorstImage:
     """An image that was segmented badly.
 
     Attributes:
-        badness: 1 - pixel_accuracy; the heap's order.
-        name: Of its file.
+        badness: 1 - pixel_accuracy, by which the heap is ordered.
+        name: Name of its file.
         image: (H, W, 3) uint8 RGB.
         labels: (H, W) uint8 class ids, 255 for void.
         predicted: (H, W) uint8 class ids.
@@ -38,17 +38,17 @@ class WorstImage:
 
     @property
     def pixel_accuracy(self) -> float:
-        """Of this image alone, 0-1."""
+        """Pixel accuracy of this image alone, 0-1."""
         return 1.0 - self.badness
 
 
 @dataclass
 class Measurement:
-    """What one pass found.
+    """The results of one pass.
 
     Attributes:
-        scores: Of the engine's labels.
-        reliability: Of the engine's confidence, at the temperature of the weights.
+        scores: Scores of the engine's labels.
+        reliability: Reliability of the engine's confidence, at the temperature in the weights.
         at_temperature: Temperature -> reliability of fp32 logits; empty without a reference.
         worst: At most `WORST` images, the worst first.
     """
@@ -66,15 +66,15 @@ def measure(
     reference: LogitsReference | None = None,
     temperatures: Iterable[float] = (),
 ) -> Measurement:
-    """Segment each picture once, as a robot would, and count at the labels' own resolution.
+    """Segment each image once, as the node does, and score it at the resolution of the labels.
 
     Args:
-        segmenter: With `output_resolution` `input`.
-        dataset: Its classes are scored: the network's, or the 11 for a network of CamVid's 32,
-            whose labels are then folded.
-        samples: Are read one by one; no more than the worst images are kept.
-        reference: Also measures the calibration of its logits.
-        temperatures: At these.
+        segmenter: Must have the output resolution `input`.
+        dataset: Its classes are scored: those of the network, or the 11 for a network of
+            CamVid's 32 classes, whose labels are then folded.
+        samples: They are read one by one; only the worst images are kept.
+        reference: If given, the calibration of its logits is measured, too.
+        temperatures: Temperatures at which that calibration is measured.
     """
     num_classes = len(dataset.classes.classes)
     folds = num_classes != segmenter.engine.num_classes

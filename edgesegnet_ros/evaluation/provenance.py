@@ -1,4 +1,4 @@
-"""What a figure was made with: software, weights, machine, command."""
+"""The provenance of a figure: software, weights, machine, command."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PACKAGES = ('numpy', 'opencv-python-headless', 'safetensors', 'torch')
 
 
 def software(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
-    """Versions of this package, Python and others; those that are not installed are left out."""
+    """Versions of this package, of Python and of other packages that are installed."""
     versions = {'edgesegnet_ros': edgesegnet_ros.__version__, 'python': platform.python_version()}
     for package in packages:
         try:
@@ -43,7 +43,7 @@ def machine() -> dict[str, Any]:
 
 
 def weights(model: str) -> dict[str, str]:
-    """Name, file name and content hash of the weights that `--model` means."""
+    """Name, file name and content hash of the weights that `--model` names."""
     path = shipped.find('models', model)
     return {'name': model, 'file': path.name, 'sha256': file_sha256(path)}
 
@@ -51,13 +51,13 @@ def weights(model: str) -> dict[str, str]:
 def provenance(
     model: str, classes: str, engine: EngineDescription, options: dict[str, Any]
 ) -> dict[str, Any]:
-    """Everything that a report says about how it was made.
+    """Everything that a report states about how its figures were made.
 
     Args:
-        model: As `--model` has it.
+        model: The value of `--model`.
         classes: Name of the class set.
-        engine: What ran.
-        options: Of the command, as they were understood.
+        engine: Description of the engine.
+        options: Options of the command, with defaults filled in.
     """
     return {
         'command': [Path(sys.argv[0]).name, *sys.argv[1:]],
@@ -72,7 +72,7 @@ def provenance(
 
 
 def as_shell(command: Iterable[str]) -> str:
-    """A command as one would type it, with the home folder as ~."""
+    """A command line as one types it, with the home folder as ~."""
     home = os.path.expanduser('~')
     return shlex.join(command).replace(home + os.sep, '~/')
 

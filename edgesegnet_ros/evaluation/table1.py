@@ -1,6 +1,6 @@
-"""`edgesegnet table1`: the paper's Table 1 from measurements made here.
+"""`edgesegnet table1`: the paper's Table 1, measured on this machine.
 
-The paper's own numbers stand in brackets beside ours and are never taken for ours.
+The paper's own numbers stand in brackets beside the measured ones.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ class Table1Error(EdgeSegNetError):
 
 
 class OtherFiguresError(Table1Error):
-    """Figures of another split or input size than is asked for."""
+    """Figures of another split or input size than the requested one."""
 
 
 class Published(NamedTuple):
     """A row of the paper's Table 1 (arXiv 1905.04222); None where it has no number.
 
     Attributes:
-        title: For people.
-        accuracy: Per cent of the pixels of CamVid.
-        fps: On a Jetson AGX Xavier (1.37 GHz, 512 CUDA cores).
-        size_mb: As the paper has it.
+        title: Title of the row.
+        accuracy: Pixel accuracy on CamVid in per cent.
+        fps: Frames per second on a Jetson AGX Xavier (1.37 GHz, 512 CUDA cores).
+        size_mb: Size in MB, as stated in the paper.
     """
 
     title: str
@@ -54,7 +54,7 @@ NOT_MEASURED = 'not measured'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Where the accuracies come from, and how the speed is measured."""
+    """Add the command's options."""
     from edgesegnet_ros.arguments import output_file, size
 
     parser.add_argument('--model', default=shipped.DEFAULT_MODEL, help="EdgeSegNet's weights")
@@ -93,10 +93,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def figures_file(model: str, weights: Path | None) -> Path | None:
-    """What `edgesegnet evaluate --split test --json` wrote for a model; None where nothing is.
+    """The file that `edgesegnet evaluate --split test --json` wrote for a model; None without one.
 
     Args:
-        model: A shipped model's name, or a path.
+        model: Name of a shipped model, or a path.
         weights: Their file, which the figures lie beside; None for a name that none is shipped of.
     """
     beside = (
@@ -108,11 +108,11 @@ def figures_file(model: str, weights: Path | None) -> Path | None:
 
 
 def read_accuracy(path: Path, size: tuple[int, int]) -> dict[str, Any]:
-    """Accuracy and how it came about, from a figures file.
+    """Accuracy and its source, from a figures file.
 
     Raises:
-        OtherFiguresError: It is of another split or of another input size.
-        Table1Error: It is no such file.
+        OtherFiguresError: The file is of another split or input size.
+        Table1Error: The file is not one of `edgesegnet evaluate --json`.
     """
     try:
         figures = json.loads(path.read_text())
@@ -160,7 +160,7 @@ def measure_accuracy(model: str, args: argparse.Namespace, dataset: Dataset) -> 
 def accuracy_of(
     model: str, args: argparse.Namespace, dataset: Dataset | None = None
 ) -> dict[str, Any]:
-    """Measured with --data, else from the figures beside the weights, else nothing."""
+    """Accuracy measured with --data, or else read beside the weights, or else None."""
     weights: Path | None = None
     with suppress(shipped.ShippedFileError):
         weights = shipped.find('models', model)
@@ -174,13 +174,13 @@ def accuracy_of(
         except OtherFiguresError as error:
             if weights:
                 raise
-            # Shipped figures of weights too large to ship: the other row is still to be had.
+            # The weights of this network are too large to ship; the other row is still printed.
             source = f'{NOT_MEASURED} ({error})'
     return {'pixel_accuracy': None, 'miou': None, 'source': source, 'training': None}
 
 
 def _resident_peak_mib() -> float:
-    """The most memory that this process has had (not getrusage's, which outlives a fork)."""
+    """Peak resident memory of this process (getrusage's value would survive a fork)."""
     status = Path('/proc/self/status').read_text().splitlines()
     peak = next(line for line in status if line.startswith('VmHWM'))
     return int(peak.split()[1]) / 1024
@@ -206,12 +206,12 @@ def _added_peak(work: Callable[..., float], arguments: tuple[Any, ...], results:
 
 
 def added_peak_mib(work: Callable[..., float], *arguments: Any) -> float:
-    """MiB by which `work` raises the peak of a fresh process's resident memory.
+    """MiB by which `work` raises the peak resident memory of a new process.
 
     Args:
-        work: A module's function, called in a process of its own; returns the peak in MiB before
-            the part that counts.
-        *arguments: Of `work`.
+        work: Function of a module, called in a new process; returns the peak in MiB before the
+            part that is measured.
+        *arguments: Arguments of `work`.
 
     Raises:
         Table1Error: The process ended early.
@@ -235,7 +235,7 @@ def peak_memory(name: str, size: tuple[int, int], classes: int) -> float:
 
 
 def speeds(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
-    """The fastest row of each network, int8 left out, since its accuracy is another."""
+    """The fastest row of each network, without int8, whose accuracy differs."""
     from edgesegnet_ros.engines.request import EngineRequest
     from edgesegnet_ros.evaluation.bench import contestants
     from edgesegnet_ros.evaluation.bench.command import chosen, measure
@@ -256,7 +256,7 @@ def speeds(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
 
 
 def make_table(args: argparse.Namespace) -> dict[str, Any]:
-    """Everything that is printed, for --json."""
+    """The content of --json."""
     from edgesegnet_ros.data.classes import load_classes
     from edgesegnet_ros.data.datasets import open_dataset
     from edgesegnet_ros.evaluation.provenance import machine
@@ -267,7 +267,7 @@ def make_table(args: argparse.Namespace) -> dict[str, Any]:
     if dataset:
         dataset.tell()
         dataset.check_split('test')
-    # Before the speeds, which take minutes: figures that cannot be had are told at once.
+    # Before the speeds, which take minutes, so that missing figures are reported at once.
     accuracies = {
         name: accuracy_of(args.model if name == 'edgesegnet' else args.refinenet, args, dataset)
         for name in PAPER
@@ -306,7 +306,7 @@ def make_table(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def as_text(table: dict[str, Any]) -> str:
-    """The table for people."""
+    """The table as text."""
     height, width = table['input_size']
     lines = [
         f"Table 1 on CamVid's test split, {table['classes']} classes, void left out, one pass at "
@@ -353,7 +353,7 @@ def as_text(table: dict[str, Any]) -> str:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure and print."""
+    """Measure and print the table."""
     from edgesegnet_ros.extras import need
 
     need('train', ('tqdm',), 'edgesegnet table1')

@@ -1,20 +1,20 @@
-"""Which images are worth a place in the worker's buffer."""
+"""Admission control: the decision whether an image is passed on to the worker."""
 
 from __future__ import annotations
 
 from typing import Callable, NamedTuple, Optional
 
 _JITTER = 0.9
-"""A tenth of a period is a camera's jitter, not a higher rate."""
+"""A tenth of a period is a camera's jitter, and not a higher rate."""
 
 
 class Limits(NamedTuple):
-    """What the parameters of these names say.
+    """Values of the parameters with these names.
 
     Attributes:
-        max_age_ms: 0 switches it off.
-        max_rate_hz: 0 switches it off.
-        lazy: Whether a frame that nobody would see is left out.
+        max_age_ms: 0 disables the limit.
+        max_rate_hz: 0 disables the limit.
+        lazy: Whether inference is skipped when no output has a subscriber.
     """
 
     max_age_ms: float
@@ -23,7 +23,7 @@ class Limits(NamedTuple):
 
 
 class Admission:
-    """Judges images one by one, in the executor's thread."""
+    """Decides on images one by one, in the executor's thread."""
 
     def __init__(self) -> None:
         self._admitted_at = -float('inf')
@@ -31,16 +31,16 @@ class Admission:
     def refusal(
         self, limits: Limits, now: float, age_ms: Optional[float], is_seen: Callable[[], bool]
     ) -> Optional[str]:
-        """Why an image that has just come is not segmented: too_old, over_rate or unseen.
+        """The reason why an image is not segmented: too_old, over_rate or unseen.
 
         Args:
-            limits: As they are now.
-            now: When its callback was entered, of time.perf_counter, in s.
-            age_ms: By its stamp and the ROS clock; None without a stamp.
-            is_seen: Whether any output has a subscriber; asked only where nothing else decides.
+            limits: The current limits.
+            now: Time at which its callback was entered, by time.perf_counter, in s.
+            age_ms: Age by its stamp and the ROS clock, in ms; None without a stamp.
+            is_seen: Whether any output has a subscriber; only called if no other limit applies.
 
         Returns:
-            A counter's name of `frame_statistics`; None for an image that is admitted.
+            Name of a counter of `frame_statistics`; None if the image is admitted.
         """
         if limits.max_age_ms > 0.0 and (age_ms is None or age_ms > limits.max_age_ms):
             return 'too_old'

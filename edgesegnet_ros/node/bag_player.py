@@ -1,12 +1,12 @@
 """Plays a bag, a folder of images, a video or a camera into ROS 2 topics.
 
 Publishes `image` (rgb8), `camera_info`, `labels` (mono8 class ids, 255 = void) where the source
-has ground truth, and for recorded sources `/clock`, so that nodes with `use_sim_time` live in the
-recording's time. Image, camera_info and labels of one frame bear one stamp.
+has ground truth, and for recorded sources `/clock`, so that nodes with `use_sim_time` use the time
+of the recording. Image, camera_info and labels of one frame have the same stamp.
 
-In lock step (`--lock-step TOPIC`) the next frame waits until the stamp of this one comes back on
-TOPIC as a std_msgs/Header, and a frame that got no answer is published again: the image
-subscription of the node is best effort, which loses frames by right.
+In lock step (`--lock-step TOPIC`) the next frame waits until the stamp of this one is published on
+TOPIC as a std_msgs/Header. A frame without an answer is published again, because the node
+subscribes with best effort and may lose frames.
 """
 
 from __future__ import annotations
@@ -44,24 +44,24 @@ from edgesegnet_ros.node.images import to_message
 from edgesegnet_ros.node.signals import interrupt_once
 
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
-"""A reliable offer serves best effort subscribers too."""
+"""A reliable publisher serves best-effort subscribers, too."""
 CLOCK_PERIOD_S = 0.01
 ATTEMPTS = 3
-"""How often a frame is published in lock step before it counts as unanswered."""
+"""Number of times that a frame is published in lock step before it counts as unanswered."""
 
 
 class PlaybackError(EdgeSegNetError):
-    """No node subscribes, or none answers."""
+    """No node subscribes, or no node answers."""
 
 
 class PlaybackFigures(NamedTuple):
-    """What was played.
+    """Figures of a playback.
 
     Attributes:
-        published: Frames, each counted once.
-        republished: Frames that had to be published again, in lock step.
-        unanswered: Frames whose answer never came, in lock step.
-        round_trip_ms: From publication to answer, frames answered at once, in lock step.
+        published: Number of frames, each counted once.
+        republished: Number of frames that were published again, in lock step.
+        unanswered: Number of frames without an answer, in lock step.
+        round_trip_ms: Time from publication to answer of frames answered at once, in lock step.
     """
 
     published: int
@@ -74,15 +74,15 @@ class BagPlayer(Node):
     """The publishers of one source.
 
     Args:
-        source: What is played.
-        frame_id: Of the camera.
-        lock_step: Topic of the answers, or None to play by the recording's time alone.
-        answer_timeout_s: How long a frame's answer may take before it is published again.
-        **kwargs: Of rclpy.node.Node.
+        source: The source to play.
+        frame_id: frame_id of the camera.
+        lock_step: Topic of the answers, or None to play by the time of the recording.
+        answer_timeout_s: Time after which a frame without an answer is published again.
+        **kwargs: Arguments of rclpy.node.Node.
 
     Attributes:
-        last_published: Stamp in ns of the last image, and the steady clock's seconds just before
-            it went out, which are those of every process of this machine.
+        last_published: Stamp in ns of the last image, and the time just before its publication by
+    the steady clock, which all processes of this machine share.
     """
 
     def __init__(
@@ -116,10 +116,10 @@ class BagPlayer(Node):
 
         Args:
             counts: image, camera_info or labels -> number of subscriptions.
-            timeout_s: For all of them together.
+            timeout_s: Time for all topics together.
 
         Raises:
-            PlaybackError: They did not come.
+            PlaybackError: There were too few subscriptions at the timeout.
         """
         publishers = {
             'image': self._images,
@@ -151,11 +151,11 @@ class BagPlayer(Node):
 
         Args:
             frames: With rising stamps.
-            rate: Times the recording's own pace; 0 for no pace at all.
+            rate: Playback speed relative to the recording; 0 plays without pauses.
             progress: Called after each frame with the number of frames so far.
 
         Raises:
-            PlaybackError: Three frames in a row got no answer, in lock step.
+            PlaybackError: Three consecutive frames had no answer, in lock step.
             SourceError: A frame cannot be read.
         """
         published = republished = unanswered = silent = 0
@@ -188,7 +188,7 @@ class BagPlayer(Node):
             else:
                 rclpy.spin_once(self, timeout_sec=0)
             progress(published)
-        # What was published last is on its way only while this process lives.
+        # The last messages are only delivered while this process lives.
         for publisher in (self._images, self._labels):
             if publisher is not None:
                 publisher.wait_for_all_acked(Duration(seconds=5))
@@ -198,7 +198,7 @@ class BagPlayer(Node):
         header = Header(stamp=_time(frame.stamp_ns), frame_id=self._frame_id)
         self._publish_clock(frame.stamp_ns)
         if self._labels is not None:
-            # Frames without ground truth are void all over, so that each image has its labels.
+            # Frames without ground truth get labels that are all void.
             labels = frame.labels
             if labels is None:
                 labels = np.full(frame.image.shape[:2], VOID, np.uint8)
@@ -246,7 +246,7 @@ def _time(stamp_ns: int) -> Time:
 
 
 def camera_info(frame: SourceFrame, header: Header) -> CameraInfo:
-    """The calibration that the source has, else width and height alone (uncalibrated)."""
+    """The calibration of the source, or else only width and height (uncalibrated)."""
     height, width = frame.image.shape[:2]
     model: CameraModel = frame.camera or CameraModel(
         width, height, '', (), (0.0,) * 9, (0.0,) * 9, (0.0,) * 12
@@ -261,7 +261,7 @@ def camera_info(frame: SourceFrame, header: Header) -> CameraInfo:
 
 
 def repeated(source: Source, frames: Optional[int], loop: bool) -> Iterator[SourceFrame]:
-    """Frames of a source, cut after `frames`, with stamps that go on rising when it loops."""
+    """Frames of a source, limited to `frames`, with stamps that keep rising when it loops."""
     count, offset, period = 0, 0, PERIOD_NS
     first: Optional[int] = None
     last: Optional[int] = None
@@ -281,7 +281,7 @@ def repeated(source: Source, frames: Optional[int], loop: bool) -> Iterator[Sour
 
 
 def parse(arguments: List[str]) -> argparse.Namespace:
-    """The command line without what belongs to ROS."""
+    """Parse the command line without its ROS arguments."""
     parser = argparse.ArgumentParser(
         prog='bag_player', description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -341,7 +341,7 @@ def main() -> int:
     """Play to the end.
 
     Returns:
-        The exit status: 0 for success, 1 where no node subscribes or answers, 2 for a source that
+        The exit status: 0 for success, 1 if no node subscribes or answers, 2 for a source that
         cannot be played.
     """
     args = parse(remove_ros_args(sys.argv)[1:])

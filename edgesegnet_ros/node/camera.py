@@ -1,4 +1,4 @@
-"""The camera's topics: its images, and the intrinsics beside them."""
+"""Subscriptions to a camera: its images, and the camera_info beside them."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from edgesegnet_ros.node.camera_info import sibling
 INPUT_QOS = QoSProfile(
     depth=1, reliability=ReliabilityPolicy.BEST_EFFORT, durability=DurabilityPolicy.VOLATILE
 )
-"""Best effort and volatile match every offer."""
+"""Best effort and volatile are compatible with every publisher."""
 _COMPRESSED = '/compressed'
 CameraMessage = Union[Image, CompressedImage]
 
 
 class Camera:
-    """Topics `image` and `camera_info` of a node, subscribed to between open and close.
+    """The node's subscriptions to `image` and `camera_info`, between open and close.
 
     Attributes:
-        topic: Of the images, resolved; with `/compressed` where the parameter image_transport
-            says so.
-        info: The newest camera_info since it was opened, if any.
+        topic: Resolved name of the image topic; it ends in `/compressed` if the parameter
+    image_transport is `compressed`.
+        info: The newest camera_info since open, if any.
 
     Args:
-        node: Whose topics and parameters they are.
-        on_image: Called in the executor's thread.
+        node: The node with the topics and parameters.
+        on_image: Callback for images, called in the executor's thread.
     """
 
     def __init__(self, node: LifecycleNode, on_image: Callable[[CameraMessage], None]) -> None:
@@ -71,13 +71,13 @@ class Camera:
         )
 
     def close(self) -> None:
-        """Unsubscribe and forget the intrinsics; closing twice is harmless."""
+        """Unsubscribe and forget the camera_info; closing twice is harmless."""
         for subscription in filter(None, (self._images, self._infos)):
             self._node.destroy_subscription(subscription)
         self._images = self._infos = self.info = None
 
     def size_change(self, image: CameraMessage) -> Optional[str]:
-        """A sentence where an image's size is not the last one's; compressed ones tell none."""
+        """A sentence if the size differs from the last image; None for compressed images."""
         if isinstance(image, CompressedImage):
             return None
         old, self._size = self._size, (image.width, image.height)
@@ -86,16 +86,16 @@ class Camera:
         return 'images changed from {}x{} to {}x{}'.format(*old, *self._size)
 
     def publishers(self) -> int:
-        """How many publish images, whether or not their QoS matches."""
+        """Number of publishers of images, whether or not their QoS matches."""
         return int(self._node.count_publishers(self.topic))
 
     def matched_publishers(self) -> Optional[int]:
-        """How many publish images that can arrive; None where closed or rclpy cannot tell."""
+        """Number of publishers with a matching QoS; None while closed or if unknown."""
         count = getattr(self._images, 'get_publisher_count', None)
         return count() if count is not None else None
 
     def mismatch(self) -> str:
-        """What is wrong with the topic's type and which argument mends it; empty if nothing is."""
+        """A sentence with the remedy if the type of the topic is wrong; empty otherwise."""
         if self._images is None:
             return ''
         wanted = _type_name(self._type)
@@ -123,5 +123,5 @@ class Camera:
 
 
 def _type_name(kind: Type[CameraMessage]) -> str:
-    """Such as sensor_msgs/msg/Image."""
+    """The full type name, such as sensor_msgs/msg/Image."""
     return f'sensor_msgs/msg/{kind.__name__}'

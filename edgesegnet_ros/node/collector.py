@@ -1,9 +1,9 @@
-"""Watches a segmentation node: matches what it publishes by stamp, scores and keeps a picture.
+"""Collects the outputs of a segmentation node, matches them by stamp, and scores them.
 
 Subscribes to the node's mask, overlay, class masks and label info, to the images and ground truth
-that went in, and to /diagnostics. When all that belongs to one stamp has come, its header goes out
-on `collected`, which a player in lock step waits for. SIGINT or SIGTERM ends it: then it writes
-its figures and the best frame's pictures.
+that it received, and to /diagnostics. When all messages of one stamp have arrived, their header is
+published on `collected`, for which a player in lock step waits. On SIGINT or SIGTERM it writes its
+figures and the images of the best frame, and ends.
 """
 
 from __future__ import annotations
@@ -43,23 +43,23 @@ LATCHED = QoSProfile(
     depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
 )
 PENDING = 32
-"""Stamps that may be incomplete at one time; beyond, the oldest is given up."""
+"""Number of stamps that may be incomplete at a time; beyond that, the oldest is dropped."""
 NOTICEABLE = 0.001
-"""Share of the pixels from which on a class makes a picture worth showing."""
+"""Smallest share of the pixels for which a class counts as visible in an image."""
 LAST_DIAGNOSTICS_S = 3.0
 SETTLING_S = 15.0
-"""Recording, at the end: how long the node may take for what it still works on."""
+"""Time that the node has at the end of a recording to finish its current frame."""
 
 
 class MaskRecording:
-    """Every mask in a ZIP of images, and when each arrived, streamed to two files.
+    """Writes every mask to a ZIP of images, and its time of arrival to a CSV file.
 
     Args:
-        folder: Takes masks.zip and arrivals.csv (stamp in ns, seconds of the steady clock).
+        folder: Folder for masks.zip and arrivals.csv (stamp in ns, seconds of the steady clock).
     """
 
     def __init__(self, folder: Path) -> None:
-        # The replay's own format, so that live and offline results are one thing.
+        # The format of the replay, so that live and offline results can be compared.
         from edgesegnet_ros.evaluation.replay.label_maps import LabelMapWriter
 
         folder.mkdir(parents=True, exist_ok=True)
@@ -68,7 +68,7 @@ class MaskRecording:
         self._count = 0
 
     def add(self, stamp_ns: int, arrived_s: float, mask: np.ndarray) -> None:
-        """Keep one mask, (H, W) uint8."""
+        """Write one mask, (H, W) uint8."""
         self._masks.add(self._count, stamp_ns, mask)
         self._arrivals.write(f'{stamp_ns},{arrived_s:.6f}\n')
         self._count += 1
@@ -80,10 +80,10 @@ class MaskRecording:
 
 
 class OverlayFrames:
-    """Every image with the node's overlay beside it, as numbered PNG files.
+    """Writes every image and the node's overlay as numbered PNG files.
 
     Args:
-        folder: Takes them; it is made.
+        folder: Folder for the files; it is created.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -92,11 +92,11 @@ class OverlayFrames:
         self._count = 0
 
     def add(self, image: np.ndarray, overlay: np.ndarray) -> None:
-        """Keep one frame.
+        """Write one frame.
 
         Args:
             image: (H, W, 3) uint8 RGB.
-            overlay: (h, w, 3) uint8 RGB; brought to the size of the image.
+            overlay: (h, w, 3) uint8 RGB; it is resized to the size of the image.
         """
         if overlay.shape != image.shape:
             overlay = cv2.resize(overlay, (image.shape[1], image.shape[0]))
@@ -110,18 +110,18 @@ class Collector(Node):
     """Subscriptions, counts and scores.
 
     Args:
-        classes: Of the labels.
+        classes: The classes of the labels.
         expect_labels: Whether ground truth comes with every image.
-        recording: Takes every mask, and then nothing else is subscribed to, so that the node does
-            what a robot's would; None to match and to score.
-        frames: Takes every image and overlay; None keeps those of the best frame only.
-        **kwargs: Of rclpy.node.Node.
+        recording: Receives every mask. Nothing else is subscribed to then, so that the node works
+    as on a robot. None to match and score outputs.
+        frames: Receives every image and overlay; None keeps those of the best frame only.
+        **kwargs: Arguments of rclpy.node.Node.
 
     Attributes:
-        frames_out: Masks received, each stamp once.
-        frames_scored: Masks compared with ground truth.
-        label_info: Class id -> name, as the node said; None before it did.
-        diagnostics: Of the node: level, message and values by key; None before the first.
+        frames_out: Number of masks received, each stamp counted once.
+        frames_scored: Number of masks compared with ground truth.
+        label_info: Class id -> name, as the node published it; None before.
+        diagnostics: Level, message and values of the node's last status; None before the first.
     """
 
     def __init__(
@@ -140,7 +140,7 @@ class Collector(Node):
         )
         self.scores = None
         if expect_labels:
-            # Costs the import of torch, which is only worth it where there is something to score.
+            # This imports torch, which is only needed if there is something to score.
             from edgesegnet_ros.evaluation.accuracy import Scores
 
             self._parts.add('labels')
@@ -170,7 +170,7 @@ class Collector(Node):
 
     @property
     def settled(self) -> bool:
-        """Whether the node has said what became of every image that it got."""
+        """Whether the node has reported on every image that it received."""
         values = (self.diagnostics or {}).get('values', {})
         assert isinstance(values, dict)
         done = sum(keys.count(values, what) for what in ('out', *keys.DROPS))
@@ -186,7 +186,7 @@ class Collector(Node):
         header: Header = message.header
         stamp_ns = header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
         if stamp_ns <= self._done:
-            # Published again although it had come: the answer must have been late.
+            # The frame was published again although it had arrived: the answer was late.
             if part == 'mask':
                 self._collected.publish(header)
             return
@@ -205,7 +205,7 @@ class Collector(Node):
             self._pending.popitem(last=False)
 
     def _complete(self, stamp_ns: int, frame: Dict[str, Any]) -> None:
-        # Outputs come in the order of their inputs, so older ones will not be completed any more.
+        # Outputs arrive in the order of their inputs, so older stamps will not be completed.
         for older in [stamp for stamp in self._pending if stamp <= stamp_ns]:
             del self._pending[older]
         self._done = stamp_ns
@@ -238,7 +238,7 @@ class Collector(Node):
                 }
 
     def figures(self) -> Dict[str, object]:
-        """All counts and scores, for JSON; shares are 0-1, null where there was no label."""
+        """All counts and scores, for JSON; shares are 0-1, and null without labels."""
         scores = self.scores if self.frames_scored else None
         duration_s = self._last_s - self._first_s
         names = self.label_info or {}
@@ -259,7 +259,7 @@ class Collector(Node):
         }
 
     def pictures(self) -> Dict[str, np.ndarray]:
-        """Of the frame with the most classes: image, labels, mask, overlay and group_<name>."""
+        """Of the frame with the most classes: image, labels, mask, overlay, group_<name>."""
         if not self._best:
             return {}
         found = {
@@ -280,7 +280,7 @@ def _plane(message: Image) -> np.ndarray:
 
 
 def write(folder: Path, collector: Collector) -> None:
-    """Write collected.json and pictures.npz, each whole or not at all."""
+    """Write collected.json and pictures.npz atomically."""
     pictures: Dict[str, Any] = collector.pictures()
     with atomic_file(folder / 'pictures.npz') as partial:
         np.savez(str(partial), **pictures)
@@ -288,7 +288,7 @@ def write(folder: Path, collector: Collector) -> None:
 
 
 def parse(arguments: List[str]) -> argparse.Namespace:
-    """The command line without what belongs to ROS."""
+    """Parse the command line without its ROS arguments."""
     parser = argparse.ArgumentParser(
         prog='collector', description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -313,9 +313,9 @@ def parse(arguments: List[str]) -> argparse.Namespace:
 
 
 def main() -> int:
-    """Collect until a signal; 0, or 2 for a class file that cannot be used."""
+    """Collect until a signal; returns 0, or 2 for a class file that cannot be used."""
     args = parse(remove_ros_args(sys.argv)[1:])
-    # Not rclpy's handlers: they would end the context, and the last diagnostics are still to come.
+    # Not rclpy's handlers: they would shut the context down before the last diagnostics arrive.
     ended: List[float] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.append(time.monotonic()))

@@ -1,10 +1,10 @@
-"""Waits until the ROS 2 graph is as it should be, and says what is missing when it never is.
+"""Waits until the ROS 2 graph is as expected, and reports what is missing after a timeout.
 
     graph_probe --lifecycle /edgesegnet=active --topic /segmentation/mask --timeout 30
 
-With --bring-up it also configures and activates a node, and fails at once when a transition does.
+With --bring-up it also configures and activates a node, and fails as soon as a transition fails.
 
-Exit status: 0 success, 1 not in time or a transition failed, 2 usage error.
+Exit status: 0 success, 1 timeout or failed transition, 2 usage error.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ ANSWER_S = 2.0
 
 
 class GraphProbe(Node):
-    """Looks at the graph and asks lifecycle nodes for their state.
+    """Reads the graph, and asks lifecycle nodes for their state.
 
     Args:
-        **kwargs: Of rclpy.node.Node.
+        **kwargs: Arguments of rclpy.node.Node.
     """
 
     def __init__(self, **kwargs: object) -> None:
         super().__init__('graph_probe', **kwargs)
-        # Named by fully qualified node.
+        # Keys are fully qualified node names.
         self._state_clients: Dict[str, Client] = {}
         self._asked: Dict[str, Future] = {}
         self._asked_at: Dict[str, float] = {}
         self.states: Dict[str, str] = {}
 
     def missing(self, expected: argparse.Namespace) -> List[str]:
-        """What is not there yet, in words.
+        """Sentences about what is missing.
 
         Args:
             expected: Lists `node` and `topic`, mappings `publishers`, `subscribers` (topic ->
@@ -88,7 +88,7 @@ class GraphProbe(Node):
             self._asked_at[name] = time.monotonic()
 
     def bring_up(self, name: str, timeout_s: float) -> Optional[str]:
-        """Configure and activate a lifecycle node; returns what went wrong, or None.
+        """Configure and activate a lifecycle node; returns an error message, or None.
 
         Args:
             name: Fully qualified.
@@ -114,7 +114,7 @@ class GraphProbe(Node):
         return None
 
     def wait(self, expected: argparse.Namespace, timeout_s: float) -> List[str]:
-        """Spin until nothing is missing; returns what still is when the time is over."""
+        """Spin until nothing is missing; returns what is still missing at the timeout."""
         end = time.monotonic() + timeout_s
         while True:
             missing = self.missing(expected)
@@ -128,7 +128,7 @@ def _absolute(name: str) -> str:
 
 
 def parse(arguments: Optional[List[str]] = None) -> argparse.Namespace:
-    """The command line without what belongs to ROS."""
+    """Parse the command line without its ROS arguments."""
     parser = argparse.ArgumentParser(
         prog='graph_probe', description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -166,7 +166,7 @@ def parse(arguments: Optional[List[str]] = None) -> argparse.Namespace:
 
 
 def main() -> int:
-    """Wait; see the module for the exit status."""
+    """Wait; returns the exit status that the module describes."""
     args = parse(remove_ros_args(sys.argv)[1:])
     end = time.monotonic() + args.timeout
     try:

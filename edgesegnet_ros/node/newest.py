@@ -9,7 +9,7 @@ Item = TypeVar('Item')
 
 
 class NewestSlot(Generic[Item]):
-    """Hands items from one thread to another without ever queueing more than one."""
+    """Passes items from one thread to another without queueing more than one."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -17,7 +17,7 @@ class NewestSlot(Generic[Item]):
         self._closed = False
 
     def put(self, item: Item) -> bool:
-        """Offer an item; returns whether an older one was dropped for it."""
+        """Put an item; returns whether it replaced an older one."""
         with self._changed:
             dropped = self._item is not None
             self._item = item
@@ -34,13 +34,13 @@ class NewestSlot(Generic[Item]):
             return item
 
     def clear(self) -> bool:
-        """Drop the item that waits; returns whether there was one."""
+        """Drop the waiting item; returns whether there was one."""
         with self._changed:
             dropped, self._item = self._item is not None, None
             return dropped
 
     def close(self) -> None:
-        """Wake whoever waits and give nothing any more."""
+        """Wake up a waiting thread; from now on `take` returns None."""
         with self._changed:
             self._closed = True
             self._item = None

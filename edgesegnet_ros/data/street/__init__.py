@@ -1,4 +1,4 @@
-"""A rendered street with exact labels: pictures of one's own for demo, tests and training."""
+"""A rendered street with exact labels: images for the demo, the tests and training."""
 
 from .render import Street, StreetFrame, random_scenes
 

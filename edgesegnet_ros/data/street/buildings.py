@@ -24,8 +24,8 @@ class House:
     Attributes:
         start: s of its near end in metres.
         end: s of its far end.
-        d: place of the front across the road, signed.
-        kind: which façade.
+        d: position of the front across the road, signed.
+        kind: index of the façade.
         roof: index into `ROOFS`.
         pitch: height of the ridge above the eaves; 0 for a flat roof.
         tint: factor on its brightness.
@@ -41,7 +41,7 @@ class House:
 
     @property
     def far_end(self) -> float:
-        """s that decides when it is drawn."""
+        """The s of its far end, in metres; it decides the drawing order."""
         return self.end
 
     @property
@@ -63,7 +63,7 @@ class House:
         return np.array(corners)
 
     def paint(self, painter: Painter, time: float) -> None:
-        """Draw it; time in seconds is not used, for houses stay."""
+        """Draw the house; `time`, in seconds, has no effect because houses do not move."""
         view, weather, side = painter.view, painter.weather, 1.0 if self.d > 0 else -1.0
         near, far = view.point(self.start, self.d), view.point(self.end, self.d)
         if max(near[2], far[2]) < 1.0:

@@ -1,4 +1,4 @@
-"""The pinhole camera of the rendered street, and what it sees of the road from one place.
+"""The pinhole camera of the rendered street, and the part of the road that it sees.
 
 Axes of the camera frame follow REP 103's optical frame turned upright for convenience: x to the
 right, y up, z forward, in metres; pixels are (u, v), right and down, with integer coordinates at
@@ -39,7 +39,7 @@ class PinholeCamera:
         """A dash camera with 60 degrees of horizontal view and the horizon above the middle.
 
         Args:
-            size: image height and width in pixels.
+            size: height and width of the image in pixels.
             mount: height above the road in metres.
         """
         height, width = size

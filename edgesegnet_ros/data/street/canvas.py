@@ -1,8 +1,8 @@
-"""The surface that is painted on: colours and class ids in one array, so that they cannot part.
+"""The drawing surface. Colours and class ids share one array, so that they always agree.
 
 The canvas is `OVERSAMPLING` times as fine as the image. Channels 0 to 2 are RGB, channel 3 is the
 class id; each shape is rasterised once for all four. The image is the average over a pixel's
-samples (anti-aliased), its label the class of most of them.
+samples (anti-aliased); its label is the class of most of them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 OVERSAMPLING = 2
 FRACTION_BITS = 4  # of the coordinates in which shapes are filled
-FAR_OFF = 16000.0  # pixels; coordinates beyond are pulled in
+FAR_OFF = 16000.0  # pixels; coordinates beyond are clamped
 
 
 class Canvas:
@@ -85,7 +85,7 @@ class Canvas:
         )
 
     def _window(self, low, high) -> tuple[int, int, int, int] | None:
-        """Left, top, right and bottom pixel of what lies between two samples."""
+        """Left, top, right and bottom pixel of the rectangle between two samples."""
         rows, columns = self.size
         left = max(floor(low[0] / OVERSAMPLING), 0)
         top = max(floor(low[1] / OVERSAMPLING), 0)
@@ -119,14 +119,14 @@ class Canvas:
             return
         left, top, right, bottom = window
         share = corners[1, 0] - corners[0, 0]
-        picture = texture.level((high[0] - low[0]) / max(share, 1e-6), high[1] - low[1])
+        level = texture.level((high[0] - low[0]) / max(share, 1e-6), high[1] - low[1])
         warp = cv2.getPerspectiveTransform(
-            (corners * picture.shape[1::-1] - 0.5).astype(np.float32),
+            (corners * level.shape[1::-1] - 0.5).astype(np.float32),
             (pixels - (left, top)).astype(np.float32),
         )
         shape = (right - left, bottom - top)
         drawn = cv2.warpPerspective(
-            picture, warp, shape, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+            level, warp, shape, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
         mask = np.zeros((shape[1] * OVERSAMPLING, shape[0] * OVERSAMPLING), np.uint8)
         origin = (left * OVERSAMPLING, top * OVERSAMPLING)
@@ -153,13 +153,13 @@ class Canvas:
         if window is None:
             return
         left, top, right, bottom = window
-        picture = texture.level((x1 - x0) * OVERSAMPLING, (y1 - y0) * OVERSAMPLING)
-        scale = (x1 - x0) / picture.shape[1], (y1 - y0) / picture.shape[0]
+        level = texture.level((x1 - x0) * OVERSAMPLING, (y1 - y0) * OVERSAMPLING)
+        scale = (x1 - x0) / level.shape[1], (y1 - y0) / level.shape[0]
         warp = np.array(
             ((scale[0], 0, x0 - left + scale[0] / 2), (0, scale[1], y0 - top + scale[1] / 2))
         )
         drawn = cv2.warpAffine(
-            picture,
+            level,
             warp,
             (right - left, bottom - top),
             flags=cv2.INTER_LINEAR,
@@ -169,14 +169,14 @@ class Canvas:
 
     @staticmethod
     def _opaque(drawn: np.ndarray) -> np.ndarray:
-        """255 for the samples where an RGBA picture of the image's resolution is opaque."""
+        """255 for the samples where an RGBA image at the image's resolution is opaque."""
         alpha = cv2.resize(
             drawn[..., 3], None, fx=OVERSAMPLING, fy=OVERSAMPLING, interpolation=cv2.INTER_LINEAR
         )
         return cv2.threshold(alpha, 127, 255, cv2.THRESH_BINARY)[1]
 
     def _stamp(self, window, drawn, mask, label, gain, add) -> None:
-        """Colours come at the image's resolution, which the average over samples keeps."""
+        """Draw colours at the image's resolution; the average over the samples keeps them."""
         left, top, right, bottom = (edge * OVERSAMPLING for edge in window)
         drawn = cv2.convertScaleAbs(drawn, alpha=float(gain))
         drawn[..., 3] = 0
@@ -204,24 +204,24 @@ class Canvas:
 
 
 class Texture:
-    """An RGBA picture with its halved copies, so that far faces do not shimmer.
+    """An RGBA texture with a mip-map of halved copies, so that distant faces do not shimmer.
 
     Args:
         image: (h, w, 3) or (h, w, 4) uint8.
     """
 
-    def __init__(self, picture: np.ndarray) -> None:
-        if picture.shape[2] == 3:
-            picture = np.dstack([picture, np.full(picture.shape[:2], 255, np.uint8)])
-        self.has_holes = bool((picture[..., 3] < 128).any())
-        self._levels = [np.ascontiguousarray(picture)]
+    def __init__(self, image: np.ndarray) -> None:
+        if image.shape[2] == 3:
+            image = np.dstack([image, np.full(image.shape[:2], 255, np.uint8)])
+        self.has_holes = bool((image[..., 3] < 128).any())
+        self._levels = [np.ascontiguousarray(image)]
         while min(self._levels[-1].shape[:2]) > 8:
             self._levels.append(
                 cv2.resize(self._levels[-1], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
             )
 
     def level(self, across: float, down: float) -> np.ndarray:
-        """The copy that suits the samples that the whole texture covers across and down."""
+        """The mip-map level for a texture that covers this many samples across and down."""
         height, width = self._levels[0].shape[:2]
         shrink = max(width / max(across, 1.0), 1.0) * max(height / max(down, 1.0), 1.0)
         # The mean of both directions: a face seen at a slant keeps some of its detail.

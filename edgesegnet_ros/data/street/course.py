@@ -1,4 +1,4 @@
-"""The course of the road, and the view along it from one place.
+"""The course of the road, and the view along it from one position.
 
 A street is laid out in road coordinates: s metres along the centre line, d metres to its right,
 h metres above the road. The heading is a sum of a few sines of s, so that any stretch of an
@@ -38,18 +38,18 @@ class Course:
 
 
 class View:
-    """What stands where for a camera at one place on the course.
+    """The geometry of the road as seen by a camera at one position on the course.
 
     Args:
         camera: the camera.
         course: the road.
-        s: place of the camera along the road in metres.
-        d: place across the road in metres.
+        s: position of the camera along the road in metres.
+        d: position across the road in metres.
 
     Attributes:
         camera: the camera.
-        s: as given.
-        d: as given.
+        s: the argument of that name.
+        d: the argument of that name.
         yaw: absolute heading of the camera in radians.
     """
 
@@ -72,7 +72,7 @@ class View:
         return self._along(s)[2]
 
     def _along(self, s: float) -> tuple[float, float, float]:
-        """The centre line at s: x, z, heading. Plain floats: called hundreds of times a frame."""
+        """The centre line at s: x, z, heading. Plain floats, because it is called often."""
         place = min(max((s - self.s + BEHIND) / STEP, 0.0), len(self._table) - 1.001)
         index = int(place)
         share = place - index
@@ -111,8 +111,8 @@ class View:
         """Points of a plane across the road.
 
         Args:
-            s: place of the plane along the road.
-            d: place of the shape's origin across it.
+            s: position of the plane along the road.
+            d: position of the shape's origin across it.
             shape: (n, 2) metres to the right of that origin and above the road.
 
         Returns:
@@ -127,10 +127,10 @@ class View:
         return points
 
     def turn(self, s: float, yaw: float = 0.0) -> np.ndarray:
-        """(3, 3) rotation from the frame of an object on the road to the camera's, for rows.
+        """(3, 3) rotation for row vectors, from an object frame on the road to the camera frame.
 
         Args:
-            s: place of the object along the road.
+            s: position of the object along the road.
             yaw: its turn against the road's direction, radians, positive to the right.
         """
         angle = self._along(s)[2] + yaw
@@ -141,8 +141,8 @@ class View:
         """Points of an object that stands on the road.
 
         Args:
-            s: place of the object's origin along the road.
-            d: place across it.
+            s: position of the object's origin along the road.
+            d: position across it.
             local: (..., 3) points in the object's frame: right, up, forward.
             yaw: see `turn`.
 

@@ -72,9 +72,9 @@ def facade(kind: int, dusk: bool = False) -> Texture:
     bay = int(2.7 * METRE)
     rows, width = floors * STOREY, columns * bay
     wall = wall_color(kind)
-    picture = wall * (0.86 + 0.28 * noise(rng, (rows, width), 60, 5))[..., None]
+    pixels = wall * (0.86 + 0.28 * noise(rng, (rows, width), 60, 5))[..., None]
     if kind % 12 in (0, 1, 2, 8, 11):
-        _bricks(picture, rng)
+        _bricks(pixels, rng)
     trim = (
         np.clip(wall * rng.choice([0.7, 1.3]), 0, 255)
         if rng.random() < 0.5
@@ -83,32 +83,32 @@ def facade(kind: int, dusk: bool = False) -> Texture:
     for floor in range(1, floors):
         if rng.random() < 0.5:
             y = rows - floor * STOREY
-            cv2.rectangle(picture, (0, y), (width, y + 2), tuple(map(float, trim)), -1)
+            cv2.rectangle(pixels, (0, y), (width, y + 2), tuple(map(float, trim)), -1)
     shop = rng.random() < 0.4
     tall, wide = int(rng.integers(26, 34)), int(rng.integers(16, 27))
     for floor in range(floors):
         base = rows - floor * STOREY
         if floor == 0 and shop:
-            _shop(picture, rng, base, width, dusk)
+            _shop(pixels, rng, base, width, dusk)
             continue
         door = int(rng.integers(columns)) if floor == 0 else -1
         for column in range(columns):
             middle = int((column + 0.5) * bay)
             if column == door:
-                _door(picture, rng, middle, base, trim)
+                _door(pixels, rng, middle, base, trim)
             else:
-                _window(picture, rng, middle, base - 15 - tall, wide, tall, trim, dusk)
-    cv2.rectangle(picture, (0, 0), (width, 3), tuple(map(float, wall * 0.55)), -1)
-    return Texture(np.clip(picture, 0, 255).astype(np.uint8))
+                _window(pixels, rng, middle, base - 15 - tall, wide, tall, trim, dusk)
+    cv2.rectangle(pixels, (0, 0), (width, 3), tuple(map(float, wall * 0.55)), -1)
+    return Texture(np.clip(pixels, 0, 255).astype(np.uint8))
 
 
-def _bricks(picture: np.ndarray, rng: np.random.Generator) -> None:
-    rows, width = picture.shape[:2]
+def _bricks(pixels: np.ndarray, rng: np.random.Generator) -> None:
+    rows, width = pixels.shape[:2]
     shade = np.repeat(
         np.repeat(rng.uniform(0.86, 1.1, (rows // 3 + 1, width // 6 + 1)), 3, 0), 6, 1
     )[:rows, :width, None]
-    picture *= shade
-    picture[::3] *= 0.9
+    pixels *= shade
+    pixels[::3] *= 0.9
 
 
 def _glass(rng: np.random.Generator, dusk: bool) -> np.ndarray:
@@ -118,21 +118,21 @@ def _glass(rng: np.random.Generator, dusk: bool) -> np.ndarray:
     return dark if rng.random() < 0.7 else np.array([120, 138, 156], np.float32)
 
 
-def _window(picture, rng, middle, top, wide, tall, trim, dusk) -> None:
+def _window(pixels, rng, middle, top, wide, tall, trim, dusk) -> None:
     left, right, bottom = middle - wide // 2, middle + wide // 2, top + tall
     frame = tuple(map(float, trim))
-    cv2.rectangle(picture, (left - 2, top - 2), (right + 2, bottom + 2), frame, -1)
+    cv2.rectangle(pixels, (left - 2, top - 2), (right + 2, bottom + 2), frame, -1)
     glass = _glass(rng, dusk)
     sheen = np.linspace(1.25, 0.8, tall)[:, None, None]
-    picture[top:bottom, left:right] = glass * sheen
+    pixels[top:bottom, left:right] = glass * sheen
     if rng.random() < 0.5:
         curtain = np.array([196, 190, 178]) * rng.uniform(0.5, 1.0)
-        picture[top:bottom, left : left + wide // 5] = curtain
-        picture[top:bottom, right - wide // 5 : right] = curtain
-    cv2.line(picture, (middle, top), (middle, bottom), frame, 1)
-    cv2.line(picture, (left, top + tall // 2), (right, top + tall // 2), frame, 1)
+        pixels[top:bottom, left : left + wide // 5] = curtain
+        pixels[top:bottom, right - wide // 5 : right] = curtain
+    cv2.line(pixels, (middle, top), (middle, bottom), frame, 1)
+    cv2.line(pixels, (left, top + tall // 2), (right, top + tall // 2), frame, 1)
     cv2.rectangle(
-        picture,
+        pixels,
         (left - 4, bottom + 2),
         (right + 4, bottom + 4),
         tuple(float(c) * 0.8 for c in frame),
@@ -140,35 +140,35 @@ def _window(picture, rng, middle, top, wide, tall, trim, dusk) -> None:
     )
 
 
-def _door(picture, rng, middle, base, trim) -> None:
+def _door(pixels, rng, middle, base, trim) -> None:
     color = tuple(float(c) for c in SHOPS[int(rng.integers(len(SHOPS)))])
     cv2.rectangle(
-        picture, (middle - 11, base - 42), (middle + 11, base), tuple(map(float, trim)), -1
+        pixels, (middle - 11, base - 42), (middle + 11, base), tuple(map(float, trim)), -1
     )
-    cv2.rectangle(picture, (middle - 9, base - 38), (middle + 9, base), color, -1)
+    cv2.rectangle(pixels, (middle - 9, base - 38), (middle + 9, base), color, -1)
     cv2.rectangle(
-        picture,
+        pixels,
         (middle - 6, base - 35),
         (middle + 6, base - 22),
         tuple(c * 0.6 for c in color),
         -1,
     )
-    cv2.rectangle(picture, (middle - 9, base - 2), (middle + 9, base), (120.0, 118.0, 112.0), -1)
+    cv2.rectangle(pixels, (middle - 9, base - 2), (middle + 9, base), (120.0, 118.0, 112.0), -1)
 
 
-def _shop(picture, rng, base, width, dusk) -> None:
+def _shop(pixels, rng, base, width, dusk) -> None:
     color = tuple(float(c) for c in SHOPS[int(rng.integers(len(SHOPS)))])
-    cv2.rectangle(picture, (0, base - 52), (width, base), color, -1)
+    cv2.rectangle(pixels, (0, base - 52), (width, base), color, -1)
     pane = int(rng.integers(26, 46))
     for left in range(5, width - 20, pane + 5):
         glass = _glass(rng, dusk) if not dusk else np.array([250, 226, 170], np.float32)
         right = min(left + pane, width - 5)
-        picture[base - 36 : base - 7, left:right] = glass
+        pixels[base - 36 : base - 7, left:right] = glass
         for _ in range(5):  # what stands in the shop window
             x, y = int(rng.integers(left, right)), int(rng.integers(base - 26, base - 10))
-            patch = picture[y : y + 8, x : min(x + 6, right)]
+            patch = pixels[y : y + 8, x : min(x + 6, right)]
             patch[:] = patch * 0.5 + rng.uniform(20, 200, 3) * 0.5
     ink = 235.0 if sum(color) < 330 else 30.0
     for x in range(width // 5, width * 4 // 5, 7):  # lettering
         if rng.random() < 0.8:
-            cv2.rectangle(picture, (x, base - 48), (x + 4, base - 41), (ink, ink, ink * 0.9), -1)
+            cv2.rectangle(pixels, (x, base - 48), (x + 4, base - 41), (ink, ink, ink * 0.9), -1)

@@ -1,4 +1,4 @@
-"""What stands along a street: lamps, bollards, signs, traffic lights, fences."""
+"""Street furniture: lamps, bollards, signs, traffic lights, fences."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class Lamp:
     """A street lamp whose arm reaches over the road.
 
     Attributes:
-        s: place along the road in metres.
-        d: place across it.
+        s: position along the road in metres.
+        d: position across it.
         height: metres.
         steel: index into `STEEL`.
     """
@@ -51,11 +51,11 @@ class Lamp:
 
     @property
     def far_end(self) -> float:
-        """s that decides when it is drawn."""
+        """The s of its far end, in metres; it decides the drawing order."""
         return self.s
 
     def paint(self, painter: Painter, time: float) -> None:
-        """Draw it."""
+        """Draw the object."""
         inward = -1.0 if self.d > 0 else 1.0
         shape = np.array(
             [
@@ -91,11 +91,11 @@ class Bollard:
 
     @property
     def far_end(self) -> float:
-        """s that decides when it is drawn."""
+        """The s of its far end, in metres; it decides the drawing order."""
         return self.s
 
     def paint(self, painter: Painter, time: float) -> None:
-        """Draw it."""
+        """Draw the object."""
         shape = np.array([(0, 0.1), (0, 1.05), (0, 0.82), (0, 0.9)])
         painter.limbs(
             painter.view.upright(self.s, self.d, shape),
@@ -111,8 +111,8 @@ class SignPost:
     """A traffic sign on its post.
 
     Attributes:
-        s: place along the road in metres.
-        d: place across it.
+        s: position along the road in metres.
+        d: position across it.
         kind: `PROHIBITION` to `STOP`.
         back: whether the grey back shows.
         steel: index into `STEEL`.
@@ -126,7 +126,7 @@ class SignPost:
 
     @property
     def far_end(self) -> float:
-        """s that decides when it is drawn."""
+        """The s of its far end, in metres; it decides the drawing order."""
         return self.s
 
     def paint(self, painter: Painter, time: float) -> None:
@@ -176,8 +176,8 @@ class TrafficLight:
     """A signal head on a post; the head belongs to signs, the post to poles.
 
     Attributes:
-        s: place along the road in metres.
-        d: place across it.
+        s: position along the road in metres.
+        d: position across it.
         phase: which lamp is on at time 0, 0 to 3.
     """
 
@@ -187,7 +187,7 @@ class TrafficLight:
 
     @property
     def far_end(self) -> float:
-        """s that decides when it is drawn."""
+        """The s of its far end, in metres; it decides the drawing order."""
         return self.s
 
     def paint(self, painter: Painter, time: float) -> None:
@@ -224,9 +224,9 @@ class Run:
     Attributes:
         start: s of its near end in metres.
         end: s of its far end.
-        d: place across the road.
+        d: position across the road.
         height: metres.
-        kind: which texture.
+        kind: index of the texture.
         green: whether it is a hedge.
     """
 
@@ -239,11 +239,11 @@ class Run:
 
     @property
     def far_end(self) -> float:
-        """s that decides when it is drawn."""
+        """The s of its far end, in metres; it decides the drawing order."""
         return self.end
 
     def pieces(self) -> list[Run]:
-        """Itself cut into lengths of about `PIECE`: what stands behind one is drawn before it."""
+        """The run in pieces of about `PIECE` metres, so that people behind one are drawn first."""
         cuts = np.linspace(self.start, self.end, self._count() + 1).tolist()
         return [replace(self, start=low, end=high) for low, high in zip(cuts, cuts[1:])]
 
@@ -251,7 +251,7 @@ class Run:
         return max(1, round((self.end - self.start) / PIECE))
 
     def paint(self, painter: Painter, time: float) -> None:
-        """Draw it."""
+        """Draw the object."""
         light, view = painter.weather.diffuse, painter.view
         repeat = 2 * self._count()
         ends = np.stack([view.point(self.start, self.d), view.point(self.end, self.d)])

@@ -17,19 +17,19 @@ NEAREST, FARTHEST = -4.0, 180.0  # metres of road from the camera
 
 
 def _stations(view_s: float) -> np.ndarray:
-    """Places along the road to draw its edges at: dense near by, sparse far off."""
+    """Positions along the road at which its edges are drawn: dense nearby, sparse far away."""
     return view_s + np.concatenate(
         [[NEAR + 0.02, 1.0], np.arange(2, 30, 1.5), np.arange(30, FARTHEST, 5.0)]
     )
 
 
 def paint_ground(painter: Painter, layout: Layout, standing: list) -> None:
-    """Draw everything flat.
+    """Draw the ground.
 
     Args:
         painter: where to draw.
-        layout: the street's cross-section and flat things.
-        standing: what casts shadows.
+        layout: the street's cross-section and flat objects.
+        standing: objects that cast shadows.
     """
     view, canvas = painter.view, painter.canvas
     horizon = int(np.floor(view.camera.cy)) + 1  # first row below it
@@ -120,7 +120,7 @@ def _slabs(painter, section, light) -> None:
 
 
 def _grain(painter: Painter, layout: Layout, standing: list, horizon: int) -> None:
-    """Lay the grain and the shadows over the ground, at the image's resolution."""
+    """Apply the grain and the shadows to the ground, at the image's resolution."""
     view, canvas = painter.view, painter.canvas
     ground = canvas.samples[horizon * OVERSAMPLING :]
     rows, columns = canvas.size[0] - horizon, canvas.size[1]

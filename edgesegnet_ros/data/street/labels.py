@@ -1,4 +1,4 @@
-"""Class ids of what the street is made of: the eleven of config/classes/camvid11.yaml."""
+"""Class ids of the objects of the street: the eleven of config/classes/camvid11.yaml."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Where things stand: the street's cross-section, its blocks and its road markings.
+"""The layout of a street: its cross-section, its blocks and its road markings.
 
-The road is cut into blocks of `BLOCK` metres; what stands in a block depends on the street's seed
-and the block's number alone, so that any place can be drawn without those before it.
+The road is divided into blocks of `BLOCK` metres. The objects of a block depend only on the seed
+of the street and the number of the block, so that any block can be drawn without the ones before.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Layout:
         seed: the street's seed.
 
     Attributes:
-        seed: as given.
+        seed: the argument of that name.
         section: the cross-section.
         urban: 0 for a garden suburb, 1 for the middle of a town.
         lane: middle of the lane that the camera's car keeps to, as d in metres.
@@ -348,7 +348,7 @@ class Layout:
         yield WHITE_PAINT, np.concatenate(lines)
 
     def standing(self, low: float, high: float, fine: float) -> list:
-        """What never moves, with its far end between two s.
+        """Static objects with their far end between two s.
 
         Args:
             low: from this s.

@@ -1,4 +1,4 @@
-"""What a camera does to the picture: wet reflections, blur, vignette, exposure, noise."""
+"""The camera's effects on the image: wet reflections, blur, vignette, exposure, noise."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Lens:
         self._grain = grain[..., None] + tinted
 
     def expose(self, image: np.ndarray, labels: np.ndarray, index: int) -> np.ndarray:
-        """The picture as recorded.
+        """The image as the camera records it.
 
         Args:
             image: (H, W, 3) uint8 RGB as painted.

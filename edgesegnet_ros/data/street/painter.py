@@ -1,4 +1,4 @@
-"""Draws solid things of the camera frame on the canvas, in the light of the day."""
+"""Draws solid objects in the camera frame onto the canvas, with the light of the weather."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from .solid import Solid
 from .weather import Weather
 
 _LIMIT = FAR_OFF * OVERSAMPLING * (1 << FRACTION_BITS)
-FINE = 45.0  # metres; small parts are left out beyond
+FINE = 45.0  # metres; small parts farther away are not drawn
 
 
 class Painter:
-    """A canvas, the view it shows and the weather it is seen in.
+    """A canvas with the view that it shows and the weather.
 
     Args:
         canvas: what to draw on.
@@ -23,9 +23,9 @@ class Painter:
         weather: light and haze.
 
     Attributes:
-        canvas: as given.
-        view: as given.
-        weather: as given.
+        canvas: the argument of that name.
+        view: the argument of that name.
+        weather: the argument of that name.
         sun: (3,) direction to the sun in the camera frame.
         eye: (3,) the camera's optical centre in the camera frame, which lies on the road.
     """
@@ -119,8 +119,8 @@ class Painter:
 
         Args:
             solid: its shape.
-            s: place of its origin along the road.
-            d: place across it.
+            s: position of its origin along the road.
+            d: position across it.
             yaw: its turn against the road's direction in radians.
             palette: RGB for each of the solid's slots.
             label: class id.
@@ -167,7 +167,7 @@ class Painter:
             foot: (2, 3) its two lower ends in the camera frame; heights are ignored.
             low: height of its lower edge in metres.
             high: height of its upper edge.
-            texture: what it shows.
+            texture: the texture to draw.
             label: class id.
             brightness: light that falls on it.
         """
@@ -205,7 +205,7 @@ class Painter:
             width: in metres.
             low: height of its lower edge above the base.
             high: height of its upper edge.
-            texture: what it shows.
+            texture: the texture to draw.
             label: class id.
             brightness: light that falls on it.
         """

@@ -59,9 +59,9 @@ class Pedestrian:
     """Someone who walks along the pavement.
 
     Attributes:
-        s: place along the road in metres.
-        d: place across it.
-        speed: along the road, metres a second, signed.
+        s: position along the road in metres.
+        d: position across it.
+        speed: along the road, metres per second, signed.
         look: seed of the clothes and the build.
     """
 
@@ -72,7 +72,7 @@ class Pedestrian:
 
     @property
     def far_end(self) -> float:
-        """s that decides when it is drawn."""
+        """The s of its far end, in metres; it decides the drawing order."""
         return self.s
 
     def paint(self, painter: Painter, time: float) -> None:
@@ -153,9 +153,9 @@ class Bicyclist:
     """Someone who rides a bicycle; the bicycle belongs to the class, spokes and all.
 
     Attributes:
-        s: place along the road in metres.
-        d: place across it.
-        speed: along the road, metres a second, signed.
+        s: position along the road in metres.
+        d: position across it.
+        speed: along the road, metres per second, signed.
         look: seed of the clothes.
         lean: turn against the road's direction in radians.
     """
@@ -168,7 +168,7 @@ class Bicyclist:
 
     @property
     def far_end(self) -> float:
-        """s that decides when it is drawn."""
+        """The s of its far end, in metres; it decides the drawing order."""
         return self.s
 
     def paint(self, painter: Painter, time: float) -> None:

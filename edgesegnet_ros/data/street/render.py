@@ -22,7 +22,7 @@ START_NS = 1_700_000_000_000_000_000  # stamp of frame 0
 
 
 class StreetFrame(NamedTuple):
-    """One picture of the street.
+    """One image of the street.
 
     Attributes:
         image: (H, W, 3) uint8 RGB.
@@ -46,7 +46,7 @@ class Street:
         size: height and width of the images in pixels, at least 16 each.
 
     Attributes:
-        seed: as given.
+        seed: the argument of that name.
         camera: the pinhole camera that looks at it.
         weather: the day's light and weather.
 
@@ -59,7 +59,7 @@ class Street:
             raise ValueError(f"a street's seed is 0 or more, not {seed}")
         if min(size) < 16:
             raise ValueError(
-                f"a street's picture has at least 16x16 pixels, not {size[0]}x{size[1]}"
+                f'an image of a street has at least 16x16 pixels, not {size[0]}x{size[1]}'
             )
         rng = np.random.default_rng([seed, 1])
         self.seed = seed
@@ -75,14 +75,14 @@ class Street:
         self._traffic = Traffic(self._layout, lamps_on)
 
     def frame(self, index: int, rate_hz: float = 10.0) -> StreetFrame:
-        """The picture number `index` of a camera that takes `rate_hz` of them a second.
+        """Frame number `index` of a camera with `rate_hz` frames per second.
 
         Args:
             index: 0 or more.
-            rate_hz: pictures a second.
+            rate_hz: frames per second.
         """
         time = index / rate_hz
-        # The speed swings by half a metre a second, as a driver's does.
+        # The speed varies by half a metre per second, as a driver's does.
         s = self._start + self._speed * time + 1.5 * np.sin(time / 3)
         view = View(self.camera, self._course, s, self._layout.lane)
         canvas = Canvas((self.camera.height, self.camera.width))
@@ -105,7 +105,7 @@ def random_scenes(
 
     Args:
         seed: 0 or more; scene i of a seed is always the same, whatever the count.
-        count: how many.
+        count: number of scenes.
         size: height and width in pixels.
 
     Yields:

@@ -17,7 +17,7 @@ class Solid:
         faces: for each face the indices of its corners.
         normals: (m, 3) unit vectors outwards.
         centres: (m, 3) middles of the faces.
-        slots: for each face the place of its colour in a palette.
+        slots: for each face the position of its colour in a palette.
         gains: for each face a factor on its light.
         fine: for each face whether it is left out far away.
         convex: for each face whether it is convex.
@@ -54,7 +54,7 @@ class Solid:
         Args:
             corners: (n, 3) metres.
             normal: (3,) outwards, of any length.
-            slot: place of its colour in the palette.
+            slot: position of its colour in the palette.
             gain: factor on its light.
             rank: drawing order of the group that it opens; None to lie on the group before.
             fine: whether it is left out far away.

@@ -1,7 +1,7 @@
-"""Procedural textures that every street draws from: noise, foliage, skylines, fences.
+"""Procedural textures that all streets share: noise, foliage, skylines, fences.
 
-They come from fixed seeds and are kept, since making them takes longer than drawing a frame; a
-street differs from another by which of them it takes, and by tints, light and places.
+They are made from fixed seeds and cached, because making them takes longer than drawing a frame.
+Streets differ in which textures they use, and in tints, light and positions.
 """
 
 from __future__ import annotations
@@ -152,43 +152,43 @@ def bare_crown(kind: int) -> Texture:
 def fence(kind: int, repeat: int) -> Texture:
     """Pieces of fence, two metres each: boards, palings, mesh or iron railings.
 
-    What shows between railings is drawn as a dark blur and belongs to the fence, as it does to
-    those who annotate pictures by hand.
+    The background between railings is drawn as a dark blur and labelled as fence, as human
+    annotators do.
     """
     rng = np.random.default_rng([7004, kind])
     rows, columns = 64, 128
     form = kind % 4
     wood = np.array([[128, 98, 66], [92, 78, 60], [150, 140, 124]][kind % 3], np.float32)
-    picture = np.zeros((rows, columns, 4), np.uint8)
+    pixels = np.zeros((rows, columns, 4), np.uint8)
     if form == 0:
         for board in range(8):
             shade = rng.uniform(0.75, 1.1)
-            picture[2:, board * 16 : board * 16 + 15, :3] = np.clip(wood * shade, 0, 255)
-        picture[:, 15::16, :3] = 40
-        picture[[10, 11, 50, 51], :, :3] = wood * 0.6
-        picture[2:, :, 3] = 255
+            pixels[2:, board * 16 : board * 16 + 15, :3] = np.clip(wood * shade, 0, 255)
+        pixels[:, 15::16, :3] = 40
+        pixels[[10, 11, 50, 51], :, :3] = wood * 0.6
+        pixels[2:, :, 3] = 255
     elif form == 1:
-        picture[:] = (58, 62, 54, 0)
-        picture[4:, :, 3] = 255
+        pixels[:] = (58, 62, 54, 0)
+        pixels[4:, :, 3] = 255
         for paling in range(8):
             left = paling * 16
-            picture[2:, left + 2 : left + 12] = (
+            pixels[2:, left + 2 : left + 12] = (
                 *np.clip(wood * rng.uniform(1.1, 1.5), 0, 255),
                 255,
             )
-        picture[[14, 15, 16, 46, 47, 48], :, :3] = np.clip(wood * 1.1, 0, 255)
+        pixels[[14, 15, 16, 46, 47, 48], :, :3] = np.clip(wood * 1.1, 0, 255)
     else:
         iron = [(46, 50, 54), (60, 84, 68), (150, 154, 156)][kind % 3]
         behind = (96, 98, 96) if form == 2 else (112, 116, 112)
-        picture[:] = (*behind, 255)
-        picture[:, :: 8 if form == 2 else 6, :3] = iron
-        picture[:, 1 :: 8 if form == 2 else 6, :3] = iron
-        picture[:5, :, :3] = iron
-        picture[-9:-5, :, :3] = iron
-        picture[:, :4, :3] = iron
+        pixels[:] = (*behind, 255)
+        pixels[:, :: 8 if form == 2 else 6, :3] = iron
+        pixels[:, 1 :: 8 if form == 2 else 6, :3] = iron
+        pixels[:5, :, :3] = iron
+        pixels[-9:-5, :, :3] = iron
+        pixels[:, :4, :3] = iron
     grain = rng.normal(1, 0.05, (rows, columns, 1))
-    picture[..., :3] = np.clip(picture[..., :3] * grain, 0, 255)
-    return Texture(np.tile(picture, (1, repeat, 1)))
+    pixels[..., :3] = np.clip(pixels[..., :3] * grain, 0, 255)
+    return Texture(np.tile(pixels, (1, repeat, 1)))
 
 
 @lru_cache(maxsize=None)
@@ -201,10 +201,10 @@ def hedge(kind: int, repeat: int) -> Texture:
     light -= np.linspace(-0.15, 0.3, rows)[:, None]
     top = (noise(rng, (1, columns), 24, 3)[0] * 14).astype(int)
     alpha = np.arange(rows)[:, None] >= top[None]
-    picture = np.dstack(
+    pixels = np.dstack(
         [
             np.clip(hue * light[..., None], 0, 255).astype(np.uint8),
             np.where(alpha, 255, 0).astype(np.uint8),
         ]
     )
-    return Texture(np.tile(picture, (1, repeat, 1)))
+    return Texture(np.tile(pixels, (1, repeat, 1)))

@@ -1,7 +1,7 @@
-"""What moves along a street: cars, people on foot and on bicycles.
+"""Traffic: cars, pedestrians and bicyclists.
 
-They come in streams: slot k of a stream is at `k * spacing + jitter + speed * time`, so that any
-moment can be drawn without those before it.
+They are generated in streams: slot k of a stream is at `k * spacing + jitter + speed * time`, so
+that any moment can be drawn without the ones before.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from .vehicles import BODIES, BUS, BUS_COLORS, COLORS, Car
 
 @dataclass(frozen=True)
 class Stream:
-    """Things that follow one another at one speed.
+    """Objects that follow one another at the same speed.
 
     Attributes:
         kind: car, pedestrian or bicyclist.
-        d: place across the road in metres.
-        speed: metres a second, negative against s.
+        d: position across the road in metres.
+        speed: metres per second, negative against s.
         spacing: metres from slot to slot.
-        seed: what tells it from the street's other streams.
+        seed: distinguishes the stream from the others of the street.
     """
 
     kind: str
@@ -36,7 +36,7 @@ class Stream:
 
 
 class Traffic:
-    """All that moves on a street.
+    """All moving objects of a street.
 
     Args:
         layout: the street.
@@ -74,13 +74,13 @@ class Traffic:
         return streams
 
     def moving(self, low: float, high: float, time: float, car_s: float) -> list:
-        """What moves, where it is at a time.
+        """The moving objects, at their positions at a given time.
 
         Args:
             low: from this s.
             high: to this s.
             time: in seconds.
-            car_s: place of the camera's car.
+            car_s: position of the camera's car.
         """
         things: list = []
         for stream in self._streams:

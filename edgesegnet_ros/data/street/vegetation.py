@@ -18,11 +18,11 @@ class Tree:
     """A tree that always shows the same side.
 
     Attributes:
-        s: place along the road in metres.
-        d: place across it.
+        s: position along the road in metres.
+        d: position across it.
         height: metres.
         spread: width of the crown.
-        kind: which foliage.
+        kind: index of the foliage.
         bare: whether it has lost its leaves.
     """
 
@@ -35,7 +35,7 @@ class Tree:
 
     @property
     def far_end(self) -> float:
-        """s that decides when it is drawn."""
+        """The s of its far end, in metres; it decides the drawing order."""
         return self.s
 
     def paint(self, painter: Painter, time: float) -> None:
@@ -77,11 +77,11 @@ class Bush:
 
     @property
     def far_end(self) -> float:
-        """s that decides when it is drawn."""
+        """The s of its far end, in metres; it decides the drawing order."""
         return self.s
 
     def paint(self, painter: Painter, time: float) -> None:
-        """Draw it."""
+        """Draw the object."""
         base = painter.view.point(self.s, self.d)
         light = painter.weather.diffuse
         painter.billboard(

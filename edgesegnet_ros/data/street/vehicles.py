@@ -323,11 +323,11 @@ def _flank(solid: Solid, body: Body, outline: np.ndarray, side: int) -> None:
 
 @dataclass(frozen=True)
 class Car:
-    """A vehicle at one place.
+    """A vehicle at one position.
 
     Attributes:
-        s: place of its middle along the road in metres.
-        d: place across it.
+        s: position of its middle along the road in metres.
+        d: position across it.
         body: index into `BODIES`.
         color: RGB of the paint.
         yaw: 0 when it faces along s, pi when it comes towards.
@@ -343,11 +343,11 @@ class Car:
 
     @property
     def far_end(self) -> float:
-        """s that decides when it is drawn."""
+        """The s of its far end, in metres; it decides the drawing order."""
         return self.s
 
     def paint(self, painter: Painter, time: float) -> None:
-        """Draw it; it stands where it was put for this frame."""
+        """Draw the vehicle at its position in this frame."""
         sill = tuple(c * 0.5 for c in self.color)
         palette = (
             self.color,

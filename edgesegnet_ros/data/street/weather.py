@@ -18,7 +18,7 @@ KINDS = ('sunny', 'overcast', 'cloudy', 'dusk', 'fog', 'rain')
 
 @dataclass(frozen=True)
 class Weather:
-    """What the air does to a picture.
+    """The effect of light and air on the image.
 
     Attributes:
         kind: one of `KINDS`.
@@ -46,7 +46,7 @@ class Weather:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Weather:
-        """A weather by chance: two in five sunny, one in ten each of dusk, fog and rain."""
+        """A random weather: two in five are sunny, one in ten each are dusk, fog and rain."""
         kind = str(rng.choice(KINDS, p=[0.4, 0.2, 0.16, 0.08, 0.06, 0.1]))
         azimuth = rng.uniform(0, 2 * np.pi)
         elevation = np.radians(rng.uniform(22, 55))
@@ -96,7 +96,7 @@ class Weather:
         return 1.0 - exp(-max(distance, 0.0) / self.visibility)
 
     def shade(self, color, brightness: float, distance: float) -> tuple[float, float, float]:
-        """What becomes of a surface colour under this light and at this distance."""
+        """The colour of a surface under this light and at this distance."""
         share = self.fade(distance)
         gain = brightness * (1.0 - share)
         red, green, blue = self.tint
@@ -121,7 +121,7 @@ class Sky:
         k = OVERSAMPLING
         self._scale = camera.focal * k
         rows = max(2, int(np.ceil((camera.cy + 2) * k)))
-        # At least three pictures wide; it wraps, and no street bends so far as to show it twice.
+        # At least three images wide; it wraps, and no street bends far enough to show it twice.
         columns = camera.width * k * 3
         small = (max(4, rows // 4), columns // 4)
         top, low = {

@@ -1,1 +1,1 @@
-"""Pages that a team decides by, comparisons of two runs, and gates for CI."""
+"""Building blocks of the HTML reports: pages, plots, image panels, sentences and gates."""

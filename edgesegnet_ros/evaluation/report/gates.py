@@ -1,8 +1,8 @@
-"""`--fail-if 'miou<0.6'`: conditions on a command's JSON that make it fail.
+"""`--fail-if 'miou<0.6'`: conditions on a command's JSON that make the command fail.
 
 A gate is a path into the JSON, an operator and a number. It is parsed before any work starts;
-nothing of it is ever executed. A path that the figures do not have, or that leads to null, is
-wrong use: a gate that cannot be judged must not pass.
+nothing in it is ever executed. A path that the figures do not have, or whose value is null, is a
+usage error: a gate that cannot be evaluated must not pass.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ _SHOWN_NAMES = 12
 
 
 class GateError(EdgeSegNetError):
-    """A gate that cannot be read, or that the figures give no number for."""
+    """A gate that cannot be parsed, or for which the figures have no number."""
 
 
 class Gate(NamedTuple):
     """One condition that fails a run.
 
     Attributes:
-        path: Names and list indices of the JSON, joined by dots: `latency_ms.p95`.
+        path: Names and list indices in the JSON, joined by dots, such as `latency_ms.p95`.
         operator: A key of OPERATORS.
-        limit: What the figure is compared with.
+        limit: The number that the figure is compared with.
     """
 
     path: str
@@ -55,7 +55,7 @@ class Gate(NamedTuple):
 
 
 class Fired(NamedTuple):
-    """A gate that fired, and the figure that it fired for."""
+    """A gate that fired, with the value of its figure."""
 
     gate: Gate
     value: float
@@ -68,7 +68,7 @@ def parse_gate(text: str) -> Gate:
     """Read one gate, such as `miou<0.6` or `latency_ms.p95 > 50`.
 
     Raises:
-        GateError: It is none.
+        GateError: The text is not a gate.
     """
     parts = _GATE.fullmatch(text)
     number = parts and _NUMBER.fullmatch(parts[3])
@@ -81,7 +81,7 @@ def parse_gate(text: str) -> Gate:
 
 
 def gate_argument(text: str) -> Gate:
-    """`parse_gate` as an argparse type: wrong gates end the command before it begins."""
+    """`parse_gate` as an argparse type, so that a wrong gate is refused before any work."""
     try:
         return parse_gate(text)
     except GateError as error:
@@ -89,7 +89,7 @@ def gate_argument(text: str) -> Gate:
 
 
 def add_gate_argument(parser: argparse.ArgumentParser) -> None:
-    """Give a command `--fail-if`, which may be repeated; the values are Gates."""
+    """Add `--fail-if` to a command; it may be repeated, and its values are Gates."""
     parser.add_argument(
         '--fail-if',
         action='append',
@@ -102,14 +102,14 @@ def add_gate_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def look_up(figures: Mapping[str, Any], path: str) -> float:
-    """The number that a path leads to.
+    """The number at a path.
 
     Args:
-        figures: What `--json` writes.
-        path: Of a gate.
+        figures: The content of `--json`.
+        path: Path of a gate.
 
     Raises:
-        GateError: There is no such name, or what is there is null or not a finite number.
+        GateError: There is no such name, or its value is null or not a finite number.
     """
     place: Any = figures
     walked: list[str] = []
@@ -133,17 +133,17 @@ def look_up(figures: Mapping[str, Any], path: str) -> float:
 
 
 def check(gates: Iterable[Gate], figures: Mapping[str, Any]) -> list[Fired]:
-    """Judge all gates.
+    """Evaluate all gates.
 
     Args:
         gates: May be empty.
-        figures: What `--json` writes.
+        figures: The content of `--json`.
 
     Returns:
-        Those that fired, in order.
+        The gates that fired, in order.
 
     Raises:
-        GateError: Some gates have no number to judge; names all of them.
+        GateError: Some gates have no number to compare; the message names all of them.
     """
     fired, wrong = [], []
     for gate in gates:

@@ -1,4 +1,4 @@
-"""One self-contained HTML page: no request leaves it, and it is written whole or not at all."""
+"""A self-contained HTML page, which makes no request and is written atomically."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import numpy as np
 
 TEMPLATES = Path(__file__).parent / 'templates'
 PICTURE_WIDTH = 480
-"""Pictures are shown no wider, which bounds the page's size."""
+"""Largest width of an image in pixels, which bounds the size of the page."""
 _JPEG_QUALITY = 82
 
 
 def render(template: str, **context: Any) -> str:
-    """Fill a template of this package.
+    """Render a template of this package.
 
     Args:
         template: File name in `templates/`.
-        context: What it names. Text is escaped; SVG and the like come as `markupsafe.Markup`.
+        context: Variables of the template. Text is escaped; SVG and HTML are `markupsafe.Markup`.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -38,12 +38,12 @@ def render(template: str, **context: Any) -> str:
 
 
 def percent(value: float | None, digits: int = 1) -> str:
-    """0.8731 as `87.3 %`; what is unknown as a dash."""
+    """A share as per cent: 0.8731 becomes `87.3 %`, and None a dash."""
     return '–' if value is None else f'{100 * value:.{digits}f}\u202f%'
 
 
 def of_100(value: float) -> str:
-    """A share as a number of a hundred, never rounded to all or nothing that it is not."""
+    """A share as a number out of a hundred; 0 and 100 are used only where they are exact."""
     count = 100 * value
     if 99 < count < 100 or 0 < count < 1:
         return f'{count:.1f}'
@@ -51,14 +51,14 @@ def of_100(value: float) -> str:
 
 
 def number(value: float | None, digits: int = 1, unit: str = '') -> str:
-    """A figure with its unit; what is unknown as a dash."""
+    """A number with its unit; None becomes a dash."""
     if value is None:
         return '–'
     return f'{value:,.{digits}f}'.replace(',', '\u202f') + (f'\u202f{unit}' if unit else '')
 
 
 def scaled(image: np.ndarray, width: int = PICTURE_WIDTH) -> np.ndarray:
-    """A picture made no wider than `width`, averaged."""
+    """An image shrunk to at most `width` by averaging."""
     if image.shape[1] <= width:
         return image
     height = max(1, round(image.shape[0] * width / image.shape[1]))
@@ -66,7 +66,7 @@ def scaled(image: np.ndarray, width: int = PICTURE_WIDTH) -> np.ndarray:
 
 
 def scaled_labels(labels: np.ndarray, width: int = PICTURE_WIDTH) -> np.ndarray:
-    """A label map made no wider than `width`, by nearest neighbour."""
+    """A label map shrunk to at most `width` by nearest neighbour."""
     if labels.shape[1] <= width:
         return labels
     height = max(1, round(labels.shape[0] * width / labels.shape[1]))
@@ -74,29 +74,29 @@ def scaled_labels(labels: np.ndarray, width: int = PICTURE_WIDTH) -> np.ndarray:
 
 
 def photo(image: np.ndarray) -> bytes:
-    """JPEG of an (H, W, 3) uint8 RGB picture of the world."""
+    """JPEG of an (H, W, 3) uint8 RGB camera image."""
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     return cv2.imencode('.jpg', bgr, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))[1].tobytes()
 
 
 def drawing(image: np.ndarray) -> bytes:
-    """PNG of an (H, W, 3) uint8 RGB picture of few colours."""
+    """PNG of an (H, W, 3) uint8 RGB image with few colours."""
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     return cv2.imencode('.png', bgr, (cv2.IMWRITE_PNG_COMPRESSION, 9))[1].tobytes()
 
 
 def data_uri(content: bytes, media_type: str) -> str:
-    """A file as an address that needs no request."""
+    """Bytes as a data URI."""
     return f'data:{media_type};base64,{base64.b64encode(content).decode("ascii")}'
 
 
 def media_type(name: str) -> str:
-    """Of a picture or video, by its suffix."""
+    """Media type of an image or video, by its suffix."""
     return {'.jpg': 'image/jpeg', '.png': 'image/png', '.mp4': 'video/mp4', '.webm': 'video/webm'}[
         Path(name).suffix
     ]
 
 
 def file_uri(path: Path) -> str:
-    """A picture or video file as a data URI."""
+    """An image or video file as a data URI."""
     return data_uri(path.read_bytes(), media_type(path.name))

@@ -1,4 +1,4 @@
-"""Pictures of a frame for a page: camera, truth, prediction, errors."""
+"""Panels of a frame for a page: camera image, ground truth, prediction, errors."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ OVERLAY_ALPHA = 0.5
 
 
 class View(NamedTuple):
-    """One picture of a frame, encoded.
+    """One encoded image of a frame.
 
     Attributes:
-        label: What it shows.
-        name: Of a file for it.
-        content: JPEG or PNG.
+        label: Caption.
+        name: File name.
+        content: Bytes of a JPEG or PNG file.
         width: In pixels.
         height: In pixels.
     """
@@ -42,12 +42,12 @@ class View(NamedTuple):
 
     @property
     def uri(self) -> str:
-        """The picture as a data URI."""
+        """The image as a data URI."""
         return data_uri(self.content, media_type(self.name))
 
 
 def errors(image: np.ndarray, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """The picture dark and grey, wrong pixels red, void ones darker still.
+    """The image, dark and grey, with wrong pixels in red and void pixels darker.
 
     Args:
         image: (H, W, 3) uint8 RGB.
@@ -64,7 +64,7 @@ def errors(image: np.ndarray, labels: np.ndarray, predicted: np.ndarray) -> np.n
 def views(
     image: np.ndarray, predicted: np.ndarray, labels: np.ndarray | None, classes: ClassSet
 ) -> list[View]:
-    """What a page shows of a frame, no wider than the page's pictures.
+    """The panels of a frame, no wider than the images of the page.
 
     Args:
         image: (H, W, 3) uint8 RGB.

@@ -1,4 +1,4 @@
-"""Plots as inline SVG that follow the page's colours, in light and in dark."""
+"""Plots as inline SVG in the colours of the page, light or dark."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.patches import Rectangle  # noqa: E402
 
-# Colours that stand for the page's own: CSS decides what they are.
+# Stand-ins for the page's own colours, which CSS defines.
 INK, GRID, ACCENT, SECOND, THIRD = '#010203', '#040506', '#070809', '#0a0b0c', '#0d0e0f'
 _PAGE_COLORS = {
     INK: 'currentColor',
@@ -27,7 +27,7 @@ _PAGE_COLORS = {
     THIRD: 'var(--third)',
 }
 _WIDTH = 5.2
-"""Inches; with 9-point letters it can be read on a phone."""
+"""Inches; with 9-point letters the plot is readable on a phone."""
 _STYLE: dict[Any, Any] = {
     'svg.fonttype': 'none',
     'font.family': 'sans-serif',
@@ -63,18 +63,18 @@ def _drawn(height: float, title: str, into: list[str]) -> Iterator[Axes]:
 
 
 def _inline(svg: str, title: str) -> str:
-    """What of matplotlib's file belongs into a page."""
+    """The part of matplotlib's SVG that is embedded in a page."""
     svg = svg[svg.index('<svg') :]
     svg = re.sub(r'<metadata>.*?</metadata>\s*', '', svg, flags=re.DOTALL)
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r'\1', svg, count=1)
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r'\1', svg, count=1)
     svg = re.sub(r'<style.*?</style>', '', svg, flags=re.DOTALL)
-    # The page's own letters; only their size is the plot's.
+    # The page's font; only the size is the plot's.
     svg = re.sub(r'font: (?:\w+ )*([\d.]+)px [^;\"]*', r'font-size: \1px', svg)
     svg = re.sub(r'font-family: [^;\"]*;?', '', svg)
     for stand_in, color in _PAGE_COLORS.items():
         svg = svg.replace(stand_in, color)
-    # Ids are the page's, and every plot has its own.
+    # Ids must be unique in the page, so each plot gets its own.
     prefix = re.sub(r'\W+', '-', title.lower())
     svg = re.sub(r' id="([^"]+)"', rf' id="{prefix}-\1"', svg)
     svg = re.sub(r'url\(#([^)]+)\)', rf'url(#{prefix}-\1)', svg)
@@ -160,7 +160,7 @@ def _heat_map(
 def reliability(
     after: Sequence[Mapping[str, Any]], before: Sequence[Mapping[str, Any]] | None = None
 ) -> str:
-    """How often a pixel is right, by what its confidence says.
+    """A reliability diagram: accuracy by confidence.
 
     Args:
         after: Bins with `share`, `confidence` and `accuracy` (0-1, null when empty).
@@ -239,7 +239,7 @@ def latency(
 def fractions(
     times: Sequence[float], shares: Mapping[str, Sequence[float | None]], colors: Mapping[str, str]
 ) -> str:
-    """How much of the picture each class has, stacked over the recording.
+    """The share of the image that each class has, stacked over the recording.
 
     Args:
         times: Seconds since the first frame.
@@ -278,7 +278,7 @@ def over_time(
 
 
 def confidence_histogram(counts: Sequence[int]) -> str:
-    """How sure the network is, in shares of the pixels.
+    """Histogram of the confidence, in shares of the pixels.
 
     Args:
         counts: 256 pixel counts by uint8 confidence.

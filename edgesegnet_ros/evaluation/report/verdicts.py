@@ -1,4 +1,4 @@
-"""Figures in plain words."""
+"""Sentences about figures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from edgesegnet_ros.evaluation.provenance import as_shell
 from edgesegnet_ros.evaluation.report.page import of_100, percent
 
 DEPENDABLE, WEAK = 0.7, 0.4
-"""IoU above which a class is called dependable, and below which it is called weak."""
+"""A class is called dependable above the first IoU, and weak below the second."""
 
 
 def listed(names: list[str]) -> str:
@@ -20,7 +20,7 @@ def listed(names: list[str]) -> str:
 def accuracy(
     pixel_accuracy: float, miou: float | None, iou: Mapping[str, float | None]
 ) -> list[str]:
-    """What the pixel accuracy, the mIoU and the classes' IoU mean."""
+    """Sentences about the pixel accuracy, the mIoU and the IoU of the classes."""
     said = [f'{of_100(pixel_accuracy)} of 100 labelled pixels get the right class.']
     known = {name: value for name, value in iou.items() if value is not None}
     by_iou = sorted(known, key=lambda name: -known[name])
@@ -40,7 +40,7 @@ def accuracy(
 
 
 def calibration(ece: float, diagram: list[Mapping[str, Any]] | None = None) -> str:
-    """How far the confidence is from the truth, and to which side."""
+    """Sentences about the calibration error, and its direction."""
     text = (
         f'A confidence is off by {100 * ece:.1f} points on average (ECE): of pixels said to '
         'be right with 80 %, '
