@@ -82,7 +82,7 @@ class BagPlayer(Node):
 
     Attributes:
         last_published: Stamp in ns of the last image, and the time just before its publication by
-    the steady clock, which all processes of this machine share.
+            the steady clock, which all processes of this machine share.
     """
 
     def __init__(

@@ -25,7 +25,7 @@ class Camera:
 
     Attributes:
         topic: Resolved name of the image topic; it ends in `/compressed` if the parameter
-    image_transport is `compressed`.
+            image_transport is `compressed`.
         info: The newest camera_info since open, if any.
 
     Args:

@@ -113,7 +113,7 @@ class Collector(Node):
         classes: The classes of the labels.
         expect_labels: Whether ground truth comes with every image.
         recording: Receives every mask. Nothing else is subscribed to then, so that the node works
-    as on a robot. None to match and score outputs.
+            as on a robot. None to match and score outputs.
         frames: Receives every image and overlay; None keeps those of the best frame only.
         **kwargs: Arguments of rclpy.node.Node.
 

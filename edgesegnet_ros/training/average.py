@@ -1,4 +1,4 @@
-"""The average of the weights over the last steps, which is what a run keeps."""
+"""The average of the weights over the last steps, which is scored and saved."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class WeightAverage(AveragedModel):
 
     @torch.no_grad()
     def _mix(self, averages: list, values: list, _count: object) -> None:
-        if not averages[0].is_floating_point():  # how many batches a norm has seen
+        if not averages[0].is_floating_point():  # the number of batches that a norm has seen
             torch._foreach_copy_(averages, values)
             return
         updates = int(self.n_averaged) + 1

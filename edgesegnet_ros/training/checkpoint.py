@@ -1,4 +1,4 @@
-"""Checkpoints: one safetensors file that holds all a run needs to go on, to the bit."""
+"""Checkpoints: one safetensors file with everything that a run needs to resume, to the bit."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ class CheckpointError(EdgeSegNetError):
 
 @dataclass
 class Progress:
-    """How far a run is; chance needs no more, since it is drawn from these numbers.
+    """The progress of a run. All random numbers follow from these numbers and the seed.
 
     Attributes:
-        epoch: Epochs that are done.
-        step: Steps that are done in the next one.
-        steps: Steps in all.
-        loss: Sum of those steps' losses.
+        epoch: Number of finished epochs.
+        step: Number of finished steps of the next epoch.
+        steps: Number of finished steps in total.
+        loss: Sum of the losses of the finished steps of this epoch.
         best: Highest pixel accuracy on val so far, 0-1; -1 before the first.
-        seconds: Spent on the epoch's steps that are done.
-        trained: Seconds spent on all steps, validation left out.
-        history: A row of figures an epoch.
+        seconds: Time spent on the finished steps of this epoch.
+        trained: Time spent on all steps, without validation, in s.
+        history: One row of figures per epoch.
     """
 
     epoch: int = 0
@@ -49,13 +49,13 @@ class Progress:
 
 
 class Checkpoint(NamedTuple):
-    """What a checkpoint file holds.
+    """The content of a checkpoint file.
 
     Attributes:
         tensors: The state of network, average and optimizer (see `learner.Learner.state`).
-        progress: How far the run was.
-        settings: Those that it had.
-        about: What it was trained on (see `begin.about`); empty in old files.
+        progress: Progress of the run.
+        settings: Settings of the run.
+        about: Description of the data (see `RunData.about`); empty in old files.
         scaler: State of the gradient scaler.
     """
 
@@ -69,10 +69,10 @@ class Checkpoint(NamedTuple):
 def save_checkpoint(
     path: Path, learner: Learner, progress: Progress, config: TrainConfig, about: dict[str, Any]
 ) -> None:
-    """Write a run's state; the checkpoint before stays whole until this one is.
+    """Write the state of a run; the previous checkpoint stays until this one is complete.
 
     Raises:
-        CheckpointError: It cannot be written.
+        CheckpointError: The file cannot be written.
     """
     header = {
         'format': FORMAT,
@@ -91,7 +91,7 @@ def save_checkpoint(
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Read a run's state.
+    """Read the state of a run.
 
     Raises:
         CheckpointError: The file is truncated or of another version.
@@ -114,10 +114,10 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def restore(path: Path, checkpoint: Checkpoint, learner: Learner) -> None:
-    """Give the state back.
+    """Restore the state of a run.
 
     Raises:
-        CheckpointError: It is another network's.
+        CheckpointError: The checkpoint is of another network.
     """
     try:
         learner.load_state(checkpoint.tensors, checkpoint.progress.steps)
@@ -136,9 +136,9 @@ def _unusable(path: Path, error: Exception) -> CheckpointError:
 
 
 def changed_settings(before: dict[str, Any], config: TrainConfig) -> list[str]:
-    """A line for each setting that a resumed run has otherwise than before.
+    """A line for each setting that differs between a resumed run and its checkpoint.
 
-    Settings that were not there yet when the checkpoint was written had their default's effect.
+    Settings that did not exist yet when the checkpoint was written count as their defaults.
     """
     now = json.loads(json.dumps(asdict(config)))
     before = {**json.loads(json.dumps(asdict(TrainConfig()))), **before}

@@ -15,7 +15,7 @@ from edgesegnet_ros.training.config import TrainConfig, read_settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The run's files, and every setting of TrainConfig."""
+    """Add the options for files, and one option for each setting of TrainConfig."""
     add_data(parser)
     parser.add_argument(
         '--out',
@@ -83,14 +83,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def parser_defaults() -> dict[str, Any]:
-    """What the options are if they are not given."""
+    """The values of the options that are not given."""
     parser = argparse.ArgumentParser()
     add_arguments(parser)
     return vars(parser.parse_args([]))
 
 
 def config_of(args: argparse.Namespace) -> TrainConfig:
-    """The run that was asked for: defaults, the YAML file over them, options over both.
+    """The configuration of the run: defaults, then the YAML file, then the options.
 
     Raises:
         ConfigError: A value that cannot be used.
@@ -102,7 +102,7 @@ def config_of(args: argparse.Namespace) -> TrainConfig:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train until the last epoch, or until a signal asks for an end."""
+    """Train until the last epoch, or until a signal stops the run."""
     from edgesegnet_ros.data.classes import load_classes
     from edgesegnet_ros.data.datasets import open_dataset
     from edgesegnet_ros.extras import need
@@ -111,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
 
     need('train', ('tqdm', 'matplotlib'), 'edgesegnet train')
     config = config_of(args)
-    identity(config.network)  # refuses a wrong design before anything is read
+    identity(config.network)  # refuses a wrong design before any data is read
     init = str(shipped.find('models', args.init)) if args.init else ''
     teachers = tuple(str(shipped.find('models', name)) for name in args.teacher)
     classes = load_classes(args.classes)

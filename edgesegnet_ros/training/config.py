@@ -1,4 +1,4 @@
-"""What a training run is made of: a commented dataclass, and YAML over it."""
+"""The settings of a training run: a documented dataclass, read from YAML and options."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from edgesegnet_ros.network import STRIDE
 
 
 class ConfigError(EdgeSegNetError):
-    """A setting that cannot be used; the message names it, and the line where it stands."""
+    """A setting that cannot be used; the message names it, and its line in the file."""
 
 
 def setting(
     default: Any, text: str, *choices: str, low: float | None = None, high: float | None = None
 ) -> Any:
-    """A field of TrainConfig: its comment, which the option's help is too, and what is allowed."""
+    """A field of TrainConfig with its description, which is also the help text, and its range."""
     return field(
         default=default,
         metadata={
@@ -33,7 +33,7 @@ def setting(
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """All that decides a run's outcome; every field is an option of `edgesegnet train`.
+    """All settings that determine the outcome of a run; each is an option of `edgesegnet train`.
 
     Raises:
         ConfigError: A value that cannot be used.
@@ -56,7 +56,7 @@ class TrainConfig:
     batch: int = setting(4, 'views per step, over all processes together', low=1)
     seed: int = setting(1, 'seed of all random numbers', low=0)
 
-    # What the network is shown.
+    # Data.
     input_size: tuple[int, int] = setting(
         (256, 256), 'height and width of a whole image at scale 1, in pixels'
     )
@@ -118,7 +118,7 @@ class TrainConfig:
         low=0,
     )
 
-    # What is minimised.
+    # Loss.
     class_balance: float = setting(
         0.4, 'exponent of the inverse class frequency that weights the loss', low=0, high=1
     )
@@ -140,7 +140,7 @@ class TrainConfig:
         low=0,
     )
 
-    # How it is minimised.
+    # Optimisation.
     optimizer: str = setting(
         'adamw',
         'AdamW, SGD with Nesterov momentum, or Muon for the hidden '
@@ -209,7 +209,7 @@ class TrainConfig:
         'fp16',
     )
 
-    # How often.
+    # Intervals.
     validate_every: int = setting(2, 'epochs between two validations', low=1)
     checkpoint_minutes: float = setting(
         10.0,
@@ -236,7 +236,7 @@ class TrainConfig:
 
     @property
     def view(self) -> tuple[int, int]:
-        """Height and width of what is drawn of a picture: the crop, and the teacher's margin."""
+        """Height and width of a view: the crop and the teacher's margin."""
         margin = self.teacher_margin if self.distillation else 0
         return self.crop[0] + margin, self.crop[1] + margin
 
@@ -245,10 +245,10 @@ _FIELDS = {one.name: one for one in fields(TrainConfig)}
 
 
 def checked(name: str, value: Any) -> Any:
-    """A setting's value in its own type.
+    """A setting's value, converted to its type.
 
     Raises:
-        ConfigError: There is no such setting, or the value is none of those allowed.
+        ConfigError: There is no such setting, or the value is not allowed.
     """
     if name not in _FIELDS:
         raise ConfigError(f'no setting is named {name!r}; there are {", ".join(_FIELDS)}')
@@ -257,7 +257,7 @@ def checked(name: str, value: Any) -> Any:
         return _checked_size(name, value)
     if isinstance(default, float) and type(value) is int:
         value = float(value)
-    # `1e-3` is a text in YAML 1.1, which wants `1.0e-3`.
+    # `1e-3` is a string in YAML 1.1, which requires `1.0e-3`.
     if isinstance(default, float) and isinstance(value, str):
         try:
             value = float(value)
@@ -288,13 +288,13 @@ def _checked_size(name: str, value: Any) -> tuple[int, int]:
 
 
 def read_settings(name: str) -> dict[str, Any]:
-    """The settings of a YAML file, by name; what it does not name keeps its default.
+    """The settings in a YAML file, by name.
 
     Args:
-        name: A shipped one's name, or a path.
+        name: Name of a shipped file, or a path.
 
     Raises:
-        ConfigError: It cannot be used; the message names file and line.
+        ConfigError: The file cannot be used; the message names file and line.
         ShippedFileError: No shipped file has that name.
     """
     path = Path(shipped.find('training', name))

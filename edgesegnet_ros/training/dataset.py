@@ -1,4 +1,4 @@
-"""What an epoch shows the network: views of CamVid's train split and of rendered streets."""
+"""The training data: random views of the train split and of rendered streets."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from edgesegnet_ros.training.config import ConfigError, TrainConfig
 from edgesegnet_ros.training.run_log import bar_interval
 
 FIRST_RENDERED_SEED = 1_000_000
-"""Streets of smaller seeds are never trained on, so that demo and tests can use them."""
+"""Streets with smaller seeds are never used for training, so that demo and tests can use them."""
 _RENDERED_SIZE = (360, 480)
 _THIN = 0.02
-"""A class with a smaller share of the labelled pixels is one that `paste` takes over."""
+"""Classes with a smaller share of the labelled pixels are pasted by `paste`."""
 
 Position = tuple[int, int]
-"""Number of the epoch, and of the view in it; both from 0."""
+"""Number of the epoch, and index of the view in it; both start at 0."""
 
 
 def rendered_pool(config: TrainConfig, quiet: bool = False) -> list[LabelledPair]:
@@ -56,14 +56,14 @@ def rendered_pool(config: TrainConfig, quiet: bool = False) -> list[LabelledPair
 class Views(Dataset):
     """Random views of every epoch, in each epoch's random order.
 
-    A view's chance comes from (seed, epoch, position) alone, so that a resumed run sees what an
-    uninterrupted one would have seen, whichever process makes the view.
+    The random numbers of a view follow from (seed, epoch, position) alone, so that a resumed run
+    gets the same views as an uninterrupted one, whichever process makes them.
 
     Args:
         real: Labelled images.
         rendered: Labelled scenes.
         config: Counts, sizes, scales and the seed.
-        drives: Which one each labelled image is from; all from one where it is not said.
+        drives: The drive of each labelled image; a single drive if not given.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Views(Dataset):
     ) -> None:
         self._pairs = real + rendered
         self._real, self._rendered = len(real), len(rendered)
-        # None draws all alike, and as a run did before there were drives.
+        # None samples uniformly, as in runs from before there were drives.
         self._shares = _shares(drives, config.drive_balance) if config.drive_balance else None
         self._config = config
         shares = class_shares(real, VOID)
@@ -98,7 +98,7 @@ class Views(Dataset):
         """(3, h, w) uint8 RGB and (h, w) uint8 labels, as large as `config.view`."""
         config, (epoch, index) = self._config, position
         random = np.random.default_rng([config.seed, epoch, index])
-        # Chance of their own: a run without them sees what it saw before there were any.
+        # Separate generators, so that runs without pasting get the same views as before.
         pasting = np.random.default_rng([config.seed, epoch, index, 1])
         mixing = np.random.default_rng([config.seed, epoch, index, 2])
         view = self._view(self._order(epoch)[index], random)
@@ -109,13 +109,13 @@ class Views(Dataset):
             counts = cv2.calcHist([other[1]], [0], None, [VOID], [0, VOID])
             seen = mixing.permutation(np.flatnonzero(counts))
             view = paste(view, other, seen[: -(-len(seen) // 2)])
-        # Last, so that colours do not tell what was pasted.
+        # Last, so that colours do not reveal which pixels were pasted.
         image, labels = view
         if self._tones and mixing.random() < config.tone:
             image = take_tone(image, self._tones[self._another(mixing)], mixing.random())
         image = relight(image, mixing, config.light)
         image = recolour(image, random, config.color)
-        # Contiguous, since copies are what workers hand over; labels stay the bytes they are.
+        # Contiguous, because workers return copies; labels stay uint8.
         return torch.from_numpy(np.stack(cv2.split(image))), torch.from_numpy(labels)
 
     def _other(self, random: np.random.Generator) -> LabelledPair:
@@ -138,7 +138,7 @@ class Views(Dataset):
         )
 
     def __getstate__(self) -> dict:
-        """Without the cache, which cannot be sent to a process."""
+        """The state without the cache, which cannot be sent to a process."""
         return {name: value for name, value in vars(self).items() if name != '_order'}
 
     def __setstate__(self, state: dict) -> None:
@@ -147,7 +147,7 @@ class Views(Dataset):
 
 
 def _shares(drives: Sequence[str], power: float) -> np.ndarray | None:
-    """(len(drives),) share of the views that each picture gets; None where drives are unknown."""
+    """(len(drives),) probability of each image; None where drives are unknown."""
     if not drives:
         return None
     _, inverse, counts = np.unique(drives, return_inverse=True, return_counts=True)
@@ -158,9 +158,9 @@ def _shares(drives: Sequence[str], power: float) -> np.ndarray | None:
 def _drawn(
     random: np.random.Generator, among: int, count: int, shares: np.ndarray | None = None
 ) -> np.ndarray:
-    """(count,) indices below `among`, each as often as its share asks for, rounded by chance.
+    """(count,) indices below `among`, each as often as its share says, rounded at random.
 
-    Without shares each is drawn again only when all have been.
+    Without shares, an index is drawn again only when all have been drawn.
     """
     if not count:
         return np.empty(0, np.int64)
@@ -170,22 +170,21 @@ def _drawn(
     order = random.permutation(among)
     ends = np.cumsum(shares[order])
     points = (np.arange(count) + random.random()) * ends[-1] / count
-    # The last point can be rounded up to the end itself.
+    # Rounding can move the last point up to the end itself.
     return order[np.minimum(np.searchsorted(ends, points, side='right'), among - 1)]
 
 
 class Batches:
-    """The places of a run's views, batch by batch: this process's share of each.
+    """The positions of a run's views, batch by batch: this process's share of each batch.
 
     Args:
-        views: Of them, whole batches are taken an epoch.
-        config: Its `batch` is that of all processes together.
-        rank: Of this process.
-        processes: How many there are.
+        views: The views; each epoch has a whole number of batches.
+        config: Its `batch` is the size over all processes.
+        rank: Rank of this process.
+        processes: Number of processes.
 
     Raises:
-        ConfigError: The batch does not divide among the processes, or has more views than an
-            epoch.
+        ConfigError: The batch cannot be divided among the processes, or is larger than an epoch.
     """
 
     def __init__(
@@ -206,7 +205,7 @@ class Batches:
         self._first = rank * self._share
 
     def positions(self, epoch: int, step: int) -> Iterator[list[Position]]:
-        """From this step of this epoch to the end of the run."""
+        """The positions from this step of this epoch to the end of the run."""
         while epoch < self._config.epochs:
             for number in range(step, self.steps_per_epoch):
                 first = number * self._config.batch + self._first
@@ -214,14 +213,14 @@ class Batches:
             epoch, step = epoch + 1, 0
 
     def load(self, epoch: int, step: int, pin: bool = False) -> Iterator[list[torch.Tensor]]:
-        """(n, 3, h, w) uint8 images and (n, h, w) uint8 labels from a place on.
+        """(n, 3, h, w) uint8 images and (n, h, w) uint8 labels, batch by batch.
 
         One loader serves the whole run, so that its processes start once.
 
         Args:
-            epoch: The first one.
-            step: The first one in it.
-            pin: Load into memory that a CUDA device copies from while it computes.
+            epoch: First epoch.
+            step: First step of that epoch.
+            pin: Use pinned memory, from which a CUDA device copies while it computes.
         """
         workers = self._config.workers
         if workers:
@@ -235,8 +234,8 @@ class Batches:
                 num_workers=workers,
                 pin_memory=pin,
                 prefetch_factor=4 if workers else None,
-                # Its own: a loader draws from the common one, which a resumed run would find in
-                # another state.
+                # A separate generator: a loader uses the global one, whose state differs in a
+                # resumed run.
                 generator=torch.Generator(),
             )
         )

@@ -1,4 +1,4 @@
-"""What a student learns from beside the labels: trained networks' logits of the same views."""
+"""Knowledge distillation: the student learns from the logits of teachers on the same views."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from edgesegnet_ros.training.normalised import NormalisedNetwork
 
 
 class DistillationError(EdgeSegNetError):
-    """A distillation without a teacher, or a teacher without a distillation."""
+    """Distillation without a teacher, or a teacher without distillation."""
 
 
 class DistillationBatch(NamedTuple):
-    """A batch as the student gets it.
+    """A batch for the student.
 
     Attributes:
         images: (N, 3, h, w) uint8, of the crop size.
         labels: (N, h, w) uint8.
-        logits: (N, C, h/4, w/4), the teacher's.
+        logits: (N, C, h/4, w/4), the mean logits of the teachers.
     """
 
     images: torch.Tensor
@@ -35,13 +35,13 @@ class DistillationBatch(NamedTuple):
 
 
 class Teacher:
-    """Networks that look at a view and its surroundings together.
+    """Networks that see a view with a margin around it.
 
     Args:
         networks: In evaluation mode, uint8 images to logits of the same classes; the mean of
             their logits counts.
-        crop: Height and width of what the student sees of a view.
-        device: Where they compute.
+        crop: Height and width of the student's part of a view.
+        device: Device of the networks.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Teacher:
 
     @torch.no_grad()
     def distillation_batch(self, images: torch.Tensor, labels: torch.Tensor) -> DistillationBatch:
-        """A random part of the views, and what the teacher, who has seen all, says of it.
+        """A random crop of the views for the student, with the logits of the teachers for it.
 
         Args:
             images: (N, 3, H, W) uint8, at least as large as the crop.
@@ -76,7 +76,7 @@ class Teacher:
 
 
 class _Ordered(nn.Module):
-    """A network whose outputs are put into another order of the same classes."""
+    """A network whose outputs are reordered to another order of the same classes."""
 
     def __init__(self, network: NormalisedNetwork, order: list[int]) -> None:
         super().__init__()
@@ -90,17 +90,17 @@ class _Ordered(nn.Module):
 def open_teacher(
     config: TrainConfig, paths: Sequence[str], classes: ClassSet, device: torch.device
 ) -> Teacher | None:
-    """The teacher that a run asks for; None where it asks for none.
+    """The teacher of a run; None if the run has no distillation.
 
     Args:
-        config: Its `distillation` asks for one.
+        config: Its `distillation` requires a teacher.
         paths: Weights files; each network gets the normalisation that it was trained with.
-        classes: That the outputs of each have to be.
-        device: Where it computes.
+        classes: Classes that each teacher must have, in any order.
+        device: Device of the teacher.
 
     Raises:
-        DistillationError: One of the two is given without the other.
-        InitialWeightsError: A teacher of other classes.
+        DistillationError: `distillation` and `paths` are not given together.
+        InitialWeightsError: A teacher has other classes.
         WeightsError: A file cannot be used.
     """
     if bool(config.distillation) != bool(paths):

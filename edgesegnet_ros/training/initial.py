@@ -1,4 +1,4 @@
-"""Starting from given weights in place of random ones."""
+"""Initialisation with given weights instead of random ones."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Initial(NamedTuple):
 
     Attributes:
         network: In evaluation mode, without training norms.
-        info: Of the weights file: normalisation above all.
-        kept: Names of the classes whose rows of the head are the file's.
-        drawn: Names of those whose rows are random.
-        left: Names of the file's classes that are not trained.
+        info: Header of the weights file, mainly for the normalisation.
+        kept: Names of the classes whose rows of the head come from the file.
+        drawn: Names of the classes whose rows are random.
+        left: Names of the classes of the file that are not trained.
     """
 
     network: Network
@@ -44,7 +44,7 @@ class Initial(NamedTuple):
     left: tuple[str, ...] = ()
 
     def table(self, path: str) -> str:
-        """What was kept, for people."""
+        """A table of the classes that were kept and of those that were not."""
         rows = [('body', f'all of {path}')]
         for title, names in (
             ('classes kept', self.kept),
@@ -56,11 +56,11 @@ class Initial(NamedTuple):
 
 
 def class_names(path: str, info: WeightsInfo) -> list[str] | None:
-    """Names of a weights file's classes in the order of its outputs; None where nobody knows.
+    """Names of a file's classes in the order of its outputs; None if they are unknown.
 
     Args:
-        path: For messages.
-        info: Of a file that holds its class set, or names a shipped one.
+        path: Path of the file, for messages.
+        info: Header of the file, with its class set or the name of a shipped one.
 
     Raises:
         ClassFileError: The class set in the file cannot be read.
@@ -78,13 +78,13 @@ def read_network(path: str, classes: ClassSet) -> tuple[Network, WeightsInfo, li
 
     Args:
         path: A weights file.
-        classes: That its outputs have to be, in any order.
+        classes: Classes that the outputs must have, in any order.
 
     Returns:
-        The network, what its file says, and which output belongs to each class of `classes`.
+        The network, the header of its file, and the output of each class of `classes`.
 
     Raises:
-        InitialWeightsError: Its outputs are other classes.
+        InitialWeightsError: The outputs have other classes.
         WeightsError: The file cannot be used.
     """
     network, info = load_weights(path)
@@ -107,16 +107,16 @@ def read_network(path: str, classes: ClassSet) -> tuple[Network, WeightsInfo, li
 
 @torch.no_grad()
 def read_initial(path: str, wanted: str, classes: ClassSet) -> Initial:
-    """All of a weights file that fits what is trained; the rest is drawn anew.
+    """A network with all weights of a file that fit; the others are random.
 
     Args:
         path: A weights file.
-        wanted: Name or design file of the network that is trained.
-        classes: That are trained. Rows of the head are kept by the name of their class; where the
-            file's names are not known, by their number if there are as many classes.
+        wanted: Name or design file of the network to train.
+        classes: Classes to train. Rows of the head are kept by the name of their class or, if the
+            names in the file are unknown, by number if there are as many classes.
 
     Raises:
-        InitialWeightsError: It is another network.
+        InitialWeightsError: The file is of another network.
         WeightsError: The file cannot be used.
     """
     given, info = load_weights(path)
@@ -150,11 +150,11 @@ def read_initial(path: str, wanted: str, classes: ClassSet) -> Initial:
 
 @torch.no_grad()
 def start_from(model: Network, plain: Network, views: Iterable[torch.Tensor]) -> None:
-    """Give `model` the weights of `plain`, its training norms included.
+    """Copy the weights of `plain` to `model`, which may have training norms.
 
-    Published weights have their norms folded. A norm that is put behind such a convolution gets
-    the mean and variance that the convolution's output really has, and the scale and shift that
-    undo them: the network computes what it did, and learns as one that was trained with norms.
+    Published weights have their norms folded. A norm that is added after such a convolution gets
+    the mean and variance of the convolution's actual output, and the scale and shift that cancel
+    them: the network computes the same as before, and trains like one that has had norms.
 
     Args:
         model: Changed in place; with or without training norms.
@@ -162,7 +162,7 @@ def start_from(model: Network, plain: Network, views: Iterable[torch.Tensor]) ->
         views: Batches (N, 3, H, W) of normalised floats to measure on.
 
     Raises:
-        InitialWeightsError: The weights are another network's.
+        InitialWeightsError: The weights are of another network.
     """
     if identity_of(model) != identity_of(plain):
         raise InitialWeightsError(f'weights of {name_of(plain)} for {name_of(model)}')

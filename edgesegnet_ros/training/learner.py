@@ -1,4 +1,4 @@
-"""The network in training: what a step changes, and the step itself."""
+"""The state of a training run that a step changes, and the step itself."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ from edgesegnet_ros.training.processes import ProcessGroup
 from edgesegnet_ros.training.schedule import build_optimizer, set_rate
 
 GPU_MULTIPLE = 8
-"""Tensor cores want numbers of filters that this divides."""
+"""Tensor cores are fastest if the numbers of filters are multiples of this."""
 
 
 class OutOfMemory(EdgeSegNetError):
-    """A batch that the device's memory does not hold."""
+    """A batch that does not fit into the memory of the device."""
 
 
 class Learner:
     """A network, the average of its weights, and the optimizer.
 
     On a GPU filters are padded with zeros to multiples of 8 while they are trained (see
-    `network.padding`); all that leaves this class has the network's own widths.
+    `network.padding`); everything that leaves this class has the network's own widths.
 
     Args:
         config: The run.
-        network: With the weights to start from; it belongs to the learner from then on.
-        info: Normalisation of its inputs.
+        network: Network with its initial weights; the learner owns it from then on.
+        info: Header with the normalisation of the inputs.
         class_weights: (classes,) float32.
-        teacher: What is distilled; None for nothing.
+        teacher: Teacher of the distillation; None for none.
         group: Processes and device.
     """
 
@@ -71,7 +71,7 @@ class Learner:
             torch.backends.cudnn.benchmark = True
 
     def begin_epoch(self, epoch: int) -> None:
-        """Set the modes of the layers, and what learns, for an epoch (from 0)."""
+        """Set the modes of the layers, and which parameters are trained, for an epoch (from 0)."""
         frozen = epoch < self._config.freeze_body_epochs
         self.network.train()
         for module in self.network.modules():
@@ -87,16 +87,16 @@ class Learner:
         position: tuple[int, int],
         rate: float,
     ) -> torch.Tensor:
-        """Learn from one batch; nothing in it waits for a GPU (fp16's gradient scaler apart).
+        """Train on one batch; no operation waits for a GPU, except fp16's gradient scaler.
 
         Args:
             images: (n, 3, h, w) uint8, this process's share of the batch, in host memory.
             labels: (n, h, w) uint8, 255 for void.
-            place: Epoch and step in it, which decide all chance inside the network.
+            position: Epoch and step in it, which determine all random numbers inside the network.
             rate: Learning rate.
 
         Returns:
-            The loss: a scalar on the device, whose sum over the processes is the batch's.
+            The loss: a scalar on the device; its sum over the processes is that of the batch.
 
         Raises:
             OutOfMemory: The batch does not fit into the GPU's memory.
@@ -121,7 +121,7 @@ class Learner:
         return objective.detach() / self._group.size
 
     def objective(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """What is minimised: a scalar, to be backpropagated by every process.
+        """The loss to backpropagate: a scalar in every process.
 
         Args:
             images: (n, 3, h, w) uint8 on the device.
@@ -139,7 +139,7 @@ class Learner:
                 coarse, wanted, labels, config.distillation_temperature
             )
             terms.append(distance_loss.weight)
-        # The pixels of all processes divide the loss, so that they train as one would.
+        # The loss is divided by the pixels of all processes, so that they train as one would.
         weights = self._group.sums(terms)
         objective = own.total / weights[0].clamp_min(1e-9).float()
         if wanted is not None:
@@ -148,7 +148,7 @@ class Learner:
         return objective * self._group.size  # DistributedDataParallel divides by it
 
     def deployed(self) -> Network:
-        """The average, in the network's own widths and in evaluation mode, on the CPU.
+        """The averaged network, in its own widths and in evaluation mode, on the CPU.
 
         It is the same object each time.
         """
@@ -170,11 +170,11 @@ class Learner:
         return tensors
 
     def load_state(self, tensors: dict[str, torch.Tensor], updates: int) -> None:
-        """Take over what `state` gave.
+        """Restore a state that `state` returned.
 
         Args:
-            tensors: By name.
-            updates: Steps that they had learned for.
+            tensors: Tensors by name.
+            updates: Number of steps at that state.
 
         Raises:
             KeyError: Tensors are missing.
@@ -203,7 +203,7 @@ class Learner:
 
     @property
     def scaler(self) -> torch.amp.GradScaler:
-        """That of fp16's gradients."""
+        """The state of fp16's gradient scaler."""
         return self._autocast.scaler
 
     def _cut(self, values: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -212,13 +212,13 @@ class Learner:
         return unpadded_state(values, self._plain.state_dict())
 
     def _plain_shapes(self) -> list[torch.Size]:
-        """Of the parameters in the optimizer's order."""
+        """The parameters in the order of the optimizer."""
         plain = dict(self._plain.named_parameters())
         shapes = {p: plain[name].shape for name, p in self.network.named_parameters()}
         return [shapes[p] for group in self.optimizer.param_groups for p in group['params']]
 
     def _seed(self, position: tuple[int, int]) -> None:
-        """Make the chance inside the network (dropout) depend on the step alone."""
+        """Make random numbers inside the network (dropout) depend on the step alone."""
         sequence = np.random.SeedSequence([self._config.seed, *position, self._group.rank])
         torch.manual_seed(int(sequence.generate_state(1)[0]))
 

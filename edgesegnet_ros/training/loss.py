@@ -1,4 +1,4 @@
-"""What is minimised: weighted cross-entropy of the labelled pixels, and the way to a teacher."""
+"""The loss: weighted cross-entropy of the labelled pixels, and the divergence from a teacher."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edgesegnet_ros.network.upsampling import upsample
 
 
 class Summed(NamedTuple):
-    """A sum over pixels and what divides it, apart, so that several processes' can be added.
+    """A sum over pixels and its divisor, kept apart so that processes can add theirs.
 
     Attributes:
         total: Scalar.
@@ -27,12 +27,12 @@ class Summed(NamedTuple):
 
 
 def class_weights(pairs: list[LabelledPair], num_classes: int, power: float) -> torch.Tensor:
-    """Weights of the classes in the loss: thin ones hardly count by their pixels alone.
+    """Weights of the classes in the loss; without them thin classes hardly count.
 
     Args:
         pairs: Labelled images.
         num_classes: Outputs of the network.
-        power: 0 weighs all pixels alike, 1 all classes.
+        power: 0 weights all pixels equally, 1 all classes equally.
 
     Returns:
         (num_classes,) float32 whose mean over the labelled pixels is 1; 1 for absent classes.
@@ -44,7 +44,7 @@ def class_weights(pairs: list[LabelledPair], num_classes: int, power: float) -> 
 
 
 def class_table(weights: torch.Tensor) -> torch.Tensor:
-    """Weights by label value, so that void needs no mask, whose size a GPU would be asked for.
+    """Weights by label value; a mask of void pixels would make the CPU wait for the GPU.
 
     Args:
         weights: (C,) float32 of the classes.
@@ -60,7 +60,7 @@ def class_table(weights: torch.Tensor) -> torch.Tensor:
 def cross_entropy(
     coarse: torch.Tensor, labels: torch.Tensor, table: torch.Tensor, smoothing: float
 ) -> Summed:
-    """Cross-entropy at the labels' resolution; void is left out of both the sum and its divisor.
+    """Cross-entropy at the resolution of the labels; void pixels are excluded.
 
     Args:
         coarse: (N, C, H/4, W/4) logits.
@@ -88,8 +88,8 @@ def distance_to_teacher(
     Args:
         coarse: (N, C, H/4, W/4) logits.
         teacher: The teacher's, of the same views.
-        labels: (N, H, W) uint8; positions that are void are left out here too.
-        temperature: Divides both; the result is multiplied by its square.
+        labels: (N, H, W) uint8; void positions are excluded here, too.
+        temperature: Divides both logits; the result is multiplied by its square.
     """
     middle = HEAD_STRIDE // 2
     known = labels[:, middle::HEAD_STRIDE, middle::HEAD_STRIDE] != VOID

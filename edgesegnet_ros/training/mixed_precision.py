@@ -1,4 +1,4 @@
-"""Which number format the forward pass of training runs in."""
+"""The number format of the forward pass in training."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def training_precision(wanted: str, device: torch.device) -> str:
     """fp32, bf16 or fp16.
 
     Args:
-        wanted: One of these, or auto for the fastest that is native; of two halves bf16, whose
-            gradients need no scaling.
-        device: Where it trains.
+        wanted: One of these, or auto for the fastest native one; of the half precisions bf16 is
+            preferred, because its gradients need no scaling.
+        device: Device of the training.
 
     Raises:
         PrecisionError: It is not native there, or (fp16 on a CPU) gradients cannot be scaled.

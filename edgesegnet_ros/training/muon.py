@@ -15,7 +15,7 @@ _QUINTIC = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 5
 _MOMENTUM = 0.95
 _ADAMW_RMS = 0.2
-"""Root mean square of what AdamW usually moves a weight by, as a share of the rate."""
+"""Root mean square of AdamW's usual update of a weight, as a share of the rate."""
 
 
 def orthogonalised(matrix: torch.Tensor) -> torch.Tensor:
@@ -42,11 +42,11 @@ class Muon(torch.optim.AdamW):
     Args:
         filters: (outputs, inputs, k, k) weights of hidden convolutions.
         others: Groups of parameters as AdamW takes them.
-        lr: Of both.
-        weight_decay: Of the filters.
-        dtype: In which directions are computed; bf16 is enough where the hardware has it.
-        shapes: Of the filters without the zeros that they are padded with, which decide how long
-            a step is; those of `filters` where not given.
+        lr: Learning rate of both.
+        weight_decay: Weight decay of the filters.
+        dtype: Number format of the directions; bf16 is enough where the hardware has it.
+        shapes: Shapes of the filters without zero padding, which determine the length of a
+            step; those of `filters` if not given.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Muon(torch.optim.AdamW):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:
-        """Move all parameters that have a gradient; the filters' gradients are used up."""
+        """Update all parameters that have a gradient; the filters' gradients are overwritten."""
         for group in self.param_groups:
             if not group['muon']:
                 continue
@@ -76,7 +76,7 @@ class Muon(torch.optim.AdamW):
                     continue
                 state = self.state[weight]
                 if not state:
-                    # AdamW wants a step of every state that it is given back.
+                    # AdamW requires a step in every state that it loads.
                     state['step'] = torch.zeros(())
                     state['momentum'] = torch.zeros_like(weight)
                 state['step'] += 1

@@ -1,4 +1,4 @@
-"""From bytes to logits, as training computes them."""
+"""The network behind the normalisation of its inputs, as training uses it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from edgesegnet_ros.network.registry import Network
 
 
 class NormalisedNetwork(nn.Module):
-    """The network behind the normalisation of its inputs: uint8 images to coarse logits.
+    """A network with normalisation: uint8 images to coarse logits.
 
     Args:
-        network: Takes normalised floats.
+        network: Network for normalised floats.
         mean: Subtracted from red, green and blue in 0-1.
         std: Divides the difference.
     """

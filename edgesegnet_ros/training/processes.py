@@ -1,4 +1,4 @@
-"""One process, or several that torchrun started and that train together."""
+"""The process group of a run: one process, or several that torchrun started."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from torch.nn.parallel import DistributedDataParallel
 from edgesegnet_ros.engines.pytorch import choose_device
 
 _PATIENCE = timedelta(hours=2)
-"""How long the others wait while the first process scores val."""
+"""Time that the other processes wait while the first one scores val."""
 
 
 class ProcessGroup(NamedTuple):
-    """The processes of a run, as one of them sees them.
+    """The process group of a run.
 
     Attributes:
-        rank: Of this process; 0 alone writes and prints.
-        size: How many there are.
-        device: Where this one computes.
+        rank: Rank of this process; only rank 0 writes and prints.
+        size: Number of processes.
+        device: Device of this process.
     """
 
     rank: int
@@ -31,7 +31,7 @@ class ProcessGroup(NamedTuple):
 
     @property
     def is_main(self) -> bool:
-        """Whether this process writes and prints."""
+        """Whether this process has rank 0, which writes and prints."""
         return self.rank == 0
 
     def sums(self, values: list[torch.Tensor]) -> list[torch.Tensor]:
@@ -43,7 +43,7 @@ class ProcessGroup(NamedTuple):
         return list(joined)
 
     def any(self, value: bool) -> bool:
-        """Whether it is so in any of the processes."""
+        """Whether the value is true in any process."""
         if self.size == 1:
             return value
         return self.sums([torch.tensor(float(value), device=self.device)])[0].item() > 0
@@ -52,8 +52,8 @@ class ProcessGroup(NamedTuple):
         """The model with its gradients averaged over the processes.
 
         Args:
-            model: On this process's device.
-            unused: Whether some of its parameters have no gradient at times.
+            model: A model on the device of this process.
+            unused: Whether some of its parameters may have no gradient.
         """
         if self.size == 1:
             return model
@@ -61,19 +61,19 @@ class ProcessGroup(NamedTuple):
         return DistributedDataParallel(model, device_ids=ids, find_unused_parameters=unused)
 
     def leave(self) -> None:
-        """End the group; without a group nothing happens."""
+        """Leave the group; does nothing without one."""
         if self.size > 1:
             distributed.destroy_process_group()
 
 
 def join_process_group(device: str) -> ProcessGroup:
-    """Join those that torchrun started with this process, or be alone.
+    """Join the group that torchrun started; without torchrun, a group of one.
 
     Args:
-        device: auto, cpu, cuda or cuda:N; under torchrun each process takes a GPU of its own.
+        device: auto, cpu, cuda or cuda:N; under torchrun each process gets its own GPU.
 
     Raises:
-        EngineError: The device is not there.
+        EngineError: The device does not exist.
     """
     count = int(os.environ.get('WORLD_SIZE', '1'))
     if count == 1:

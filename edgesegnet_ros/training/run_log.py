@@ -1,4 +1,4 @@
-"""What a run leaves for people: a CSV row an epoch, TensorBoard logs, a picture of the curves."""
+"""The logs of a run: a CSV row per epoch, TensorBoard logs, a plot of the curves."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ TENSORBOARD = 'tensorboard'
 
 
 def bar_interval() -> float:
-    """Seconds between two states of a progress bar: a minute where each becomes a line."""
+    """Seconds between two updates of a progress bar: 60 where each one is a line of a log."""
     return 0.2 if sys.stderr.isatty() else 60.0
 
 
 class RunLog:
-    """Writes one run's logs.
+    """Writes the logs of one run.
 
     Args:
-        out: Folder that takes them.
-        tensorboard: Whether TensorBoard's are wanted.
-        steps: Done before, where a run goes on: TensorBoard forgets what came after them.
+        out: Folder of the logs.
+        tensorboard: Whether to write TensorBoard logs.
+        steps: Number of steps before a resume; TensorBoard discards logs of later ones.
 
     Raises:
         MissingExtra: TensorBoard is not installed.
@@ -46,7 +46,7 @@ class RunLog:
             self._board = SummaryWriter(str(out / TENSORBOARD), purge_step=steps)
 
     def step(self, steps: int, loss: float, rate: float) -> None:
-        """Note a step now and then."""
+        """Log a step, every few steps."""
         if self._board:
             self._board.add_scalar('loss/step', loss, steps)
             self._board.add_scalar('learning_rate', rate, steps)
@@ -58,16 +58,16 @@ class RunLog:
         found: Validation | None = None,
         classes: ClassSet | None = None,
     ) -> None:
-        """Note the last row of `history`, and write them all.
+        """Log the last row of `history`, and write log.csv with all rows.
 
         Args:
-            history: A row of figures for each epoch.
-            steps: Done so far.
-            found: What validation said of this epoch; None where there was none.
-            classes: Names for its IoU by class.
+            history: One row of figures per epoch.
+            steps: Number of steps so far.
+            found: Validation of this epoch; None without one.
+            classes: Names for the IoU by class.
 
         Raises:
-            WriteError: They cannot be written.
+            WriteError: The logs cannot be written.
         """
         row = history[-1]
         if self._board:
@@ -91,16 +91,16 @@ class RunLog:
             self._board.add_image(f'val/{number}', sample, steps)
 
     def close(self) -> None:
-        """Let TensorBoard's files go."""
+        """Close TensorBoard's files."""
         if self._board:
             self._board.close()
 
     def draw(self, history: list[dict[str, Any]]) -> Path:
-        """Draw loss, pixel accuracy and mIoU over the epochs.
+        """Plot loss, pixel accuracy and mIoU over the epochs.
 
         Raises:
             MissingExtra: Matplotlib is not installed.
-            WriteError: The picture cannot be written.
+            WriteError: The plot cannot be written.
         """
         need('train', ('matplotlib',), 'the plot of the curves')
         from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-"""What a run begins with: its data, and the network that it starts from or resumes."""
+"""The set-up of a run: its data, and the network that it starts from or resumes."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from edgesegnet_ros.training.normalised import NormalisedNetwork
 from edgesegnet_ros.training.processes import ProcessGroup
 
 _MEASURED_BATCHES = 8
-"""On which the statistics of norms behind given weights are taken."""
+"""Number of batches on which the statistics of norms for given weights are measured."""
 
 log = logging.getLogger(__name__)
 
 
 class Sources(NamedTuple):
-    """Where a run begins.
+    """The inputs of a run.
 
     Attributes:
-        data: Labelled images.
-        classes: What their labels mean.
+        data: Labelled dataset.
+        classes: Classes of the labels.
         init: Weights file to start from; random weights when empty.
-        teachers: Weights files of a distillation's teacher, whose logits are averaged.
+        teachers: Weights files of the teachers, whose logits are averaged.
     """
 
     data: Dataset
@@ -46,13 +46,13 @@ class Sources(NamedTuple):
 
 
 class RunData(NamedTuple):
-    """What a run trains on.
+    """The data of a run.
 
     Attributes:
-        batches: Of views of the train split and of rendered streets.
-        class_weights: (classes,) float32, in the loss.
+        batches: Batches of views of the train split and of rendered streets.
+        class_weights: (classes,) float32, for the loss.
         val: Labelled images to validate on.
-        about: What decides whether a checkpoint belongs to this run: names of the classes, and
+        about: The data that a checkpoint must agree with: names of the classes, and for each split
             for each split the number of its images and a digest of their pixels and labels.
     """
 
@@ -63,7 +63,7 @@ class RunData(NamedTuple):
 
 
 def without_streets(config: TrainConfig, classes: ClassSet) -> TrainConfig:
-    """The settings with rendered streets left out, unless their classes are those of the run."""
+    """The settings without rendered streets, unless their classes are those of the run."""
     if not config.rendered or not config.rendered_pool:
         return config
     from edgesegnet_ros.data.street.labels import CLASSES
@@ -83,7 +83,7 @@ def read_data(config: TrainConfig, sources: Sources, group: ProcessGroup) -> Run
 
     Raises:
         ConfigError: The batch does not fit the dataset.
-        DatasetError: The dataset is not whole.
+        DatasetError: The dataset is incomplete.
     """
     classes = len(sources.classes.classes)
     splits = sources.data.read_splits(('train', 'val'))
@@ -110,10 +110,10 @@ def _digest(pairs: list[LabelledPair]) -> dict[str, Any]:
 
 
 def check_same_data(path: object, checkpoint: Checkpoint, about: dict[str, Any]) -> None:
-    """Refuse a checkpoint of other data or classes; files of before there was a record pass.
+    """Refuse a checkpoint of other data or classes; old files without this record pass.
 
     Raises:
-        CheckpointError: Names what differs.
+        CheckpointError: The data differ; the message says how.
     """
     before = checkpoint.about
     for what, now in about.items():
@@ -138,13 +138,13 @@ def begin_network(
     group: ProcessGroup,
     checkpoint: Checkpoint | None,
 ) -> tuple[Network, WeightsInfo]:
-    """The network to train, and what its weights file will say.
+    """The network to train, and the header of its weights file.
 
-    It has random weights where a checkpoint is about to fill it, or those of `--init`, or remains
-    random.
+    Its weights are random if a checkpoint is about to fill them; else they are those of `--init`,
+    or random without it.
 
     Raises:
-        InitialWeightsError: `--init` is another network.
+        InitialWeightsError: `--init` is of another network.
         WeightsError: The file of `--init` cannot be used.
     """
     classes = sources.classes

@@ -1,4 +1,4 @@
-"""The learning rate step by step, and the optimizer."""
+"""The learning rate by step, and the optimizer."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from edgesegnet_ros.training.muon import Muon
 
 
 def learning_rate(config: TrainConfig, done: float) -> float:
-    """Linear warm-up, then half a cosine from where the schedule begins to fall.
+    """Linear warm-up, then half a cosine from the point where the schedule decays.
 
     A warm-up–stable–decay run (Hu et al., arXiv 2404.06395, section 4) can be lengthened by
     resuming it with more epochs; a cosine cannot.
 
     Args:
         config: The run.
-        done: Share of the run that is done, 0-1.
+        done: Finished share of the run, 0-1.
     """
     peak = config.learning_rate
     warmup = config.warmup_share or config.warmup_epochs / config.epochs
@@ -37,7 +37,7 @@ def learning_rate(config: TrainConfig, done: float) -> float:
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Give all parameters this learning rate."""
+    """Set the learning rate of all parameters."""
     for group in optimizer.param_groups:
         group['lr'] = rate
 
@@ -51,10 +51,10 @@ def build_optimizer(
     """AdamW, SGD or Muon; norms and biases are not decayed.
 
     Args:
-        config: Names it, with its rate and its decay.
-        model: What is trained.
-        dtype: That matrices may be multiplied in.
-        plain: The network without the zeros that its filters are padded with; `model` where not
+        config: Its optimizer, learning rate and weight decay.
+        model: The model to train.
+        dtype: Number format for matrix multiplications.
+        plain: The network without the zero padding of its filters; `model` if not
             given.
     """
     matrices = [value for value in model.parameters() if value.ndim > 1]
@@ -68,7 +68,7 @@ def build_optimizer(
             groups, config.learning_rate, config.momentum, nesterov=(config.momentum > 0)
         )
     if config.optimizer == 'muon':
-        # The classifier's rows are the classes, whose gradients are not to be made equally long.
+        # The classifier's rows are the classes, whose gradients should keep their lengths.
         hidden = {
             name: value
             for name, value in model.named_parameters()

@@ -1,4 +1,4 @@
-"""Stopping a run without losing a step."""
+"""Stops a run on a signal without losing a step."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from types import FrameType, TracebackType
 
 
 class StopRequest:
-    """Takes note of SIGINT and SIGTERM; a second SIGINT ends the process as usual.
+    """Records SIGINT and SIGTERM; a second SIGINT ends the process as usual.
 
     Attributes:
-        signal: Number of the signal that came, 0 before.
+        signal: Number of the recorded signal, 0 before.
     """
 
     _SIGNALS = (signal.SIGINT, signal.SIGTERM)

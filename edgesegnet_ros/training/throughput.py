@@ -1,4 +1,4 @@
-"""How fast a run is, and what it waits for."""
+"""The speed of a run, and the share of the time that it waits for data."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TypeVar
 
 Batch = TypeVar('Batch')
 MUCH_WAITING = 0.2
-"""Share of the time spent on waiting for data from which on more processes help."""
+"""Share of the time spent on waiting for data above which more processes help."""
 
 
 class Throughput:
@@ -18,7 +18,7 @@ class Throughput:
         self.restart()
 
     def restart(self) -> None:
-        """Begin to count anew."""
+        """Reset the counts."""
         self._began = time.monotonic()
         self._views, self._waited = 0, 0.0
 
@@ -26,8 +26,8 @@ class Throughput:
         """The loader's next batch; the time until it is there counts as waiting for data.
 
         Args:
-            loader: Makes batches.
-            views: In one of them, those of other processes included.
+            loader: Iterator over batches.
+            views: Number of views per batch, over all processes.
         """
         began = time.monotonic()
         batch = next(loader)
@@ -37,7 +37,7 @@ class Throughput:
 
     @property
     def views_per_second(self) -> float:
-        """Of all processes together; 0 before the first batch."""
+        """Views per second over all processes; 0 before the first batch."""
         return self._views / max(time.monotonic() - self._began, 1e-9)
 
     @property
@@ -45,15 +45,15 @@ class Throughput:
         """Share of the time, 0-1, in which the loop waited for data and the device was idle.
 
         With a GPU a step is only launched while the GPU computes earlier ones, so this is close
-        to 0 wherever the GPU is what limits the run.
+        to 0 if the GPU is the bottleneck.
         """
         return min(1.0, self._waited / max(time.monotonic() - self._began, 1e-9))
 
     def sentence(self, workers: int) -> str:
-        """For a log line.
+        """A sentence for the log.
 
         Args:
-            workers: Processes that make views.
+            workers: Number of data loading processes.
         """
         text = f'{self.views_per_second:.1f} views/s, {self.data_share:.0%} of the time waiting'
         if self.data_share < MUCH_WAITING:

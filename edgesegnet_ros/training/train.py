@@ -1,4 +1,4 @@
-"""The training loop: read it from top to bottom once."""
+"""The training loop."""
 
 from __future__ import annotations
 
@@ -45,23 +45,23 @@ CHECKPOINT = 'checkpoint.safetensors'
 WEIGHTS = 'weights.safetensors'
 BEST = 'best.safetensors'
 _LOOK_EVERY = 10
-"""Steps between two looks at the loss, each of which waits for a GPU."""
+"""Steps between two readings of the loss, each of which waits for the GPU."""
 
 log = logging.getLogger(__name__)
 
 
 class TrainingError(EdgeSegNetError):
-    """A run that cannot go on."""
+    """A run that cannot continue."""
 
 
 class Outcome(NamedTuple):
-    """How a run ended.
+    """The outcome of a run.
 
     Attributes:
-        progress: How far it came.
-        signal: Number of the signal that stopped it; 0 for a run that is done.
-        is_main: Whether this process is the one that prints.
-        trained: Whether a step was made; not if the run had been finished before.
+        progress: Progress at the end.
+        signal: Number of the signal that stopped the run; 0 if it finished.
+        is_main: Whether this process has rank 0.
+        trained: Whether a step was made; False if the run had been finished before.
     """
 
     progress: Progress
@@ -79,21 +79,21 @@ def train(
 ) -> Outcome:
     """Train to the end of the run; resume from the checkpoint in `out` if there is one.
 
-    Under torchrun each of its processes calls this, and the first one writes.
+    Under torchrun every process calls this function, and rank 0 writes.
 
     Args:
         config: The run.
         sources: Dataset and given weights.
-        out: Takes checkpoint.safetensors (all state), weights.safetensors (the averaged weights,
-            deployable, each epoch), best.safetensors (those best on val), log.csv (a row for each
-            epoch), curves.png and TensorBoard's logs.
+        out: Folder for checkpoint.safetensors (all state), weights.safetensors (the averaged
+            weights, deployable, each epoch), best.safetensors (those best on val), log.csv
+            (a row per epoch), curves.png and TensorBoard's logs.
         device: auto, cpu, cuda or cuda:N.
-        tensorboard: Whether its logs are wanted.
+        tensorboard: Whether to write TensorBoard logs.
 
     Raises:
-        CheckpointError: The checkpoint is unusable, or belongs to other data.
-        DatasetError: The dataset is not whole; nothing was trained.
-        EdgeSegNetError: Of the room where it failed; the message says what to do.
+        CheckpointError: The checkpoint cannot be used, or belongs to other data.
+        DatasetError: The dataset is incomplete; nothing was trained.
+        EdgeSegNetError: Other errors; the message says what to do.
     """
     with ExitStack() as stack:
         group = join_process_group(device)
@@ -131,7 +131,7 @@ def train(
             run.begin_epoch()
             while not run.epoch_is_over:
                 run.step(loader)
-                # What one process is asked to do, all do at the same step.
+                # All processes stop and save at the same step if one has to.
                 stopped = group.any(bool(stop.signal))
                 if run.epoch_is_over:
                     break
@@ -148,7 +148,7 @@ def train(
 
 
 class _Run:
-    """One run as it goes on; `train` says in which order its methods are called."""
+    """One run; `train` shows the order in which its methods are called."""
 
     def __init__(
         self,
@@ -176,12 +176,12 @@ class _Run:
 
     @property
     def finished(self) -> bool:
-        """Whether all of the run is done."""
+        """Whether all steps of the run are done."""
         return _finished(self._config, self._progress)
 
     @property
     def epoch_is_over(self) -> bool:
-        """Whether all of the epoch's steps are done, or the time of the run is."""
+        """Whether all steps of the epoch are done, or the time of the run is over."""
         return self._progress.step >= self._steps or (
             self._progress.step > 0 and self._time_is_over
         )
@@ -193,11 +193,11 @@ class _Run:
 
     @property
     def wants_a_checkpoint(self) -> bool:
-        """Whether the last one is old."""
+        """Whether the last checkpoint is older than `checkpoint_minutes`."""
         return time.monotonic() - self._saved >= self._config.checkpoint_minutes * 60.0
 
     def begin_epoch(self) -> None:
-        """Set what learns, and start the clocks."""
+        """Set which parameters are trained, and start the clocks."""
         self._learner.begin_epoch(self._progress.epoch)
         self._began = time.monotonic()
         self._earlier = self._progress.seconds
@@ -205,7 +205,7 @@ class _Run:
         self._throughput.restart()
 
     def step(self, loader: Any) -> None:
-        """Learn from the next batch, and look at the loss now and then."""
+        """Train on the next batch, and read the loss every few steps."""
         progress = self._progress
         images, labels = self._throughput.next(loader, self._config.batch)
         self._rate = learning_rate(self._config, self._share())
@@ -218,7 +218,7 @@ class _Run:
             self._look()
 
     def save_within_epoch(self) -> None:
-        """Write a checkpoint from which the epoch is resumed."""
+        """Write a checkpoint from which the epoch can be resumed."""
         progress = self._progress
         progress.loss = self._group.sums([self._loss])[0].item()
         progress.seconds = self._seconds()
@@ -300,15 +300,15 @@ class _Run:
         self._saved = time.monotonic()
 
     def _seconds(self) -> float:
-        """Spent on this epoch, before a stop too."""
+        """Seconds spent on this epoch, including those before a stop."""
         return self._earlier + time.monotonic() - self._began
 
     def _trained(self) -> float:
-        """Spent on all steps of the run."""
+        """Seconds spent on all steps of the run."""
         return self._trained_before + time.monotonic() - self._began
 
     def _share(self) -> float:
-        """Share of the run that is done."""
+        """Finished share of the run, 0-1."""
         if self._config.minutes:
             return self._trained() / (self._config.minutes * 60.0)
         progress = self._progress
@@ -355,7 +355,7 @@ def _tell_resumed(
 
 
 def _bar(config: TrainConfig, steps: int, progress: Progress, group: ProcessGroup) -> tqdm:
-    """A bar over the whole run, so that the time left is the run's."""
+    """A progress bar over the whole run, so that it shows the time left of the run."""
     return tqdm(
         desc='training',
         unit='step',

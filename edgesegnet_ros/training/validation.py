@@ -1,4 +1,4 @@
-"""What an epoch is worth on val: the deployed network, run as a robot would run it."""
+"""Validation: scores the network on val in the form that is deployed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SAMPLE_HEIGHT = 192
 
 
 class Validation(NamedTuple):
-    """Figures of one look at val.
+    """Figures of one validation.
 
     Attributes:
         scores: Pixel accuracy, mIoU, IoU by class.
@@ -45,14 +45,14 @@ def validate(
     class_weights: torch.Tensor,
     classes: ClassSet,
 ) -> Validation:
-    """Score what would be deployed, with the threads that training has.
+    """Score the network in its deployed form, with as many threads as training has.
 
     Args:
-        network: In evaluation mode, on the CPU.
-        info: Of its weights file.
+        network: The network in evaluation mode, on the CPU.
+        info: Header of its weights file.
         val: (H, W, 3) uint8 RGB and (H, W) uint8 labels.
-        device: Where it is run.
-        class_weights: (classes,) float32, in the loss.
+        device: Device of the network.
+        class_weights: (classes,) float32, for the loss.
         classes: For the colours of the samples.
     """
     recipe = recipe_of(network, info, device=str(device), num_threads=torch.get_num_threads())
