@@ -20,6 +20,7 @@ EXTRAS = {
     'cluster': ['ray>=2.9'],
     'explore': ['jinja2>=3.1', 'matplotlib>=3.7', 'optuna>=5', 'tqdm>=4.60'],
     'postgresql': ['psycopg[binary]>=3.1'],
+    'jpeg': ['simplejpeg>=1.6'],
     'openvino': ['openvino>=2024.4'],
     'int8': ['nncf>=2.13', 'openvino>=2024.4'],
     'bench': ['matplotlib>=3.7', 'transformers>=4.30'],

@@ -50,12 +50,12 @@ def need(extra: str, modules: Iterable[str], what: str) -> None:
     Raises:
         MissingExtra: Some are missing; names them and the command that installs them.
     """
-    missing = [module for module in modules if not _is_there(module)]
+    missing = [module for module in modules if not is_there(module)]
     if missing:
         raise MissingExtra(f'{what} requires {", ".join(missing)}: {install(*missing)}')
 
 
-def _is_there(module: str) -> bool:
+def is_there(module: str) -> bool:
     """Whether a module can be found; some take seconds to import."""
     try:
         return importlib.util.find_spec(module) is not None

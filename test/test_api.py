@@ -41,6 +41,31 @@ def test_labels_confidence_and_groups(segmenter, image):
     assert segmenter.description.engine == 'torch' and segmenter.input_size == SIZE
 
 
+def test_uncertain_pixels_fall_to_the_side_that_is_asked_for(segmenter, image):
+    labels, confidence = segmenter.segment(image)
+    uncertain = confidence / 255.0 < 0.7
+    assert uncertain.any() and not uncertain.all()
+    thresholds = {'drivable': 0.7, 'dynamic': 0.7}
+    masks = segmenter.masks(
+        labels, confidence, min_confidence=thresholds, unlabeled_inside=['dynamic']
+    )
+    drivable, dynamic, walkable = (
+        np.isin(labels, segmenter.classes.groups[name])
+        for name in ('drivable', 'dynamic', 'walkable')
+    )
+    assert np.array_equal(masks['drivable'], drivable & ~uncertain)
+    assert np.array_equal(masks['dynamic'], dynamic | uncertain)
+    assert np.array_equal(masks['walkable'], walkable)
+    for arguments, named, sentence in (
+        ((labels,), thresholds, 'needs the confidence'),
+        ((labels, confidence[1:]), thresholds, 'shape'),
+        ((labels, confidence), {'sea': 0.5}, "no group 'sea'"),
+        ((labels, confidence), {'drivable': 1.5}, 'from 0 to 1'),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            segmenter.masks(*arguments, min_confidence=named)
+
+
 @pytest.mark.parametrize(
     ('change', 'sentence'),
     [

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 
+from edgesegnet_ros.data import jpeg
 from edgesegnet_ros.data.encodings import (
     ENCODINGS,
     ImageMessageError,
@@ -212,7 +214,7 @@ JPEG = cv2.imencode('.jpg', PICTURE)[1].tobytes()
     [
         (b'', 'jpeg', 'empty'),
         (JPEG[: len(JPEG) // 8], 'jpeg', 'undecodable'),
-        (JPEG[: -len(JPEG) // 4], 'jpeg', 'undecodable'),
+        (JPEG[: -len(JPEG) // 4], 'jpeg', 'corrupt'),
         (b'nothing', 'jpeg', 'undecodable'),
         (b'\0' * 64, '32FC1; compressedDepth png', 'encoding'),
         (compressed(GREY, '').data, 'bayer_rgbw8; png compressed ', 'encoding'),
@@ -223,6 +225,51 @@ def test_compressed_images_that_are_refused(data, format_, kind):
     with pytest.raises(ImageMessageError) as refused:
         compressed_to_rgb(SimpleNamespace(format=format_, data=data))
     assert refused.value.kind == kind
+
+
+def test_damage_within_a_jpeg_is_found_where_libjpeg_warns(monkeypatch):
+    rows, columns = np.mgrid[0:96, 0:128]
+    picture = (rows * columns % 251).astype(np.uint8)
+    whole = cv2.imencode('.jpg', picture)[1].tobytes()
+    third = len(whole) // 3
+    zeroed = whole[:third] + bytes(third) + whole[2 * third :]
+    flips = np.random.default_rng(0)
+    begin = whole.rfind(b'\xff\xda') + 10
+    flipped = []
+    for _ in range(40):
+        data = bytearray(whole)
+        data[flips.integers(begin, len(whole) - 2)] ^= 1 << flips.integers(8)
+        flipped.append(bytes(data))
+
+    def refusals(images, strict=True):
+        count = 0
+        for data in images:
+            try:
+                compressed_to_rgb(SimpleNamespace(format='jpeg', data=data), strict)
+            except ImageMessageError as error:
+                assert error.kind == 'corrupt'
+                count += 1
+        return count
+
+    assert refusals([whole]) == 0 and refusals([zeroed]) == 1
+    # The others gave data that is valid, and is another image.
+    assert 5 < refusals(flipped) < 40
+    assert refusals([zeroed], strict=False) == 0
+    assert not jpeg.missing_checker()
+    monkeypatch.setitem(sys.modules, 'simplejpeg', None)
+    monkeypatch.setattr(jpeg, 'is_there', lambda module: False)
+    assert refusals([zeroed]) == 0 and 'pip install simplejpeg' in jpeg.missing_checker()
+    assert refusals([whole[:third]]) == 1
+
+
+@pytest.mark.parametrize(
+    'options', [(), (cv2.IMWRITE_JPEG_PROGRESSIVE, 1), (cv2.IMWRITE_JPEG_OPTIMIZE, 1)]
+)
+def test_a_jpeg_that_is_whole_is_not_refused(options):
+    flat = np.zeros((64, 64, 3), np.uint8)
+    for picture in (PICTURE, GREY, flat):
+        data = cv2.imencode('.jpg', picture, options)[1].tobytes()
+        assert not jpeg.damage(np.frombuffer(data, np.uint8))
 
 
 def test_a_jpeg_that_is_followed_by_padding_is_whole():

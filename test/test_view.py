@@ -21,7 +21,7 @@ from rerun_files import read
 
 from edgesegnet_ros import cli
 from edgesegnet_ros.data.classes import load_classes
-from edgesegnet_ros.data.masks import group_mask
+from edgesegnet_ros.data.masks import Group, group_mask
 from edgesegnet_ros.data.sources import START_NS, open_source
 from edgesegnet_ros.data.street import Street
 from edgesegnet_ros.engines import open_engine
@@ -68,7 +68,10 @@ def test_the_demo_street_is_recorded_by_value(street, recorded):
             ('confidence', expected.confidence),
             ('truth', frame.labels),
             ('wrong', (expected.labels != frame.labels) & (frame.labels != 255)),
-            ('masks/drivable', group_mask(expected.labels, model.classes.groups['drivable']) > 0),
+            (
+                'masks/drivable',
+                group_mask(expected.labels, Group(model.classes.groups['drivable'])) > 0,
+            ),
         ):
             np.testing.assert_array_equal(recorded[f'camera/{entity}'][stamp], value, entity)
         assert recorded['camera/frames/segmented'][stamp] == [number + 1]

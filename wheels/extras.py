@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from workspace import Workspace
 
-COMMANDS = ('bags', 'data', 'onnx', 'openvino', 'report', 'train')
+COMMANDS = ('bags', 'data', 'jpeg', 'onnx', 'openvino', 'report', 'train')
 """What `edgesegnet` asks for on a workstation; a command that wants more names its extra."""
 SETS = {
     'commands': COMMANDS,

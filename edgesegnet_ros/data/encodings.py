@@ -14,6 +14,7 @@ from typing import Any, Callable, Dict, NamedTuple
 import cv2
 import numpy as np
 
+from edgesegnet_ros.data.jpeg import damage, is_cut_off
 from edgesegnet_ros.errors import EdgeSegNetError
 
 
@@ -21,8 +22,8 @@ class ImageMessageError(EdgeSegNetError):
     """A message that holds no usable image.
 
     Attributes:
-        kind: A short name to count it under: empty, short_data, long_data, step, encoding or
-            undecodable.
+        kind: A short name to count it under: empty, short_data, long_data, step, encoding,
+            corrupt or undecodable.
     """
 
     def __init__(self, kind: str, message: str) -> None:
@@ -224,7 +225,7 @@ _FORMAT = re.compile(r'\s*([^;]+?)\s*;\s*(\S+)\s+compressed\s*(\S*)\s*')
 """`ENCODING; CODEC compressed TARGET`, as compressed_image_transport writes it."""
 
 
-def compressed_to_rgb(message: Any) -> np.ndarray:
+def compressed_to_rgb(message: Any, strict: bool = True) -> np.ndarray:
     """The image of a sensor_msgs/CompressedImage: JPEG, PNG or whatever else OpenCV decodes.
 
     Where the format says that the codec was given a Bayer mosaic as it is (`bayer_rggb8; jpeg
@@ -232,12 +233,13 @@ def compressed_to_rgb(message: Any) -> np.ndarray:
 
     Args:
         message: Has format and data.
+        strict: Whether a JPEG image that libjpeg warns of is refused.
 
     Returns:
         (height, width, 3) uint8 RGB.
 
     Raises:
-        ImageMessageError: The data is empty or cut off, cannot be decoded, or is depth.
+        ImageMessageError: The data is empty, damaged or depth, or cannot be decoded.
     """
     data = np.frombuffer(message.data, np.uint8)
     if not data.size:
@@ -246,12 +248,19 @@ def compressed_to_rgb(message: Any) -> np.ndarray:
         raise ImageMessageError('encoding', f'format {message.format!r}: depth, not colours')
     parsed = _FORMAT.fullmatch(message.format)
     mosaic = parsed is not None and parsed[1].startswith('bayer_') and not parsed[3]
-    image = None if _is_cut_off(data) else _decoded(data, mosaic)
-    if image is None:
+    harm = 'its end is missing' if is_cut_off(data) else ''
+    image = None if harm else _decoded(data, mosaic)
+    if image is None and not harm:
         raise ImageMessageError(
-            'undecodable',
-            f'{data.size} bytes of format {message.format!r} are not a complete image',
+            'undecodable', f'{data.size} bytes of format {message.format!r} are not an image'
         )
+    if strict:
+        harm = harm or damage(data)
+    if harm:
+        raise ImageMessageError(
+            'corrupt', f'{data.size} bytes of format {message.format!r} are damaged: {harm}'
+        )
+    assert image is not None
     if image.ndim == 3:
         return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
     assert parsed is not None
@@ -275,12 +284,3 @@ def _decoded(data: np.ndarray, as_stored: bool) -> Any:
         return cv2.imdecode(data, cv2.IMREAD_COLOR)
     except cv2.error:
         return None
-
-
-def _is_cut_off(data: np.ndarray) -> bool:
-    """Whether a JPEG lacks its end, whose missing rows OpenCV would fill with grey."""
-    if data[:2].tobytes() != b'\xff\xd8':
-        return False
-    content = data.tobytes()
-    # A thumbnail before the image has an end of its own.
-    return content.rfind(b'\xff\xd9') < content.rfind(b'\xff\xda')

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Iterator, List
 
+from edgesegnet_ros.data.jpeg import missing_checker
 from edgesegnet_ros.doctor.finding import ERROR, OK, WARNING, Finding
 from edgesegnet_ros.engines.request import ENGINES, EngineRequest
 from edgesegnet_ros.engines.cache import cache_folder
@@ -22,6 +23,7 @@ def findings(request: EngineRequest) -> Iterator[Finding]:
     """
     yield _model(request)
     yield from _engines(request)
+    yield _jpeg()
     yield from _cache(cache_folder(request.engine_cache))
 
 
@@ -77,6 +79,18 @@ def _engines(request: EngineRequest) -> Iterator[Finding]:
             'NVIDIA GPU',
             'On a CPU: python3 -m pip install openvino. On a Jetson: docs/jetson.md.',
         )
+
+
+def _jpeg() -> Finding:
+    missing = missing_checker()
+    if missing:
+        return Finding(
+            WARNING,
+            'compressed images',
+            missing,
+            'Install it where image_transport is compressed; raw images do not need it.',
+        )
+    return Finding(OK, 'compressed images', 'damaged JPEG images are found and refused')
 
 
 def _cache(folder: Path) -> Iterator[Finding]:

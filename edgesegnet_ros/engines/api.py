@@ -11,13 +11,13 @@ road = segmenter.masks(labels)['drivable']   # (H, W) bool, for each group of th
 from __future__ import annotations
 
 import threading
-from typing import Any, Dict, NamedTuple, Optional, Tuple
+from typing import Any, Collection, Dict, Mapping, NamedTuple, Optional, Tuple
 
 import numpy as np
 
 from edgesegnet_ros.data.classes import ClassSet
 from edgesegnet_ros.data.geometry import RESIZE_MODES
-from edgesegnet_ros.data.masks import group_mask
+from edgesegnet_ros.data.masks import Group, group_mask
 from edgesegnet_ros.engines import LoadedModel, open_engine
 from edgesegnet_ros.engines import segmenter as inner
 from edgesegnet_ros.engines.base import EngineDescription
@@ -116,19 +116,55 @@ class Segmenter:
             assert found.confidence is not None
             return Result(found.labels.copy(), found.confidence.copy())
 
-    def masks(self, labels: np.ndarray) -> Dict[str, np.ndarray]:
+    def masks(
+        self,
+        labels: np.ndarray,
+        confidence: Optional[np.ndarray] = None,
+        *,
+        min_confidence: Optional[Mapping[str, float]] = None,
+        unlabeled_inside: Collection[str] = (),
+    ) -> Dict[str, np.ndarray]:
         """A mask for each group of the class file, such as drivable.
+
+        The node makes its masks by the same rule, from its parameters
+        `group.<name>.min_confidence` and `group.<name>.unlabeled`.
 
         Args:
             labels: (H, W) uint8 class ids.
+            confidence: (H, W) uint8 of the same image, 255 for 1; needed with `min_confidence`.
+            min_confidence: Group -> threshold, 0-1; pixels below it are uncertain for the group,
+                as unlabelled ones are.
+            unlabeled_inside: Groups whose masks contain all uncertain pixels; the masks of other
+                groups contain none.
 
         Returns:
-            Group -> (H, W) bool, true where a pixel's class is in the group.
+            Group -> (H, W) bool, true where a pixel belongs to the group.
+
+        Raises:
+            ValueError: An array, a group or a threshold is not as described.
         """
-        if not isinstance(labels, np.ndarray) or labels.dtype != np.uint8 or labels.ndim != 2:
-            raise ValueError('expected an (H, W) uint8 array of class ids')
+        _check_pixels(labels, 'class ids')
+        thresholds = dict(min_confidence or {})
         groups = self.classes.groups
-        return {name: group_mask(labels, ids) != 0 for name, ids in groups.items()}
+        for name in [*thresholds, *unlabeled_inside]:
+            if name not in groups:
+                raise ValueError(f'there is no group {name!r}; there are {", ".join(groups)}')
+        for name, threshold in thresholds.items():
+            if not 0.0 <= threshold <= 1.0:
+                raise ValueError(f'min_confidence of {name} is from 0 to 1, not {threshold}')
+        if confidence is not None:
+            _check_pixels(confidence, 'confidences')
+            if confidence.shape != labels.shape:
+                raise ValueError(
+                    f'labels have the shape {labels.shape} and confidence has {confidence.shape}'
+                )
+        return {
+            name: group_mask(
+                labels, Group(ids, name in unlabeled_inside, thresholds.get(name, 0.0)), confidence
+            )
+            != 0
+            for name, ids in groups.items()
+        }
 
     @property
     def classes(self) -> ClassSet:
@@ -154,6 +190,11 @@ class Segmenter:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _check_pixels(pixels: object, what: str) -> None:
+    if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.ndim != 2:
+        raise ValueError(f'expected an (H, W) uint8 array of {what}')
 
 
 def _checked(image: object) -> np.ndarray:

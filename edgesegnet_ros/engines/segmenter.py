@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from typing import Dict, NamedTuple, Optional
 
@@ -17,6 +16,7 @@ from edgesegnet_ros.data.geometry import (
     to_network,
     to_source,
 )
+from edgesegnet_ros.data.masks import least_confidence
 from edgesegnet_ros.engines.base import Engine
 
 
@@ -91,8 +91,7 @@ class Segmenter:
         self.engine.infer(self._network_image, labels, certain)
         inferred = time.perf_counter()
         if certain is not None and unlabeled_below > 0.0:
-            # As a byte: a comparison with a float would make floats of the frame.
-            least = np.uint8(math.ceil(unlabeled_below * 255.0))
+            least = np.uint8(least_confidence(unlabeled_below))
             np.less(certain, least, out=self._unsure)
             np.copyto(labels, VOID, where=self._unsure)
             np.copyto(certain, 0, where=self._unsure)

@@ -22,11 +22,10 @@ import yaml
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.interface import diagnostic_keys
 from edgesegnet_ros.interface.parameter_table import (
-    GROUP_CLASSES_DESCRIPTION,
-    GROUP_UNLABELED_DESCRIPTION,
     PARAMETERS,
     SECTIONS,
     NodeParameter,
+    group_parameters,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,7 +42,7 @@ class DocumentError(EdgeSegNetError):
 def parameter_table() -> str:
     """The parameters as a Markdown table."""
     rows = ['| parameter | default | live | |', '|---|---|---|---|']
-    for parameter in PARAMETERS:
+    for parameter in PARAMETERS + group_parameters('<name>'):
         description = parameter.description.replace('<image>', '`<image>`')
         description = description.replace('~/.cache/edgesegnet_ros', '`~/.cache/edgesegnet_ros`')
         if parameter.choices:
@@ -53,8 +52,6 @@ def parameter_table() -> str:
             description += ' From {:.16g} to {:.16g}.'.format(*parameter.range)
         live = 'yes' if parameter.live else 'no'
         rows.append(f'| `{parameter.name}` | `{_value(parameter)}` | {live} | {description} |')
-    rows.append(f"| `group.<name>.classes` | `['']` | yes | {GROUP_CLASSES_DESCRIPTION} |")
-    rows.append(f'| `group.<name>.unlabeled` | `outside` | yes | {GROUP_UNLABELED_DESCRIPTION} |')
     return '\n'.join(rows)
 
 

@@ -19,10 +19,6 @@ from edgesegnet_ros.network import STRIDE
 Value = Union[bool, int, float, str, List[int], List[str]]
 ALL_GROUPS = '*'
 """Stands in `groups` for every group of the class file."""
-GROUP_PARAMETER = re.compile(
-    r'group\.(?P<name>[A-Za-z][A-Za-z0-9_]*)\.(?P<what>classes|unlabeled)'
-)
-"""Names of the parameters of a group."""
 INSIDE, OUTSIDE = 'inside', 'outside'
 """Values of group.<name>.unlabeled."""
 _SHOWN = 100
@@ -128,6 +124,7 @@ SECTIONS: Tuple[Section, ...] = (
             'To define a group, name it in groups and list its classes:',
             'group.vehicles.classes: [car]',
             'group.vehicles.unlabeled: inside',
+            'group.vehicles.min_confidence: 0.6',
         ),
     ),
     Section(
@@ -194,6 +191,14 @@ SECTIONS: Tuple[Section, ...] = (
                 'Subscribe to sensor_msgs/Image on the image topic (raw), or to '
                 'sensor_msgs/CompressedImage on <image>/compressed (compressed).',
                 choices=('raw', 'compressed'),
+            ),
+            NodeParameter(
+                'refuse_damaged_jpeg',
+                True,
+                'Refuse JPEG images whose data libjpeg warns of, where simplejpeg is installed; '
+                'false is for a camera that sends such data with every image. JPEG images that '
+                'are cut off are always refused.',
+                live=True,
             ),
             NodeParameter(
                 'input_size',
@@ -282,10 +287,43 @@ SECTIONS: Tuple[Section, ...] = (
 )
 PARAMETERS = tuple(parameter for section in SECTIONS for parameter in section.parameters)
 BY_NAME = {parameter.name: parameter for parameter in PARAMETERS}
-GROUP_UNLABELED_DESCRIPTION = (
-    'Whether unlabelled pixels are outside or inside the mask of this group: outside for areas '
-    'that must be certain (drivable), inside for objects that must not be missed (obstacles).'
+GROUP_PARAMETERS: Tuple[NodeParameter, ...] = (
+    NodeParameter(
+        'classes',
+        [''],
+        "Names of the classes in this group; [''] uses the classes that the class file lists.",
+        live=True,
+    ),
+    NodeParameter(
+        'unlabeled',
+        OUTSIDE,
+        'Whether unlabelled pixels, and those below min_confidence, are outside or inside the '
+        'mask of this group, whatever their class: outside for areas that must be certain '
+        '(drivable), inside for objects that must not be missed (obstacles).',
+        live=True,
+        choices=(OUTSIDE, INSIDE),
+    ),
+    NodeParameter(
+        'min_confidence',
+        0.0,
+        'Pixels with a confidence below this are uncertain for this group; the parameter '
+        'unlabeled says on which side of its mask they are. The other outputs do not change.',
+        live=True,
+        range=(0.0, 1.0),
+    ),
 )
-GROUP_CLASSES_DESCRIPTION = (
-    "Names of the classes in this group; [''] uses the classes that the class file lists."
+"""What each group has, as group.<group>.<name>."""
+GROUP_PARAMETER = re.compile(
+    r'group\.(?P<name>[A-Za-z][A-Za-z0-9_]*)\.(?P<what>'
+    + '|'.join(parameter.name for parameter in GROUP_PARAMETERS)
+    + ')'
 )
+"""Names of the parameters of a group."""
+
+
+def group_parameters(group: str) -> Tuple[NodeParameter, ...]:
+    """The parameters of one group under their full names; `<name>` stands for any."""
+    return tuple(
+        parameter._replace(name=f'group.{group}.{parameter.name}')
+        for parameter in GROUP_PARAMETERS
+    )

@@ -9,6 +9,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from edgesegnet_ros.data.jpeg import missing_checker
 from edgesegnet_ros.node import qos
 from edgesegnet_ros.node.camera_info import sibling
 
@@ -48,6 +49,8 @@ class Camera:
         resolved = node.resolve_topic_name('image')
         compressed = node.get_parameter('image_transport').value == 'compressed'
         self._type = CompressedImage if compressed else Image
+        if compressed and node.get_parameter('refuse_damaged_jpeg').value and missing_checker():
+            node.get_logger().warning(missing_checker())
         # `image` names the camera's raw topic, but may name the compressed one itself.
         base = resolved[: -len(_COMPRESSED)] if resolved.endswith(_COMPRESSED) else resolved
         self.topic = base + _COMPRESSED if compressed else resolved

@@ -2,47 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, Optional
 
-from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from edgesegnet_ros.data.classes import ClassSet, valid_group_name
+from edgesegnet_ros.data.masks import Group
 from edgesegnet_ros.interface.parameter_table import (
     ALL_GROUPS,
-    GROUP_CLASSES_DESCRIPTION,
     GROUP_PARAMETER,
-    GROUP_UNLABELED_DESCRIPTION,
     INSIDE,
-    OUTSIDE,
+    NodeParameter,
     NodeParameterError,
+    group_parameters,
     shown,
 )
-
-
-class Group(NamedTuple):
-    """A group with its safety rule.
-
-    Attributes:
-        ids: Class ids.
-        with_unlabeled: Whether unlabelled pixels are part of its mask: a drivable mask must not
-            contain any, a mask of obstacles may have to contain all.
-    """
-
-    ids: Tuple[int, ...]
-    with_unlabeled: bool = False
-
-
-def declare_empty(node: Node, name: str, about: ParameterDescriptor) -> List[str]:
-    """Declare a list that a parameter file leaves empty: ROS 2 gives `[]` no type."""
-    node.undeclare_parameter(name)
-    return list(node.declare_parameter(name, [''], about, ignore_override=True).value)
+from edgesegnet_ros.node.descriptors import declare_empty, descriptor
 
 
 def declare_groups(node: Node, names: List[str]) -> None:
-    """Declare `group.<name>.classes` and `group.<name>.unlabeled`.
+    """Declare `group.<name>.…` for each group.
 
     Raises:
         NodeParameterError: A group's name cannot name a topic, or a value is refused.
@@ -53,22 +34,24 @@ def declare_groups(node: Node, names: List[str]) -> None:
                 f'groups: {shown(name)} is refused: the name of a group names a topic; it is made '
                 'of letters, digits and underscores and begins with a letter'
             )
-        for what, default, description in (
-            ('classes', [''], GROUP_CLASSES_DESCRIPTION),
-            ('unlabeled', OUTSIDE, GROUP_UNLABELED_DESCRIPTION),
-        ):
-            full = f'group.{name}.{what}'
-            if node.has_parameter(full):
-                continue
-            try:
-                about = ParameterDescriptor(description=description)
-                value = node.declare_parameter(full, default, about).value
-                if value is None and what == 'classes':
-                    declare_empty(node, full, about)
-            except (InvalidParameterTypeException, InvalidParameterValueException) as error:
-                raise NodeParameterError(f'parameter {full} is refused: {error}') from None
-            if what == 'unlabeled' and value not in (INSIDE, OUTSIDE):
-                raise NodeParameterError('parameter ' + _refused(full, value))
+        for parameter in group_parameters(name):
+            if not node.has_parameter(parameter.name):
+                _declare(node, parameter)
+
+
+def _declare(node: Node, parameter: NodeParameter) -> None:
+    about = descriptor(parameter)
+    try:
+        value = node.declare_parameter(parameter.name, parameter.default, about).value
+        if value is None and isinstance(parameter.default, list):
+            value = declare_empty(node, parameter.name, about)
+    except (InvalidParameterTypeException, InvalidParameterValueException) as error:
+        raise NodeParameterError(
+            f'parameter {parameter.name} is refused: {error}; allowed: {parameter.allowed}'
+        ) from None
+    refused = parameter.objection(value)
+    if refused:
+        raise NodeParameterError('parameter ' + refused)
 
 
 def resolve_groups(
@@ -110,7 +93,10 @@ def resolve_groups(
                 f'group {shown(name)} has no classes: set {full} first, or name a group of the '
                 f'class file ({", ".join(classes.groups) or "it has none"})'
             )
-        result[name] = Group(ids, value(f'group.{name}.unlabeled', OUTSIDE) == INSIDE)
+        _, unlabeled, certain = (
+            value(parameter.name, parameter.default) for parameter in group_parameters(name)
+        )
+        result[name] = Group(ids, unlabeled == INSIDE, certain)
     return result
 
 
@@ -119,13 +105,9 @@ def group_objection(parameter: Parameter) -> Optional[str]:
     found = GROUP_PARAMETER.fullmatch(parameter.name)
     if found is None or parameter.value is None:
         return None
-    if found['what'] == 'unlabeled':
-        fine = parameter.value in (INSIDE, OUTSIDE)
-    else:
-        fine = parameter.type_ == Parameter.Type.STRING_ARRAY
-    return None if fine else _refused(parameter.name, parameter.value)
-
-
-def _refused(name: str, value: object) -> str:
-    allowed = f'{OUTSIDE} or {INSIDE}' if name.endswith('.unlabeled') else 'a list of class names'
-    return f'{name} = {shown(value)} is refused: {allowed}'
+    known = next(one for one in group_parameters(found['name']) if one.name == parameter.name)
+    # One that is not declared yet has no type that rclpy could check.
+    type_ = Parameter.Type.from_parameter_value(known.default)
+    if parameter.type_ != type_:
+        return f'{known.name} = {shown(parameter.value)} is refused: {known.allowed}'
+    return known.objection(parameter.value)

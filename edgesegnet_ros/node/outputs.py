@@ -14,12 +14,11 @@ from std_msgs.msg import Header
 from vision_msgs.msg import LabelInfo, VisionClass
 
 from edgesegnet_ros.data.classes import ClassSet
-from edgesegnet_ros.data.masks import group_mask
+from edgesegnet_ros.data.masks import Group, group_mask
 from edgesegnet_ros.data.overlay import colorize, overlay
 from edgesegnet_ros.interface import messages
 from edgesegnet_ros.msg import ClassMask, ClassMasks
 from edgesegnet_ros.node import qos
-from edgesegnet_ros.node.groups import Group
 from edgesegnet_ros.node.images import to_message
 
 OUTPUT_QOS = QoSProfile(
@@ -51,7 +50,7 @@ class SegmentedFrame(NamedTuple):
     Attributes:
         header: The input's, unchanged.
         labels: (H, W) uint8 class ids.
-        confidence: (H, W) uint8 or None where nobody asked.
+        confidence: (H, W) uint8 or None where nobody needs it.
         image: (H, W, 3) uint8 RGB or None where nobody asked.
         camera_info: Matches `labels`, or None where the camera gave none.
     """
@@ -61,6 +60,27 @@ class SegmentedFrame(NamedTuple):
     confidence: Optional[np.ndarray]
     image: Optional[np.ndarray]
     camera_info: Optional[CameraInfo]
+
+
+class Plan(NamedTuple):
+    """What is published of one frame: groups that change meanwhile are those of the next one.
+
+    Attributes:
+        names: Outputs that somebody listens to.
+        groups: All groups by name.
+    """
+
+    names: List[str]
+    groups: Dict[str, Group]
+
+    @property
+    def confidence(self) -> bool:
+        """Whether the confidence of each pixel is needed."""
+        return 'confidence' in self.names or any(
+            group.min_confidence > 0.0
+            for name, group in self.groups.items()
+            if 'class_masks' in self.names or _GROUP + name in self.names
+        )
 
 
 class Outputs:
@@ -119,26 +139,32 @@ class Outputs:
 
     def wanted(self) -> List[str]:
         """Outputs that somebody listens to."""
+        return self.plan().names
+
+    def plan(self) -> Plan:
+        """What to publish of the next frame."""
         with self._lock:
-            return [
+            names = [
                 name
                 for name, publisher in self._publishers.items()
                 if publisher.get_subscription_count() > 0
             ]
+            return Plan(names, self._groups)
 
-    def publish(self, frame: SegmentedFrame, wanted: List[str]) -> None:
-        """Publish the outputs named in `wanted`, the mask first."""
+    def publish(self, frame: SegmentedFrame, plan: Plan) -> None:
+        """Publish what the plan has, the mask first."""
         with self._lock:
-            self._publish(frame, wanted)
+            self._publish(frame, plan)
 
-    def _publish(self, frame: SegmentedFrame, wanted: List[str]) -> None:
+    def _publish(self, frame: SegmentedFrame, plan: Plan) -> None:
+        wanted = plan.names
         if 'mask' in wanted:
             self._send('mask', to_message(frame.labels, 'mono8', frame.header))
         if 'confidence' in wanted and frame.confidence is not None:
             self._send('confidence', to_message(frame.confidence, 'mono8', frame.header))
         if 'camera_info' in wanted and frame.camera_info is not None:
             self._send('camera_info', frame.camera_info)
-        self._publish_groups(frame, wanted)
+        self._publish_groups(frame, plan)
         if 'color' in wanted:
             colors = colorize(frame.labels, self._rgb)
             self._send('color', to_message(colors, 'rgb8', frame.header))
@@ -148,12 +174,13 @@ class Outputs:
             image = overlay(image, frame.labels, self._bgr, alpha)
             self._send('overlay', to_message(image, 'bgr8', frame.header))
 
-    def _publish_groups(self, frame: SegmentedFrame, wanted: List[str]) -> None:
+    def _publish_groups(self, frame: SegmentedFrame, plan: Plan) -> None:
+        wanted = plan.names
         together = ClassMasks(header=frame.header) if 'class_masks' in wanted else None
-        for name, group in self._groups.items():
+        for name, group in plan.groups.items():
             if together is None and _GROUP + name not in wanted:
                 continue
-            mask = group_mask(frame.labels, group.ids, group.with_unlabeled)
+            mask = group_mask(frame.labels, group, frame.confidence)
             message = to_message(mask, 'mono8', frame.header)
             if _GROUP + name in wanted:
                 self._send(_GROUP + name, message)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from typing import Any, Dict, List, Optional
 
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -20,23 +19,8 @@ from edgesegnet_ros.interface.parameter_table import (
     NodeParameterError,
     shown,
 )
-from edgesegnet_ros.node.groups import declare_empty, declare_groups, group_objection
-
-
-def descriptor(parameter: NodeParameter) -> ParameterDescriptor:
-    """What `ros2 param describe` tells of a parameter."""
-    result = ParameterDescriptor(
-        description=parameter.description, additional_constraints=parameter.allowed
-    )
-    if parameter.range is not None:
-        low, high = parameter.range
-        if isinstance(parameter.default, int):
-            whole = IntegerRange(from_value=int(low), to_value=int(high), step=0)
-            result.integer_range = [whole]
-        else:
-            real = FloatingPointRange(from_value=low, to_value=high, step=0.0)
-            result.floating_point_range = [real]
-    return result
+from edgesegnet_ros.node.descriptors import declare_empty, descriptor
+from edgesegnet_ros.node.groups import declare_groups, group_objection
 
 
 def declare(node: Node) -> None:

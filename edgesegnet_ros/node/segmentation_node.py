@@ -153,6 +153,7 @@ class SegmentationNode(ManagedNode):
             value('resize_mode').value,
             value('output_resolution').value,
             lambda: value('unlabeled_below').value,
+            lambda: value('refuse_damaged_jpeg').value,
             self._ages.age_ms,
             lambda: value('max_age_ms').value,
             failed,

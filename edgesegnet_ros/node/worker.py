@@ -52,6 +52,7 @@ class WorkerSettings(NamedTuple):
         resize_mode: `stretch` or `letterbox`.
         output_resolution: `input` or `network`.
         unlabeled_below: Called for each frame; gives the threshold, 0-1.
+        strict_jpeg: Called for each frame; whether damaged JPEG images are refused.
         age_ms: Age of a message now; None where its stamp does not tell.
         max_age_ms: Called for each frame; 0 for no limit.
         failed: What became of the requested engine, where torch is to take its place at once.
@@ -62,6 +63,7 @@ class WorkerSettings(NamedTuple):
     resize_mode: str
     output_resolution: str
     unlabeled_below: Callable[[], float]
+    strict_jpeg: Callable[[], bool]
     age_ms: Callable[[Union[Image, CompressedImage]], Optional[float]]
     max_age_ms: Callable[[], float]
     failed: str = ''
@@ -225,10 +227,11 @@ class SegmentationWorker:
         if self._is_too_old(message):
             self._statistics.count('too_old_waiting')
             return
-        wanted = outputs.wanted()
-        image = _converted(message)
+        plan = outputs.plan()
+        wanted = plan.names
+        image = _converted(message, self.settings.strict_jpeg())
         converted = time.perf_counter()
-        result = self._infer(segmenter, image, 'confidence' in wanted)
+        result = self._infer(segmenter, image, plan.confidence)
         segmented = time.perf_counter()
         at_network = self.settings.output_resolution == 'network'
         info = arrival.camera_info if 'camera_info' in wanted else None
@@ -244,7 +247,7 @@ class SegmentationWorker:
             if self._is_too_old(message):
                 self._statistics.count('too_old_result')
                 return
-            outputs.publish(frame, wanted)
+            outputs.publish(frame, plan)
             published = time.perf_counter()
         self._statistics.published(
             {
@@ -321,10 +324,10 @@ class _EngineFailure(Exception):
         self.reason = reason
 
 
-def _converted(message: Union[Image, CompressedImage]):  # noqa: ANN202 - an array of images.py
+def _converted(message: Union[Image, CompressedImage], strict: bool):  # noqa: ANN202 - an array
     try:
         if isinstance(message, CompressedImage):
-            return compressed_to_rgb(message)
+            return compressed_to_rgb(message, strict)
         return to_rgb(message)
     except ImageMessageError:
         raise

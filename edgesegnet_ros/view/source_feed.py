@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Iterator, Optional
 
 from edgesegnet_ros.data.geometry import compute_placement, to_source
-from edgesegnet_ros.data.masks import group_mask
+from edgesegnet_ros.data.masks import Group, group_mask
 from edgesegnet_ros.data.sources import Source
 from edgesegnet_ros.engines import LoadedModel
 from edgesegnet_ros.engines.segmenter import Segmenter
@@ -63,7 +63,7 @@ def log_source(
             result.labels,
             result.confidence,
             truth,
-            {name: group_mask(result.labels, ids) for name, ids in classes.groups.items()},
+            {name: group_mask(result.labels, Group(ids)) for name, ids in classes.groups.items()},
         )
         log.figures(frame.stamp_ns, stages, {'segmented': count})
         yield

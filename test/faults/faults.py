@@ -89,7 +89,15 @@ FAULTS = (
         'OpenCV refuses it above 2²⁷ pixels, before it is decoded.',
         '`frames_bad_undecodable`',
     ),
-    Fault('truncated-jpeg', 'A JPEG that ends early', NEXT, '`frames_bad_undecodable`'),
+    Fault('truncated-jpeg', 'A JPEG that ends early', NEXT, '`frames_bad_corrupt`'),
+    Fault(
+        'damaged-jpeg',
+        'A JPEG with a zeroed third or flipped bits',
+        f'{NEXT} This requires simplejpeg, and data that libjpeg warns of: some flipped bits '
+        'give another valid image, which is segmented.',
+        f'`frames_bad_corrupt`; {WARNED}; where simplejpeg is missing, a warning at activate '
+        'and in `edgesegnet doctor`',
+    ),
     Fault('no-picture', 'Bytes that are no picture', NEXT, '`frames_bad_undecodable`'),
     Fault('empty-compressed', 'A compressed image of 0 bytes', NEXT, '`frames_bad_empty`'),
     Fault(

@@ -62,6 +62,14 @@ def huge_jpeg() -> bytes:
     return bytes(data)
 
 
+def noise_jpeg(whole: bool) -> bytes:
+    """A JPEG whose second third is zeros, or that ends before it."""
+    pixels = np.random.default_rng(0).integers(0, 255, (48, 64), np.uint8)
+    data = cv2.imencode('.jpg', pixels)[1].tobytes()
+    third = len(data) // 3
+    return data[:third] + (bytes(third) + data[2 * third :] if whole else b'')
+
+
 def negative_stamp() -> Image:
     message = image_message(GREY)
     message.header.stamp.sec = -5
@@ -98,7 +106,8 @@ def test_an_unusable_image_is_counted_and_named(shared, name):
 COMPRESSED = {
     'png-bomb': ('too_large', lambda: png_bomb(32000)),
     'jpeg-bomb': ('too_large', huge_jpeg),
-    'truncated-jpeg': ('undecodable', lambda: jpeg()[:60]),
+    'truncated-jpeg': ('corrupt', lambda: noise_jpeg(whole=False)),
+    'damaged-jpeg': ('corrupt', lambda: noise_jpeg(whole=True)),
     'no-picture': ('undecodable', lambda: b'these are no pixels'),
     'empty-compressed': ('empty', lambda: b''),
 }

@@ -137,6 +137,10 @@ class Client:
                 # Messages notify; the graph does not, so it is looked at from time to time.
                 self._changed.wait(0.05)
 
+    def _notify(self, _: object) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
     def repeat(self, action, condition, what: str, every_s: float = 4.0):
         """Do `action` until `condition()` is true: best-effort input may lose a message."""
         deadline = time.monotonic() + TIMEOUT_S
@@ -164,6 +168,7 @@ class Client:
         deadline = time.monotonic() + TIMEOUT_S
         while True:
             future = service.call_async(request)
+            future.add_done_callback(self._notify)
             last = not repeatable or time.monotonic() > deadline
             try:
                 return self.wait(

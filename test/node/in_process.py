@@ -14,7 +14,7 @@ from rclpy.parameter import Parameter
 from edgesegnet_ros.interface import diagnostic_keys as keys
 from edgesegnet_ros.node.guard import GuardedExecutor
 
-WAIT_S = 30.0
+WAIT_S = 120.0
 
 
 class InProcess:

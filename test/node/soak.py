@@ -1,82 +1,256 @@
-"""`make soak`: a thousand lifecycle cycles, half an hour at camera rate, a minute of overload.
+"""`make soak`: the node for an hour, judged by limits; a page and a JSON file tell what was found.
 
-Not part of `make test`, since its name does not begin with test_.
+    python test/node/soak.py [--cycles 1000] [--minutes 30] [--rate-hz 10] [--json FILE]
+
+Exit status 0 where every limit is met, 1 where one is not.
 """
 
 from __future__ import annotations
 
-import json
+import argparse
 import os
+import platform
+import sys
+import tempfile
 import time
+from pathlib import Path
+from typing import Callable
 
-import numpy as np
-import pytest
-from endurance import cycles, stream
-from harness import ACTIVATE, CONFIGURE, image_message
-from sensor_msgs.msg import Image
+from edgesegnet_ros.atomic_file import write_json
+from edgesegnet_ros.demo.domain import free_domain, ros_distribution, ros_environment
 
-MINUTES = float(os.environ.get('SOAK_MINUTES', '30'))
-CYCLES = int(os.environ.get('SOAK_CYCLES', '1000'))
-SMALL = {'input_size': '[64, 64]', 'num_threads': '1'}
+# Before the first participant: a domain of our own, and shared memory that images fit into.
+os.environ.update(ros_environment(int(os.environ.get('ROS_DOMAIN_ID') or free_domain())))
+
+import harness
+from endurance import Limit, Resources, Stream, cycles, stream, unmet
+from harness import ACTIVATE, CONFIGURE, Client
+
+from edgesegnet_ros.interface import diagnostic_keys as keys
+
+SHARE = 0.8
+"""Of half the rate of one node alone, that each of two reaches."""
+LINE_S = 30.0
 
 
-@pytest.mark.timeout(4 * 3600)
-def test_cycles(launch):
-    cycles(launch(SMALL), CYCLES, 50)
+class Soak:
+    """Starts nodes, tells of the progress, and keeps what each part found.
+
+    Args:
+        options: Of the command line.
+        folder: Takes the nodes' logs.
+
+    Attributes:
+        found: Name of a part -> limits, samples and seconds.
+    """
+
+    def __init__(self, options: argparse.Namespace, folder: Path) -> None:
+        self.options, self._folder = options, folder
+        self._part = ''
+        self._started = self._told = 0.0
+        self._clients: list[Client] = []
+        self.found: dict[str, dict] = {}
+
+    def launch(self, **parameters: str) -> Client:
+        """A node with the options' threads."""
+        words = {'num_threads': str(self.options.threads), **parameters}
+        log = self._folder / f'{self._part}{len(self._clients)}.log'
+        client = Client(harness.NodeProcess(words, {}, log))
+        self._clients.append(client)
+        return client
+
+    def active(self, **parameters: str) -> Client:
+        """The same, configured and activated."""
+        client = self.launch(**parameters)
+        assert client.change_state(CONFIGURE) and client.change_state(ACTIVATE), client.target.log
+        return client
+
+    def input_size(self) -> str:
+        return '[{}, {}]'.format(*self.options.input_size)
+
+    def tell(self, share: float, found: dict[str, int]) -> None:
+        """One line, at most every half minute."""
+        now = time.monotonic()
+        if now - self._told < LINE_S:
+            return
+        self._told = now
+        spent = now - self._started
+        left = f'{spent / share - spent:.0f} s left' if share > 0.01 else ''
+        held = ', '.join(f'{name} {value}' for name, value in found.items())
+        print(f'{self._part}: {100 * share:3.0f} %  {held}  {left}', flush=True)
+
+    def run(self, part: str, work: Callable[[Soak], tuple]) -> None:
+        """One part; what goes wrong in it is a limit that is not met, and the next one follows."""
+        self._part, self._started, self._told = part, time.monotonic(), 0.0
+        print(f'{part}: begins', flush=True)
+        limits: list[Limit] = []
+        values: dict[str, str] = {}
+        resources: list[Resources] = []
+        try:
+            limits, values, *resources = work(self)
+        except Exception as error:
+            text = f'{type(error).__name__}: {error}'
+            limits = [Limit('the part runs to its end', text[-2000:], 'no exception', False)]
+        for client in self._clients:
+            client.close()
+            status = client.target.stop()
+            limits.append(Limit('exit status of the node', status, '0', status == 0))
+        self._clients = []
+        self.found[part] = {
+            'seconds': round(time.monotonic() - self._started),
+            'limits': [one._asdict() for one in limits],
+            'values': {key: value for key, value in values.items() if isinstance(value, str)},
+            'samples': [sample for one in resources for sample in one.samples[::10]],
+        }
+        wrong = unmet(limits)
+        print(f'{part}: {"; ".join(wrong) or "all limits are met"}', flush=True)
 
 
-@pytest.mark.timeout(4 * 3600)
-def test_camera_rate(launch):
-    client = launch({})
+def lifecycle(soak: Soak) -> tuple:
+    """Cycles with images flowing."""
+    client = soak.launch(input_size='[64, 64]')
+    return cycles(client, soak.options.cycles, soak.options.warm_up, soak.tell)[0], {}
+
+
+def camera(soak: Soak) -> tuple:
+    """Half an hour at camera rate."""
+    client = soak.active(input_size=soak.input_size())
+    options = soak.options
+    return stream(client, 60.0 * options.minutes, options.rate_hz, 200, soak.tell)
+
+
+def overload(soak: Soak) -> tuple:
+    """Ten times as many images as can be segmented; masks stay fresh."""
+    client = soak.active(input_size=soak.input_size())
+    size = (48, 64)
+    first = Stream(client, 5.0, size)
+    alone = first.warm_up(30)
+    first.close()
+    first.destroy()
+    frame_ms = sum(float(alone[keys.stage_ms(one, 'p50')]) for one in keys.STAGES if one != 'wait')
+    rate_hz = 12.0 * 1000.0 / frame_ms
+    print(f'overload: {frame_ms:.1f} ms a frame, so {rate_hz:.0f} images a second', flush=True)
+    # Count from here.
+    assert client.change_state(harness.DEACTIVATE) and client.change_state(harness.CLEANUP)
     assert client.change_state(CONFIGURE) and client.change_state(ACTIVATE)
-    client.subscribe(Image, 'segmentation/mask')
-    values = stream(client, 60.0 * MINUTES, 5.0, 200)
-    print(json.dumps(values, indent=2))
-    received, published = int(values['frames_in']), int(values['frames_out'])
-    # At half the rate that two cores reach, all frames come out but those that are counted.
-    assert published > 0.99 * received, values
+    limits, values, resources = stream(client, 60.0, rate_hz, 100, soak.tell, size)
+    received, published = keys.count(values, 'in'), keys.count(values, 'out')
 
+    def p95(stage: str) -> float:
+        return float(values[keys.stage_ms(stage, 'p95')])
 
-def rate_hz(clients) -> float:
-    """Frames per second that each of these nodes publishes, the slowest of them."""
-    cameras = [client.publisher(Image, 'image') for client in clients]
-    image = image_message(np.full((240, 320, 3), 128, np.uint8))
-    timers = [
-        client.node.create_timer(0.02, lambda camera=camera: camera.publish(image))
-        for client, camera in zip(clients, cameras)
+    work = sum(p95(stage) for stage in keys.STAGES if stage != 'wait')
+    bound = p95(keys.AGE) + 1000.0 / rate_hz + work
+    age = p95(keys.PUBLISHED_AGE)
+    ratio = received / max(published, 1)
+    more = [
+        Limit('images for each mask', f'{ratio:.1f}', 'at least 10', ratio >= 10.0),
+        Limit(
+            'age of masks at publication, p95',
+            f'{age:.1f} ms',
+            f'age on arrival + one period + one frame: {bound:.1f} ms',
+            age < bound,
+        ),
     ]
-    rates = []
-    for client in clients:
-        client.diagnostics(lambda v: int(v['frames_out']) > 20, 'a warm node')
+    return limits + more, values, resources
+
+
+def _rate_hz(clients: list[Client]) -> float:
+    """Frames per second that each of these nodes publishes, the slowest of them."""
+    streams = [Stream(client, 50.0, (240, 320)) for client in clients]
+    for images in streams:
+        images.warm_up(20)
+    before = [images.masks for images in streams]
+    started = time.monotonic()
     time.sleep(10.0)
-    for client in clients:
-        rates.append(float(client.diagnostics(lambda v: True, 'a report')['rate_out_hz']))
-    for client, timer in zip(clients, timers):
-        client.node.destroy_timer(timer)
+    took_s = time.monotonic() - started
+    rates = [(one.masks - then) / took_s for one, then in zip(streams, before, strict=True)]
+    for images in streams:
+        images.close()
+        images.destroy()
     return min(rates)
 
 
-@pytest.mark.timeout(1200)
-@pytest.mark.parametrize('engine', ['torch', 'openvino'])
-def test_two_nodes_share_the_machine(launch, engine):
-    parameters = {'engine': engine, 'precision': 'fp32', 'lazy': 'false'}
-    first = launch(parameters)
-    assert first.change_state(CONFIGURE) and first.change_state(ACTIVATE)
-    alone = rate_hz([first])
-    second = launch(parameters)
-    assert second.change_state(CONFIGURE) and second.change_state(ACTIVATE)
-    together = rate_hz([first, second])
-    print(f'{engine}: {alone:.1f} Hz alone, {together:.1f} Hz each of two')
-    assert together >= 0.8 * alone / 2
+def share(soak: Soak) -> tuple:
+    """Two nodes on one machine: each reaches most of half of what one reaches alone."""
+    limits = []
+    for engine in soak.options.engines:
+        parameters = {'engine': engine, 'num_threads': '0'}
+        first = soak.active(**parameters)
+        alone = _rate_hz([first])
+        together = _rate_hz([first, soak.active(**parameters)])
+        least = SHARE * alone / 2
+        found = f'{together:.1f} Hz each of two, {alone:.1f} Hz alone'
+        limits.append(Limit(engine, found, f'at least {least:.1f} Hz', together >= least))
+    return limits, {}
 
 
-@pytest.mark.timeout(3600)
-def test_overload(launch):
-    client = launch({'max_age_ms': '10000.0'})
-    assert client.change_state(CONFIGURE) and client.change_state(ACTIVATE)
-    client.subscribe(Image, 'segmentation/mask')
-    values = stream(client, 60.0, 100.0, 100)
-    print(json.dumps(values, indent=2))
-    period, infer = 10.0, float(values['infer_ms_p99'])
-    rest = float(values['convert_ms_p99']) + float(values['publish_ms_p99'])
-    assert float(values['published_age_ms_p95']) < period + 2 * infer + rest, values
+PARTS = {'cycles': lifecycle, 'camera': camera, 'overload': overload, 'share': share}
+
+
+def summary(found: dict[str, dict]) -> str:
+    """One page."""
+    lines = []
+    for part, results in found.items():
+        lines.append(f'{part} ({results["seconds"]} s)')
+        for one in results['limits']:
+            mark = 'ok  ' if one['met'] else 'FAIL'
+            lines.append(f'  {mark} {one["what"]}: {one["found"]} (allowed: {one["allowed"]})')
+    return '\n'.join(lines)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    result = argparse.ArgumentParser(
+        prog='make soak SOAK_ARGS=…',
+        description='The node for an hour under load, judged by limits.',
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = result.add_argument
+    add('--parts', nargs='+', choices=PARTS, default=list(PARTS), help='what is run')
+    add('--cycles', type=int, default=1000, help='lifecycle cycles that are judged')
+    add('--warm-up', type=int, default=50, help='cycles before them')
+    add('--minutes', type=float, default=30.0, help='at camera rate')
+    add(
+        '--rate-hz', type=float, default=10.0, help='of the camera; below what the machine reaches'
+    )
+    add(
+        '--input-size',
+        nargs=2,
+        type=int,
+        default=[256, 256],
+        metavar=('H', 'W'),
+        help='of the network',
+    )
+    add('--threads', type=int, default=1, help='num_threads of the node, except for share')
+    add('--engines', nargs='+', default=['torch', 'openvino'], help='for share')
+    add('--json', type=Path, default=Path('out/soak.json'), help='takes what was found')
+    return result
+
+
+def main() -> int:
+    """Run the parts; 0 where every limit is met."""
+    options = parser().parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        soak = Soak(options, Path(folder))
+        for part in options.parts:
+            soak.run(part, PARTS[part])
+    met = all(one['met'] for results in soak.found.values() for one in results['limits'])
+    document = {
+        'machine': f'{platform.machine()}, {os.cpu_count()} cores',
+        'python': platform.python_version(),
+        'ros': ros_distribution(),
+        'options': {name: str(value) for name, value in vars(options).items()},
+        'met': met,
+        'parts': soak.found,
+    }
+    write_json(options.json, document)
+    print(
+        f'\n{summary(soak.found)}\n{"every limit is met" if met else "a limit is not met"}; '
+        f'{options.json} has the figures'
+    )
+    return 0 if met else 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,23 +1,23 @@
-"""A hundred lifecycle cycles under images, and overload for some seconds; `make soak` has more."""
+"""A hundred lifecycle cycles under images, and overload for a second; `make soak` has more."""
 
 from __future__ import annotations
 
-from endurance import cycles, stream
+from endurance import cycles, stream, unmet
 from harness import ACTIVATE, CONFIGURE
-from sensor_msgs.msg import Image
 
 SMALL = {'input_size': '[64, 64]', 'num_threads': '1'}
 
 
 def test_a_hundred_cycles_leave_nothing_behind(launch):
-    cycles(launch(SMALL), 100, 5)
+    limits, _ = cycles(launch(SMALL), 100, 5)
+    assert not unmet(limits)
 
 
 def test_overload_keeps_the_newest_and_counts_the_rest(launch):
     client = launch({'input_size': '[256, 256]', 'num_threads': '1', 'max_age_ms': '60000.0'})
     assert client.change_state(CONFIGURE) and client.change_state(ACTIVATE)
-    client.subscribe(Image, 'segmentation/mask')
-    values = stream(client, 1.0, 60.0, 15)
+    limits, values, _ = stream(client, 1.0, 60.0, 15)
+    assert not unmet(limits)
     assert int(values['frames_replaced']) > int(values['frames_out']) > 0
     # Each mask is of an image that was the newest when its inference began: it has waited for
     # nothing but the frame before.

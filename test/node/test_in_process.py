@@ -8,39 +8,61 @@ from harness import image_message, pixels_of
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
+from edgesegnet_ros.data.classes import load_classes
 from edgesegnet_ros.node.stamps import LostFrames
 
 NOISE = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
 
 
-def test_a_rule_says_on_which_side_of_a_group_unlabelled_pixels_fall(in_process):
+def test_rules_say_on_which_side_of_a_group_uncertain_pixels_fall(in_process):
     node = in_process(groups="['drivable', 'dynamic']").active()
     received: dict[str, list] = {}
-    listener = node.node
-    topics = {'mask': Image, 'masks/drivable': Image, 'masks/dynamic': Image}
-    for topic, type_ in {**topics, 'class_masks': ClassMasks}.items():
+
+    def listen(topic: str, type_: type) -> None:
         messages = received.setdefault(topic, [])
-        name = f'{listener.get_namespace()}/segmentation/{topic}'
-        node.do(listener.create_subscription, type_, name, messages.append, 10)
-    wanted = lambda: set(received) <= set(node.node._outputs.wanted())  # noqa: E731
-    node.wait(wanted, 'the subscriptions')
-    assert 'outside or inside' in node.set('group.dynamic.unlabeled', 'sideways')
-    assert node.set('unlabeled_below', 0.5) == ''
-    rules = {'drivable': 'outside', 'dynamic': 'inside'}
-    for number, swapped in enumerate((False, True)):
-        for group, rule in rules.items():
-            other = {'outside': 'inside', 'inside': 'outside'}[rule]
-            assert node.set(f'group.{group}.unlabeled', other if swapped else rule) == ''
+        name = f'{node.node.get_namespace()}/segmentation/{topic}'
+        node.do(node.node.create_subscription, type_, name, messages.append, 10)
+        node.wait(lambda: topic in node.node._outputs.wanted(), f'the subscription to {topic}')
+
+    for topic in ('mask', 'masks/drivable', 'masks/dynamic'):
+        listen(topic, Image)
+    listen('class_masks', ClassMasks)
+    assert 'outside, inside' in node.set('group.dynamic.unlabeled', 'sideways')
+    for value in (1.5, 1, 'high'):
+        for group in ('dynamic', 'not_declared'):
+            assert node.set(f'group.{group}.min_confidence', value) != ''
+    assert node.set('unlabeled_below', 0.35) == ''
+    rounds = [
+        {'drivable': ('outside', 0.0), 'dynamic': ('inside', 0.0)},
+        {'drivable': ('inside', 0.5), 'dynamic': ('outside', 0.4)},
+        {'drivable': ('outside', 0.45), 'dynamic': ('inside', 0.6)},
+    ]
+    found = []
+    for number, rules in enumerate(rounds):
+        for group, (side, threshold) in rules.items():
+            assert node.set(f'group.{group}.unlabeled', side) == ''
+            assert node.set(f'group.{group}.min_confidence', threshold) == ''
         node.send(image_message(NOISE, stamp=number + 1))
         node.wait(lambda n=number: all(len(m) > n for m in received.values()), 'all outputs')
-        unlabelled = pixels_of(received['mask'][-1]) == 255
-        assert unlabelled.any() and not unlabelled.all()
-        together = {one.name: one for one in received['class_masks'][-1].masks}
-        for group, rule in rules.items():
-            mask = pixels_of(received[f'masks/{group}'][-1]) == 255
+        found.append({topic: messages[-1] for topic, messages in received.items()})
+    # Until here nobody has asked for the confidence.
+    listen('confidence', Image)
+    node.send(image_message(NOISE, stamp=9))
+    node.wait(lambda: received['confidence'], 'the confidence')
+    labels = pixels_of(received['mask'][-1])
+    confidence = pixels_of(received['confidence'][-1]) / 255.0
+    classes = load_classes('camvid11').groups
+    for rules, outputs in zip(rounds, found, strict=True):
+        assert np.array_equal(pixels_of(outputs['mask']), labels), 'a group changes no label'
+        together = {one.name: one for one in outputs['class_masks'].masks}
+        for group, (side, threshold) in rules.items():
+            uncertain = (labels == 255) | (confidence < threshold)
+            assert uncertain.any() and not uncertain.all()
+            expected = np.where(uncertain, side == 'inside', np.isin(labels, classes[group]))
+            mask = pixels_of(outputs[f'masks/{group}']) == 255
+            assert np.array_equal(mask, expected), (group, side, threshold)
             assert np.array_equal(pixels_of(together[group].mask) == 255, mask)
-            inside = (rule == 'inside') != swapped
-            assert mask[unlabelled].all() if inside else not mask[unlabelled].any()
+            assert together[group].coverage == np.float32(mask.mean())
 
 
 def test_a_publisher_that_offers_too_little_is_named_with_the_remedy(in_process):

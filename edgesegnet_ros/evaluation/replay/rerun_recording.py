@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgesegnet_ros.data.classes import ClassSet
 from edgesegnet_ros.data.geometry import compute_placement, to_source
-from edgesegnet_ros.data.masks import group_mask
+from edgesegnet_ros.data.masks import Group, group_mask
 from edgesegnet_ros.evaluation.replay.frames import ReplayFrame
 from edgesegnet_ros.view.camera_log import CameraLog, close, layout, open_recording
 
@@ -45,7 +45,7 @@ class RerunSink:
             frame.labels,
             frame.confidence,
             truth,
-            {name: group_mask(frame.labels, ids) for name, ids in groups},
+            {name: group_mask(frame.labels, Group(ids)) for name, ids in groups},
         )
 
     def close(self, complete: bool) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from edgesegnet_ros.atomic_file import atomic_replace
 from edgesegnet_ros.data.bag import BagError, MessageBag
 from edgesegnet_ros.data.classes import ClassSet
-from edgesegnet_ros.data.masks import group_mask
+from edgesegnet_ros.data.masks import Group, group_mask
 from edgesegnet_ros.evaluation.replay.frames import ReplayFrame
 from edgesegnet_ros.interface import messages
 from edgesegnet_ros.interface.messages import CLASS_MASK, CLASS_MASKS, LABEL_INFO, VISION_CLASS
@@ -90,7 +90,7 @@ class ResultBag:
             bag.send(self._prefix + 'confidence', IMAGE, stamp, confidence)
         masks = []
         for name, ids in self._classes.groups.items():
-            inside = group_mask(frame.labels, ids)
+            inside = group_mask(frame.labels, Group(ids))
             image = bag.image(inside, 'mono8', header)
             masks.append(messages.class_mask(bag.types, name, ids, inside, image))
         together = bag.types[CLASS_MASKS](header=header, masks=masks)
