@@ -31,7 +31,7 @@ ON_ROBOT := edgesegnet_ros/__init__.py edgesegnet_ros/arguments.py edgesegnet_ro
   edgesegnet_ros/doctor edgesegnet_ros/network edgesegnet_ros/engines edgesegnet_ros/interface edgesegnet_ros/node \
   edgesegnet_ros/data/__init__.py edgesegnet_ros/data/classes.py \
   edgesegnet_ros/data/camvid.py edgesegnet_ros/data/camvid_colors.py \
-  edgesegnet_ros/data/encodings.py edgesegnet_ros/data/file_kind.py edgesegnet_ros/data/geometry.py \
+  edgesegnet_ros/data/encodings.py edgesegnet_ros/data/file_kind.py edgesegnet_ros/data/geometry.py edgesegnet_ros/data/jpeg.py \
   edgesegnet_ros/data/label_image.py edgesegnet_ros/data/masks.py edgesegnet_ros/data/overlay.py \
   edgesegnet_ros/data/sources.py edgesegnet_ros/data/street edgesegnet_ros/view
 # Before the set-up there is only the machine's python3.
@@ -48,6 +48,7 @@ help:  ## this list
 	@echo 'TORCH_SPEC=…   what pip is asked for where there is no torch yet ($(TORCH_SPEC))'
 	@echo 'INPUT=…        for demo: folder of images, video, bag, or camera:0'
 	@echo 'PYTEST_ARGS=…  for test: further options of pytest'
+	@echo 'SOAK_ARGS=…    for soak, such as --help or --parts cycles'
 	@echo 'WORKERS=       for test: one test after another (default: $(WORKERS))'
 
 setup:  ## environment, ROS 2 from wheels, messages (two to three minutes, then seconds)
@@ -65,7 +66,7 @@ test-node: setup  ## the node's tests only
 	$(SOURCED) $(PYTEST) $(WORKERS) -m node $(PYTEST_ARGS)
 
 soak: setup  ## the node for an hour: 1,000 lifecycle cycles, 30 minutes of images, overload
-	$(SOURCED) $(PYTEST) $(PYTEST_ARGS) -s test/node/soak.py
+	$(SOURCED) $(TEST_SETTINGS) $(ENVIRONMENT)/bin/python test/node/soak.py $(SOAK_ARGS)
 
 lint: setup  ## ruff, mypy, and Python 3.8 for what runs on a robot
 	$(ENVIRONMENT)/bin/python -m ruff check .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Callable, Optional, Set, Tuple, Type, Union
 
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
@@ -57,6 +58,8 @@ class Camera:
         info_topic = node.resolve_topic_name('camera_info')
         if info_topic == node.resolve_topic_name('camera_info', only_expand=True):
             info_topic = sibling(base)
+        # The node's own group would keep a reference to each entity that has ever been in it.
+        callbacks = MutuallyExclusiveCallbackGroup()
         self._images = node.create_subscription(
             self._type,
             self.topic,
@@ -64,6 +67,7 @@ class Camera:
             INPUT_QOS,
             event_callbacks=qos.subscription_events(self.topic, node.get_logger().warning),
             qos_overriding_options=qos.overridable(),
+            callback_group=callbacks,
         )
         self._infos = node.create_subscription(
             CameraInfo,
@@ -71,6 +75,7 @@ class Camera:
             self._on_info,
             INPUT_QOS,
             qos_overriding_options=qos.overridable(),
+            callback_group=callbacks,
         )
 
     def close(self) -> None:

@@ -150,7 +150,9 @@ class ManagedNode(LifecycleNode):
             if (late or condition()) and not ended.done():
                 ended.set_result(None)
 
-        timer = self.create_timer(_LOOK_S, look, callback_group=self.beside, clock=self.steady)
+        # A group of its own, since a group keeps a reference to whatever has been in it.
+        group = ReentrantCallbackGroup()
+        timer = self.create_timer(_LOOK_S, look, callback_group=group, clock=self.steady)
         try:
             await ended
         finally:

@@ -7,6 +7,7 @@ from typing import Dict, List, NamedTuple, Optional
 
 import cv2
 import numpy as np
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image, RegionOfInterest
@@ -97,6 +98,8 @@ class Outputs:
         self._classes = classes
         self._rgb = classes.palette
         self._bgr = np.ascontiguousarray(self._rgb[:, ::-1])
+        # The node's own group would keep a reference to each entity that has ever been in it.
+        self._callbacks = MutuallyExclusiveCallbackGroup()
         self._publishers = {name: self._create(type_, name) for name, type_ in _TYPES.items()}
         self._groups: Dict[str, Group] = {}
         # Groups change in the executor's thread while frames are published in another.
@@ -107,6 +110,7 @@ class Outputs:
             'segmentation/label_info',
             LATCHED_QOS,
             qos_overriding_options=qos.overridable(),
+            callback_group=self._callbacks,
         )
 
     def _create(self, type_: type, name: str):  # noqa: ANN202 - a lifecycle publisher
@@ -118,6 +122,7 @@ class Outputs:
             OUTPUT_QOS,
             event_callbacks=qos.publisher_events(resolved, self._node.get_logger().warning),
             qos_overriding_options=qos.overridable(),
+            callback_group=self._callbacks,
         )
 
     def set_groups(self, groups: Dict[str, Group]) -> None:
