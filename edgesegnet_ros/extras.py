@@ -43,7 +43,7 @@ def need(extra: str, modules: Iterable[str], what: str) -> None:
     """Check that optional packages are there, before any work is done.
 
     Args:
-        extra: Of setup.py that brings them.
+        extra: Name of the extra in setup.py.
         modules: Names to find.
         what: What needs them.
 

@@ -53,7 +53,7 @@ def read_labels(path: Path, num_classes: int = CLASSES) -> np.ndarray:
     Args:
         path: One channel or a palette of class ids, or CamVid's 32 colours, which are folded to
             11 classes where those are asked for. See `label_image`.
-        num_classes: Of the class file. Ids store void as this number or as 255; with 32 classes
+        num_classes: Number of classes. Ids store void as this number or as 255; with 32 classes
             CamVid's own void (30) is void too.
 
     Raises:

@@ -42,7 +42,7 @@ class ClassSet(NamedTuple):
     """A class file's content.
 
     Attributes:
-        name: Of the set; weights files name the set they were trained for.
+        name: Name of the set; weights files name the set they were trained for.
         classes: In the order of their ids, which are 0, 1, 2, …
         groups: Name -> ids of its classes, ascending.
         ignored: Ids that become 255 in every mask.

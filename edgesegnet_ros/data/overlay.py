@@ -48,7 +48,7 @@ def legend(classes: ClassSet, width: int, present: Optional[Sequence[int]] = Non
 
     Args:
         classes: What to name.
-        width: Of the strip in pixels; the height follows.
+        width: Width of the strip in pixels; the height follows.
         present: Ids to show; all when not given.
 
     Returns:

@@ -41,8 +41,8 @@ class CameraModel(NamedTuple):
     """What sensor_msgs/CameraInfo says of a camera; no calibration where k is zeros.
 
     Attributes:
-        width: Of the calibrated image in pixels.
-        height: Of the calibrated image in pixels.
+        width: Width of the calibrated image in pixels.
+        height: Height of the calibrated image in pixels.
         distortion_model: plumb_bob, rational_polynomial, …
         d: Distortion parameters.
         k: (9) intrinsic matrix, row by row, in pixels.
@@ -66,7 +66,7 @@ class SourceFrame(NamedTuple):
         image: (H, W, 3) uint8 RGB.
         labels: (h, w) uint8 class ids, 255 for void; None where nothing is known.
         stamp_ns: Nanoseconds since the epoch, greater than the frame before it.
-        name: Of the file, or the frame's number.
+        name: Name of the file, or the frame's number.
         camera: The camera's calibration, where the input has one.
     """
 
@@ -85,7 +85,7 @@ class Source(ABC):
         total: Number of frames; None where only the end will tell.
         has_labels: Whether frames may carry ground truth.
         live: Whether frames come by themselves and cannot wait.
-        label_topic: Of the ground truth, of a bag; else empty.
+        label_topic: Label topic of the ground truth, of a bag; else empty.
         skipped: How many images could not be used so far.
         reasons: Why, of the first few.
     """
@@ -330,13 +330,14 @@ def open_source(
     Args:
         text: A folder of images, one image, a video, a ROS 2 bag (folder or file),
             `camera:NUMBER` or `camera:/dev/videoN`.
-        num_classes: Of the labels in a sibling `…annot` folder, where that number is void.
+        num_classes: Number of classes of the labels in a sibling `…annot` folder; this number
+            is void.
         topic: A bag's image topic; the first one where not given.
         labels_topic: A bag's topic of ground truth; found by its name where not given.
         tolerant: Whether images that cannot be read, and what is missing of a damaged bag, are
             skipped with a warning and counted, in place of an error.
         labels: Whether the label images of a folder are looked for.
-        classes: Of the model, which a bag's labels have to fit; None where they are not known.
+        classes: Classes of the model, which must fit the labels of a bag; None if unknown.
 
     Raises:
         SourceError: There is nothing there, or nothing that can be read.

@@ -16,7 +16,7 @@ def street_clip(folder: Path, seed: int, frames: int) -> Path:
 
     Args:
         folder: Where clips are kept.
-        seed: Of the street.
+        seed: Seed of the street.
         frames: Their number, at ten frames per second.
     """
     clip = folder / f'street-{seed}-{frames}-{_renderer()}'

@@ -45,7 +45,7 @@ def write(frames: Path, classes: ClassSet, path: Path) -> Dict[str, Any]:
     Args:
         frames: Folder of PNG files, (H, 2 * W, 3): camera image, and the node's overlay right of
             it.
-        classes: Of the legend.
+        classes: Classes of the legend.
         path: A .webp or .gif file, replaced whole or not at all.
 
     Returns:

@@ -39,7 +39,7 @@ def write_parameters(
     """Write the node's parameter file: unlike the command line, YAML keeps a text a text.
 
     Args:
-        path: Of the file.
+        path: Path of the file.
         request: Model, classes and engine.
         more: Further parameters.
     """

@@ -86,7 +86,7 @@ class Processes:
 
     Args:
         logs: Folder of the log files.
-        environment: Of the children.
+        environment: Environment of the children.
     """
 
     def __init__(self, logs: Path, environment: Dict[str, str]) -> None:
@@ -118,7 +118,7 @@ class Processes:
 
         Args:
             executable: A module of edgesegnet_ros.node.
-            arguments: Of its command line.
+            arguments: Arguments of its command line.
             name: For people and the log; the executable's if not given.
             piped: Whether its standard output is read by `follow`.
         """

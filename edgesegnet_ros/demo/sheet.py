@@ -83,7 +83,7 @@ def highlight(image: np.ndarray, pixels: np.ndarray, color: Tuple[int, int, int]
     Args:
         image: (H, W, 3) uint8 RGB.
         pixels: (h, w) uint8, not 0 inside.
-        color: Of the inside, RGB.
+        color: Colour of the inside, RGB.
     """
     height, width = image.shape[:2]
     inside = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_NEAREST_EXACT) > 0

@@ -21,9 +21,9 @@ def figures(
     """Everything that summary.json holds.
 
     Args:
-        args: Of the command.
+        args: Options of the command.
         source: What was played.
-        played: Of the player: published, republished, unanswered, round_trip_ms, and the
+        played: Figures of the player: published, republished, unanswered, round_trip_ms, and the
             number of images that it skipped with the first reasons.
         collected: The collector's figures.
         out: Folder of the results.

@@ -21,7 +21,7 @@ def findings(document: Document, node: Optional[str] = None) -> Iterator[Finding
     """What the graph shows of the segmentation nodes.
 
     Args:
-        document: Of `graph_snapshot`.
+        document: Document of `graph_snapshot`.
         node: Fully qualified name of the one to look at; all that report if not given.
     """
     names = segmentation_nodes(document, node)

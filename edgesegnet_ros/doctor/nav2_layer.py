@@ -106,8 +106,8 @@ def findings(document: Dict[str, Any], sources: List[Source]) -> Iterator[Findin
     """The contract between the node and each source.
 
     Args:
-        document: Of `graph_snapshot`, taken while the topics of the sources were watched.
-        sources: Of `read_sources`.
+        document: Document of `graph_snapshot`, taken while the topics of the sources were watched.
+        sources: Sources of `read_sources`.
     """
     for source in sources:
         complete = yield from _named_topics(source)

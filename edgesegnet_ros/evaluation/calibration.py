@@ -43,7 +43,7 @@ class Bin(NamedTuple):
     Attributes:
         low: Confidences above this, 0-1 (the first bin has 0 too).
         high: Up to this, 0-1.
-        share: Of all scored pixels, 0-1.
+        share: Share of all scored pixels, 0-1.
         confidence: Mean confidence of its pixels, 0-1; nan when empty.
         accuracy: Share of its pixels that are right, 0-1; nan when empty.
     """

@@ -49,7 +49,7 @@ class Trained(NamedTuple):
 
     Attributes:
         network: The averaged weights, with training norms, in evaluation mode.
-        scores: Of them on val.
+        scores: Scores on val.
         steps: It was trained for.
     """
 
@@ -71,11 +71,11 @@ def train_candidate(
     `settings.steps`, so that those of a rung can be compared.
 
     Args:
-        design: Of the network.
+        design: Design of the network.
         ground: Pool and val.
         settings: Steps, batch, rate and seed.
         judge: Told at each rung; says whether to go on.
-        deadline: Of time.monotonic(), after which nothing is begun.
+        deadline: Deadline by time.monotonic(), after which nothing is begun.
 
     Raises:
         Diverged: The loss is NaN or infinite.

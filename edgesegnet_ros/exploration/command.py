@@ -117,7 +117,7 @@ def settings_of(args: argparse.Namespace, stored: Settings | None = None) -> Set
 
     Args:
         args: The options.
-        stored: Of the study that is gone on with: steps and views that are not given are its.
+        stored: Settings of a resumed study, which give steps and views that are not given.
 
     Raises:
         EdgeSegNetError: Something cannot be used; nothing was made.

@@ -24,7 +24,7 @@ def figures_of(study: optuna.Study, settings: Settings, seconds: float) -> dict[
 
     Args:
         study: With its trials.
-        settings: Of it.
+        settings: Its settings.
         seconds: That this call took.
     """
     trials = study.get_trials(deepcopy=False)

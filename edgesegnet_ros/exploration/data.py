@@ -45,7 +45,7 @@ def open_ground(
     """Read the dataset, and make the pool where it is not there yet.
 
     Args:
-        settings: Of the exploration.
+        settings: Settings of the exploration.
         folder: Takes the pool.
         advance: Told how many views have come.
 

@@ -28,7 +28,7 @@ def counted(design: Design, num_classes: int, size: tuple[int, int]) -> dict[str
     """params, size_mb, gmac and peak_mb of a design.
 
     Args:
-        design: Of the network.
+        design: Design of the network.
         num_classes: Outputs of the classifier.
         size: Height and width of the input.
     """
@@ -71,7 +71,7 @@ class Stopwatch:
 
     Args:
         settings: Engine, precision, threads and input size.
-        classes: Of the outputs.
+        classes: Classes of the outputs.
         reference: Design to compare with; its weights are random.
 
     Raises:

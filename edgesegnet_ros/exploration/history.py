@@ -23,7 +23,7 @@ class Generation:
 
     Attributes:
         index: k, from 0.
-        numbers: Of its trials.
+        numbers: Numbers of its trials.
         best_u: Highest U of its networks that meet the requirement; None where none does.
         mean_u: Mean U of those.
         feasible: Share of its networks that meet the requirement.
@@ -67,7 +67,7 @@ def generations(trials: Sequence[FrozenTrial], population: int) -> list[Generati
     than the last).
 
     Args:
-        trials: Of the study, in the order of their numbers.
+        trials: Trials of the study, in the order of their numbers.
         population: Networks of a generator.
     """
     found: list[Generation] = []

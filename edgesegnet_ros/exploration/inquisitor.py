@@ -43,7 +43,7 @@ class Finding(NamedTuple):
         value: What the choice would become.
         lost: Accuracy that is lost without the part, 0 to 1; for a part that is to grow, what it
             now contributes.
-        share: Of the network's multiply-accumulates that the part costs.
+        share: Share of the network's multiply-accumulates that the part costs.
         advice: How much is to be gained by the change: positive where accuracy is cheap.
     """
 

@@ -36,7 +36,7 @@ def write_page(
 
     Args:
         study: With its trials.
-        settings: Of it.
+        settings: Its settings.
         figures: What --json writes.
         out: The file.
 

@@ -14,8 +14,8 @@ class Point(NamedTuple):
     """A network in a plot.
 
     Attributes:
-        x: Of the horizontal axis.
-        y: Of the vertical axis.
+        x: Value on the horizontal axis.
+        y: Y of the vertical axis.
         words: Shown when it is pointed at.
         marked: Whether it stands out.
     """
@@ -95,8 +95,8 @@ def scatter(title: str, points: Sequence[Point], x_title: str, y_title: str) -> 
     Args:
         title: For those who hear the page.
         points: x is the cost, on a logarithmic axis.
-        x_title: Of the axis.
-        y_title: Of the axis.
+        x_title: Title of the horizontal axis.
+        y_title: Title of the vertical axis.
     """
     points = [p for p in points if math.isfinite(p.x) and math.isfinite(p.y) and p.x > 0]
     if not points:
@@ -186,7 +186,7 @@ def parallel(
 
     Args:
         title: For those who hear the page.
-        names: Of the axes.
+        names: Names of the axes.
         lines: Places on the axes, 0 to 1; how strong the line is, 0 to 1; its words.
     """
     height, top, bottom = 250, 14, 175

@@ -49,7 +49,7 @@ def explore(
     Args:
         study: Open.
         storage: Its URL, for the workers.
-        settings: Of the study.
+        settings: Settings of the study.
         out: Takes the pool and the weights.
         budget: Seconds, the pool's making included.
         workers: Processes.

@@ -26,15 +26,15 @@ class Settings:
         requirement: Expression; see `requirement`.
         performance: Key of `performance.PERFORMANCES`.
         engine: Back end that latency is measured on.
-        precision: Of it.
+        precision: Precision of the engine.
         threads: CPU threads of it.
         input_size: Height and width of views and of the deployed network.
         views: In the pool.
-        rendered: Of them rendered streets, beside those of the dataset.
-        steps: Of training, for a candidate that reaches the last rung.
+        rendered: Number of rendered streets among them, beside those of the dataset.
+        steps: Number of steps of training, for a candidate that reaches the last rung.
         batch: Views a step.
-        learning_rate: Of Muon, at its peak.
-        val_images: Of val, evenly spread, that candidates are judged on; 0 for all.
+        learning_rate: Learning rate of Muon, at its peak.
+        val_images: Number of images of val, evenly spread, that candidates are judged on; 0 for all.
         population: Networks of a generator.
         inquisitor: Whether trained networks are probed, and the generator advised.
         seed: S, of all chance.

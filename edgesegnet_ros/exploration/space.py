@@ -85,7 +85,7 @@ def design_from(choices: Choices, name: str) -> Design:
 
     Args:
         choices: A value for each key of SPACE.
-        name: Of the design.
+        name: Name of the design.
     """
     layers: list[dict[str, Any]] = [
         {

@@ -53,10 +53,10 @@ class Explorer:
 
     Args:
         study: Its own connection.
-        settings: Of the study.
+        settings: Settings of the study.
         ground: Pool and val.
         weights: Folder that takes the weights of networks that were trained to the end.
-        deadline: Of time.monotonic(), after which nothing is begun.
+        deadline: Deadline by time.monotonic(), after which nothing is begun.
     """
 
     def __init__(

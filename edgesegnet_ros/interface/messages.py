@@ -24,7 +24,7 @@ def label_info(types: Types, header: Any, classes: ClassSet, threshold: float) -
 
     Args:
         types: Message classes by name.
-        header: Of the message.
+        header: Header of the message.
         classes: Names and ids.
         threshold: Confidence (0-1) below which pixels are unlabelled.
     """
@@ -41,7 +41,7 @@ def class_mask(types: Types, name: str, ids: Tuple[int, ...], mask: np.ndarray, 
 
     Args:
         types: Message classes by name.
-        name: Of the group.
+        name: Name of the group.
         ids: Class ids of the group.
         mask: (H, W) uint8, 255 inside the group and 0 elsewhere.
         image: The same mask as sensor_msgs/Image.

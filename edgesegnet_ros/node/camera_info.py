@@ -25,9 +25,9 @@ def for_outputs(
     region of interest, which describe the full sensor, are dropped once the picture is resized.
 
     Args:
-        info: Of the camera.
-        header: Of the image.
-        placement: Of the image in the network's input.
+        info: CameraInfo of the camera.
+        header: Header of the image.
+        placement: Placement of the image in the network's input.
         network: Whether the outputs have the network's size; else the image's.
     """
     result = copy.copy(info)

@@ -163,7 +163,7 @@ def report(
     Args:
         name: The node's fully qualified name.
         health: See there.
-        statistics: Of the frames.
+        statistics: Statistics of the frames.
         machine: Values of the machine, by key.
     """
     status = DiagnosticStatus()

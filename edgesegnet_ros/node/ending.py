@@ -29,7 +29,7 @@ def leave(status: int, idle: bool) -> int:
     The interpreter's own end would wait for libraries that such a thread is in, or crash in them.
 
     Args:
-        status: Of the process.
+        status: Status of the process.
         idle: Whether no thread is left that computes.
     """
     if not idle:

@@ -29,7 +29,7 @@ class FrameStatistics:
 
     Attributes:
         counts: `in`, `out`, each reason of `diagnostic_keys.DROPS`, and `bad_<kind>`.
-        last_arrival: Of time.monotonic, in s; None before the first.
+        last_arrival: Time of the last arrival by time.monotonic, in s; None before the first.
         lost: Estimates the images that never arrived.
     """
 
@@ -98,7 +98,7 @@ class FrameStatistics:
         """Count a published frame.
 
         Args:
-            times_ms: Of its stages, by name.
+            times_ms: Times of its stages in ms, by name.
             age_ms: Its age at publication, where its stamp gives one.
         """
         with self._lock:

@@ -72,7 +72,7 @@ class GraphSnapshot(Node):
 
     Args:
         watched: (kind, absolute topic) pairs; kinds are those of KINDS.
-        kwargs: Of rclpy.node.Node.
+        kwargs: Arguments of rclpy.node.Node.
     """
 
     def __init__(self, watched: List[List[str]], **kwargs: object) -> None:

@@ -27,7 +27,7 @@ class GuardedExecutor(SingleThreadedExecutor):
 
     Args:
         on_error: Told of every exception, in the executor's thread.
-        context: Of the nodes; None for the default one.
+        context: Context of the nodes; None for the default one.
     """
 
     def __init__(self, on_error: OnError, context: Optional[Context] = None) -> None:

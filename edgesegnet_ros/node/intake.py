@@ -29,7 +29,7 @@ class Intake:
     Args:
         node: Gives the parameters.
         camera: Its topic and intrinsics.
-        ages: Of the images.
+        ages: Ages of the images.
         outputs: Whether anybody listens.
         worker: Takes what is admitted.
         statistics: Counts.

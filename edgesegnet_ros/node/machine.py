@@ -18,7 +18,7 @@ class Machine:
     """Reads the values once a report; shares are over the time since the last one.
 
     Args:
-        root: Of the file system; tests have their own.
+        root: Root of the file system; tests have their own.
     """
 
     def __init__(self, root: Path = Path('/')) -> None:

@@ -20,7 +20,7 @@ def check_files(arguments: List[str]) -> None:
     """Check every file that the arguments name with --params-file.
 
     Args:
-        arguments: Of the command line.
+        arguments: Arguments of the command line.
 
     Raises:
         ParameterFileError: A file is missing, is not YAML, or lacks `ros__parameters`.

@@ -29,7 +29,7 @@ class AgeClock:
         epoch: Counts the clock's jumps back: frames of an earlier epoch are outdated.
 
     Args:
-        clock: Of the node.
+        clock: Clock of the node.
     """
 
     def __init__(self, clock: Clock) -> None:

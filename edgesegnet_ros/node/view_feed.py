@@ -67,7 +67,7 @@ class CameraFeed:
 
     Args:
         node: Owns them, counts the frames and lays out the panels.
-        name: Of the segmentation node, fully qualified.
+        name: Name of the segmentation node, fully qualified.
         image_topic: That it subscribes to, as it reports it.
         log: Takes the frames.
         classes: Gives colours.
@@ -166,7 +166,7 @@ class ViewFeed(Node):
         classes: Gives colours.
         only: Names of the nodes to show, fully qualified; empty for all.
         jpeg: Whether images are stored as JPEG.
-        **kwargs: Of rclpy.node.Node.
+        **kwargs: Arguments of rclpy.node.Node.
 
     Attributes:
         frames: Masks so far.

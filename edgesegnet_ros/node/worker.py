@@ -31,7 +31,7 @@ class Arrival(NamedTuple):
 
     Attributes:
         message: The image.
-        entered: Of time.perf_counter, in s.
+        entered: Time by time.perf_counter, in s.
         camera_info: The newest one at that time.
         is_current: Whether its result may still be published: False once the node has been
             deactivated or its clock has jumped back.

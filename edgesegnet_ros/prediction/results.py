@@ -51,7 +51,7 @@ class Results:
 
     Args:
         folder: Takes a folder for each kind, the film and LINES_NAME.
-        kinds: Of KINDS.
+        kinds: Some of KINDS.
         classes: Gives names and colours.
 
     Raises:

@@ -18,7 +18,7 @@ class Window:
     """Tk's window, which comes with Python; OpenCV's headless build has none.
 
     Args:
-        title: Of the window.
+        title: Title of the window.
 
     Raises:
         PredictError: There is no display, or Python has no tkinter.

@@ -31,7 +31,7 @@ class Viewer(NamedTuple):
         data_url: Where recordings send their data.
         page: What a browser opens; empty for a window.
         ports: The TCP ports that it listens on.
-        address: Of these ports, for this machine.
+        address: Address of these ports, for this machine.
     """
 
     command: List[str]
@@ -69,7 +69,7 @@ def web(bind: str, port: int) -> Viewer:
 
     Args:
         bind: Address of the network interface to listen on; 0.0.0.0 for all.
-        port: Of the page. The data come from the port above it.
+        port: Port of the page. The data come from the port above it.
 
     Raises:
         ViewerError: A port is taken, or the address is not this machine's.

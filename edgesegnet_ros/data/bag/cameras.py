@@ -21,8 +21,8 @@ class Camera(NamedTuple):
     """One camera of a bag.
 
     Attributes:
-        image_topic: Of sensor_msgs/Image or CompressedImage.
-        label_topic: Of its ground truth, mono8; an empty string for none.
+        image_topic: Image topic of sensor_msgs/Image or CompressedImage.
+        label_topic: Label topic of its ground truth, mono8; an empty string for none.
     """
 
     image_topic: str
@@ -51,12 +51,12 @@ def find_cameras(
     """Find the cameras of a bag.
 
     Args:
-        path: Of the bag.
+        path: Path of the bag.
         topics: Those that are wanted; all that look like cameras where none is named.
         labels: Topic of the ground truth, for a single camera; found by name, namespace and
             content where not given; an empty string for none.
         on_problem: See BagFile.
-        classes: Of the model, which labels have to fit; None where they are not known.
+        classes: Classes of the model, which labels have to fit; None where they are not known.
 
     Raises:
         BagError: Not a bag, or without such topics.

@@ -27,7 +27,7 @@ class Found(NamedTuple):
     """What `find_labels` found.
 
     Attributes:
-        topic: Of the ground truth; empty for none.
+        topic: Topic of the ground truth; empty for none.
         notes: A sentence for each topic that looked like it and was not taken.
     """
 
@@ -50,7 +50,7 @@ def candidates(types: dict[str, str], image_topic: str) -> list[str]:
 
     Args:
         types: By topic.
-        image_topic: Of the camera.
+        image_topic: Image topic of the camera.
     """
     return [
         name
@@ -66,9 +66,9 @@ def find_labels(
 
     Args:
         reader: An open TopicReader.
-        image_topic: Of the camera; labels have the size of its images.
+        image_topic: Image topic of the camera; labels have the size of its images.
         named: Topics, the most likely first.
-        classes: Of the model; None where they are not known.
+        classes: Classes of the model; None where they are not known.
     """
     notes: list[str] = []
     for topic in named:
@@ -86,9 +86,9 @@ def objection(
 
     Args:
         reader: An open TopicReader.
-        topic: Of sensor_msgs/Image.
-        classes: Of the model; None where they are not known.
-        image_topic: Of the camera, where labels of another size are refused.
+        topic: Topic of sensor_msgs/Image.
+        classes: Classes of the model; None where they are not known.
+        image_topic: Image topic of the camera, where labels of another size are refused.
     """
     try:
         message = _first(reader, topic)

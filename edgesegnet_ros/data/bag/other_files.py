@@ -25,11 +25,11 @@ class OtherConnection(NamedTuple):
     """One topic of a file.
 
     Attributes:
-        id: Of it in its file.
+        id: Id in its file.
         topic: Its topic.
         msgtype: The name of its schema.
         msgcount: Number of messages.
-        encoding: Of its messages: cdr, ros1, protobuf, json, …
+        encoding: Encoding of its messages: cdr, ros1, protobuf, json, …
         schema: Has encoding (ros1msg, ros2msg, ros2idl, protobuf, …) and data.
     """
 
@@ -133,7 +133,7 @@ class SqliteFile:
     """An SQLite file of rosbag2. Use it in a with block.
 
     Args:
-        path: Of the file, which is not written to.
+        path: Path of the file, which is not written to.
 
     Attributes:
         connections: Its topics in CDR.

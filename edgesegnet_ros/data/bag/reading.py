@@ -35,12 +35,12 @@ class BagFrame(NamedTuple):
 
     Attributes:
         stamp_ns: The header's stamp; the time of recording where the header has none.
-        frame_id: Of the header.
-        encoding: Of the message; for a compressed image its format.
+        frame_id: frame_id of the header.
+        encoding: Encoding of the message; for a compressed image its format.
         image: (H, W, 3) uint8 RGB.
         labels: (h, w) uint8 class ids of the same stamp, or None.
         message: The message itself, as rosbags gives it.
-        number: Of the image in its topic, from 0; images that cannot be used are also counted.
+        number: Number in its topic, from 0; images that cannot be used are also counted.
     """
 
     stamp_ns: int
@@ -69,7 +69,7 @@ class BagFrames:
             on without. Where not given, that is an error.
         on_bad: Called for an image or label image that cannot be used, which is then skipped;
             where not given, `on_problem` is.
-        classes: Of the model, which labels have to fit; None where they are not known.
+        classes: Classes of the model, which labels have to fit; None where they are not known.
 
     Attributes:
         seen: Images that were read so far, those that cannot be used included.

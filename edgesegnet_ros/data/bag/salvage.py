@@ -162,7 +162,7 @@ def merged_sqlite(path: Path, folder: Path) -> Path:
     """Copy an SQLite bag together with its write-ahead log, merged.
 
     Args:
-        path: Of the .db3 file; its `-wal` is beside it.
+        path: Path of the .db3 file; its `-wal` is beside it.
         folder: Takes the copy.
 
     Raises:

@@ -110,7 +110,7 @@ class MessageBag:
             topic: Where it is published.
             kind: Its type, such as sensor_msgs/msg/Image.
             stamp_ns: When it counts as recorded.
-            message: Of `types`.
+            message: Message of `types`.
             latched: Whether players offer it to whoever subscribes later (transient local).
 
         Raises:
@@ -147,7 +147,7 @@ class MessageBag:
         Args:
             pixels: (H, W) or (H, W, 3) uint8.
             encoding: mono8, rgb8, …
-            header: Of the message.
+            header: Header of the message.
         """
         pixels = np.ascontiguousarray(pixels)
         return self.types['sensor_msgs/msg/Image'](

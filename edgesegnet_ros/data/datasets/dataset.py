@@ -37,7 +37,7 @@ class Dataset:
         listing: What its layout found.
         classes: Classes that the labels are given in.
         val_fraction: Share of the images that is drawn as val, where the dataset has no val.
-        seed: Of that drawing.
+        seed: Seed of that drawing.
 
     Attributes:
         root: Folder of the dataset.

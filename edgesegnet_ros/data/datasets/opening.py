@@ -48,7 +48,7 @@ def open_dataset(
         classes: Classes that the labels are given in.
         val_fraction: Share that is drawn as val where the dataset has none; not given: what
             dataset.yaml says, or 0.2.
-        seed: Of that drawing, where dataset.yaml has none.
+        seed: Seed of that drawing, where dataset.yaml has none.
 
     Raises:
         DatasetError: There is no dataset, or its files do not fit together.

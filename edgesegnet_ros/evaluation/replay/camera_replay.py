@@ -39,7 +39,7 @@ class Engines:
     """The engine, and the one it is compared with, loaded once for many bags.
 
     Args:
-        options: Of the replay.
+        options: Options of the replay.
 
     Raises:
         EdgeSegNetError: One cannot be had, or they were trained for other classes.
@@ -67,8 +67,8 @@ class CameraReplay:
     Args:
         bag: Its path.
         camera: Its topics.
-        options: Of the replay.
-        classes: Of the labels.
+        options: Options of the replay.
+        classes: Classes of the labels.
         folder: For its files; it exists.
         key: Its fingerprint.
         result_bag: Where its results are written as a bag; None for nowhere.
@@ -173,7 +173,7 @@ class CameraReplay:
         """What was found.
 
         Args:
-            times: Of the stages before scoring.
+            times: Times of the stages before scoring.
             engine: Description of what ran.
         """
         scoring, options = self.scoring, self.options

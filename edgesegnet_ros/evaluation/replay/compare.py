@@ -38,7 +38,7 @@ class ChangedFrame:
 
     Attributes:
         bag: Its bag and topic.
-        index: Of the image in them.
+        index: Index of the image in them.
         changed: Share of its pixels, 0-1.
         before: (H, W) uint8 class ids of A.
         after: (H, W) uint8 class ids of B.
@@ -133,7 +133,7 @@ def compare(path_a: Path, path_b: Path) -> Comparison:
 
     Args:
         path_a: Folder or replay.json of the one before.
-        path_b: Of the one after.
+        path_b: The same of the one after.
 
     Raises:
         ReplayError: One cannot be read, or they are of different bags, classes or labels.

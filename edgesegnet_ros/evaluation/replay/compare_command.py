@@ -25,7 +25,7 @@ def run_compare(
 
     Args:
         path_a: Folder or replay.json of the one before.
-        path_b: Of the one after.
+        path_b: The same of the one after.
         out: Takes both files.
         json_file: Takes the JSON, too.
         gates: On the JSON, such as `pixels_changed>0.01` or `classes.car.iou.change<-0.02`.

@@ -13,13 +13,13 @@ class ReplayFrame:
     """One frame with everything known of it. The arrays belong to the receiver, who may keep them.
 
     Attributes:
-        index: Of the image in its bag and topic, from 0, frames that gave no labels counted.
-        stamp_ns: Of the image's header.
+        index: Index of the image in its bag and topic, from 0, frames that gave no labels counted.
+        stamp_ns: Stamp in ns of the image's header.
         image: (H, W, 3) uint8 RGB.
         labels: (H, W) uint8 class ids, 255 for unlabelled; a dropped frame does not come here.
         truth: (h, w) uint8 class ids, 255 for void, or None.
         confidence: (H, W) uint8, or None where it was not asked for.
-        pixel_accuracy: Of this frame, 0-1; None without truth.
+        pixel_accuracy: Pixel accuracy of this frame, 0-1; None without truth.
         consistency: With the frame before along flow, 0-1; None where unknown.
         source: The image message as rosbags gives it.
         camera_info: CameraInfo message of this camera, or None.

@@ -29,8 +29,8 @@ class KeptFrame:
 
     Attributes:
         kind: `worst` or `sample`.
-        index: Of the image in its bag and topic.
-        stamp_ns: Of the image.
+        index: Index of the image in its bag and topic.
+        stamp_ns: Stamp in ns of the image.
         pixel_accuracy: 0-1; None without labels.
         consistency: With the frame before, 0-1; None where unknown.
         views: Each {"label", "file", "width", "height"}.

@@ -26,15 +26,15 @@ class LabelFolder:
     topic. Which of these it is, is decided by how the names fit the stamps of the bag.
 
     Args:
-        folder: Of the images.
-        num_classes: Of the class file, where that number and 255 are void.
-        stamps: Of the frames in ns, in the order of the bag.
+        folder: Folder of the images.
+        num_classes: Number of classes of the class file, where that number and 255 are void.
+        stamps: Stamps of the frames in ns, in the order of the bag.
         first_number: Number of the first frame in the names, 0 or 1, where the names are frame
             numbers; None where they tell by themselves.
 
     Attributes:
         total: Number of label images.
-        used: Of those, matched so far.
+        used: Number of those that were matched so far.
         reading: How the names were understood, in words.
 
     Raises:

@@ -60,8 +60,8 @@ class LabelMap:
     """One label map.
 
     Attributes:
-        index: Of the image in its bag and topic.
-        stamp_ns: Of the image.
+        index: Index of the image in its bag and topic.
+        stamp_ns: Stamp in ns of the image.
         labels: (H, W) uint8 class ids, 255 for unlabelled.
     """
 

@@ -29,7 +29,7 @@ class LocalPool:
     """A WorkerPool of processes.
 
     Args:
-        options: Of the replay.
+        options: Options of the replay.
         out: Folder of all results.
         on_submit: Called with the process id and the job, when it is given one.
     """

@@ -30,7 +30,7 @@ class Merger:
     """Adds results up as they come, in any order; keeps a summary of each and no series.
 
     Args:
-        classes: Of the labels.
+        classes: Classes of the labels.
         bags: All that will come, in the order of the report.
     """
 

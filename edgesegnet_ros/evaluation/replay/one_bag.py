@@ -38,8 +38,8 @@ class BagOutcome:
 
     Attributes:
         bag: Its path, as it was named.
-        folders: Of each camera's result, relative to the folder of all results.
-        results: Of each camera.
+        folders: Folders of each camera's result, relative to the folder of all results.
+        results: Results of each camera.
         problems: Those of the bag that kept it from having results.
         notes: Choices made.
         resumed: Whether it was finished before.
@@ -94,7 +94,7 @@ def replay_bag(
 
     Args:
         bag: Its path.
-        options: Of the replay.
+        options: Options of the replay.
         engines: What labels it; None live, where the node does.
         out: Folder of all results.
         key: The bag's fingerprint.

@@ -39,8 +39,8 @@ class Pipeline:
     """Runs one camera's frames through the three steps.
 
     Args:
-        frames: Of the bag.
-        folder: Of ground truth, where that is not a topic.
+        frames: Frames of the bag.
+        folder: Folder of ground truth, where that is not a topic.
         scoring: Takes what was labelled.
         log: Takes what is wrong.
 

@@ -59,7 +59,7 @@ class RayPool:
     """A WorkerPool of actors.
 
     Args:
-        options: Of the replay.
+        options: Options of the replay.
         out: Folder of all results, which every node sees.
         threads: CPUs of each.
     """

@@ -87,9 +87,9 @@ class ReplayResult:
         age_ms: Live: from a frame's publication to its mask's arrival, on one steady clock.
         jitter_ms: Live: standard deviation of (interval of arrivals - interval of stamps);
             None for fewer than two intervals.
-        duration_s: Of the recording, from the first stamp to the last.
-        wall_s: Of the replay, from the first frame to the last, without the engine's set-up; over
-            several parts their sum.
+        duration_s: Duration of the recording in s, from the first stamp to the last.
+        wall_s: Duration of the replay in s, from the first frame to the last, without opening the
+            engine; over several parts their sum.
 
         classes: Names, in the order of their ids.
         colors: Class -> [red, green, blue].
@@ -201,7 +201,7 @@ class ReplayResult:
 
         Args:
             text: The JSON.
-            where: Of it, for messages.
+            where: Its path, for messages.
 
         Raises:
             ReplayError: It is something else.

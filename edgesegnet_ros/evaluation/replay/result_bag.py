@@ -35,7 +35,7 @@ class ResultBag:
 
     Args:
         path: Folder of the bag; or, where it ends in .mcap, the one file.
-        image_topic: Of the camera.
+        image_topic: Image topic of the camera.
         classes: Names, colours and groups.
         namespace: Before the topics of the node; empty for none.
         threshold: Confidence (0-1) below which pixels were left unlabelled.

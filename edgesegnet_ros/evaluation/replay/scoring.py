@@ -44,7 +44,7 @@ class Scoring:
 
     Args:
         where: Bag and topic, for problems.
-        classes: Of the labels.
+        classes: Classes of the labels.
         flow: Whether neighbouring frames are compared.
         sinks: Take every frame.
         log: Takes what is wrong.

@@ -148,7 +148,7 @@ class BagWorker:
     """What a worker does, in whatever kind of process: engines loaded once, then bag by bag.
 
     Args:
-        options: Of the replay.
+        options: Options of the replay.
         out: Folder of all results.
     """
 

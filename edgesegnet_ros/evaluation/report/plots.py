@@ -92,7 +92,7 @@ def confusion(matrix: Sequence[Sequence[float]], names: Sequence[str]) -> str:
     Args:
         matrix: Pixel counts; rows are true classes. There may be one more column, of pixels left
             unlabelled.
-        names: Of the true classes.
+        names: Names of the true classes.
     """
     counts = np.asarray(matrix, float)
     sums = counts.sum(1, keepdims=True)
@@ -105,7 +105,7 @@ def transitions(moved: np.ndarray, names: Sequence[str]) -> str:
 
     Args:
         moved: (N + 1, N + 1) pixels by class before (rows) and after; 0 on the diagonal.
-        names: Of the N classes; the last row and column are unlabelled pixels.
+        names: Names of the N classes; the last row and column are unlabelled pixels.
     """
     shares = np.asarray(moved, float) / max(1.0, float(np.sum(moved)))
     if not shares[-1].any():
