@@ -1,6 +1,6 @@
-"""Install the part of edgesegnet_ros that needs no ROS, with pip.
+"""Install the part of edgesegnet_ros that requires no ROS, with pip.
 
-colcon does not read this file: it goes by package.xml and CMakeLists.txt.
+colcon does not read this file: it uses package.xml and CMakeLists.txt.
 """
 
 import re

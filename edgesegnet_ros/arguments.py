@@ -1,4 +1,4 @@
-"""Kinds of command line arguments that several commands take."""
+"""Types of command line arguments that several commands share."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Tuple
 
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
-    """Shows the defaults that say something: not None, no empty text, list or switch.
+    """Appends defaults to help texts, except for None, empty texts, lists and switches.
 
-    The help of an option that takes a list says its default itself.
+    The help text of an option with a list states its default itself.
     """
 
     def _get_help_string(self, action: argparse.Action) -> str:
@@ -22,12 +22,12 @@ class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
 
 
 def output_file(text: str) -> Path:
-    """A file that can be written, which is tried before any work is done.
+    """A path of a file that can be written; this is checked before any work is done.
 
     Folders that are missing are made when the file is written.
 
     Raises:
-        argparse.ArgumentTypeError: It is a folder, or nothing can be written there.
+        argparse.ArgumentTypeError: It is a folder, or cannot be written.
     """
     path = Path(text).expanduser()
     if path.is_dir():
@@ -38,10 +38,10 @@ def output_file(text: str) -> Path:
 
 
 def output_folder(text: str) -> Path:
-    """A folder that can be written to or made, which is tried before any work is done.
+    """A path of a folder that can be written or created; this is checked before any work is done.
 
     Raises:
-        argparse.ArgumentTypeError: It is a file, or nothing can be written there.
+        argparse.ArgumentTypeError: It is a file, or cannot be written.
     """
     path = Path(text).expanduser()
     _try_to_write(path.absolute(), text)
@@ -55,7 +55,7 @@ def _try_to_write(folder: Path, text: str) -> None:
             f'{text}: cannot be written, since {there} is not a folder'
         )
     try:
-        # Permissions do not tell: root may write anywhere, and yet not to /proc.
+        # Permissions are not enough: root may write anywhere, but not to /proc.
         with tempfile.TemporaryFile(dir=str(there)):
             pass
     except OSError as error:
@@ -74,11 +74,11 @@ def size(text: str) -> Tuple[int, int]:
 
 
 def add_data(parser: argparse.ArgumentParser, more: str = '') -> None:
-    """The options that name a dataset: `--data`, `--val-fraction` and `--split-seed`.
+    """Add the options that name a dataset: `--data`, `--val-fraction` and `--split-seed`.
 
     Args:
         parser: Takes them.
-        more: Is added to the help of `--data`.
+        more: Text to append to the help of `--data`.
     """
     parser.add_argument(
         '--data',
@@ -94,7 +94,7 @@ def add_data(parser: argparse.ArgumentParser, more: str = '') -> None:
 
 
 def add_random_split(parser: argparse.ArgumentParser) -> None:
-    """`--val-fraction` and `--split-seed`: how a split that a dataset lacks is drawn."""
+    """Add `--val-fraction` and `--split-seed`, for datasets without a val split."""
     parser.add_argument(
         '--val-fraction',
         type=fraction,

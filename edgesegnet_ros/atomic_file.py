@@ -1,7 +1,7 @@
-"""Files that appear whole or not at all: a kill or a full disk leaves what was there before.
+"""Atomic writes: after a kill or with a full disk, the previous file is still complete.
 
 The content is written to a hidden file in the same folder, flushed to the disk, and renamed, which
-POSIX does atomically. Whoever reads the file meanwhile sees the old content or the new one.
+POSIX does atomically. A reader sees either the old content or the new one.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ class WriteError(EdgeSegNetError, OSError):
 
 
 class PartialFile:
-    """A file that is filled over some time under a hidden name of its own.
+    """A file that is written over some time under a hidden temporary name.
 
-    Folders that are missing are made. The file gets the mode that the user's umask gives.
+    Missing folders are created. The file gets the mode that the user's umask allows.
 
     Args:
-        path: Where the file shall be once it is whole. A symbolic link is followed.
+        path: Path of the complete file. A symbolic link is followed.
 
     Attributes:
         path: The real path.
-        partial: The path to write to; it has the suffix of `path`, which some writers look at.
+        partial: The path to write to; it has the suffix of `path`, which some writers depend on.
 
     Raises:
-        WriteError: The folder cannot be made or written.
+        WriteError: The folder cannot be created or written.
     """
 
     def __init__(self, path: AnyPath) -> None:
@@ -55,13 +55,13 @@ class PartialFile:
             raise WriteError(path, error) from None
 
     def keep(self) -> None:
-        """Put the file in its place.
+        """Replace the file at `path` with the written one.
 
         Raises:
-            WriteError: It cannot be put there; what was there is whole.
+            WriteError: It cannot be replaced; the previous file is still complete.
         """
         try:
-            # Some writers make files that nobody else can read.
+            # Some writers make files that only the owner can read.
             self.partial.chmod(self._mode)
             atomic_replace(self.partial, self.path)
         except OSError as error:
@@ -70,7 +70,7 @@ class PartialFile:
             self.discard()
 
     def discard(self) -> None:
-        """Remove what was written, unless it is in its place already."""
+        """Remove the temporary file, unless `keep` was called."""
         try:
             self.partial.unlink()
         except OSError:
@@ -79,10 +79,10 @@ class PartialFile:
 
 @contextmanager
 def atomic_file(path: AnyPath) -> Iterator[Path]:
-    """A path to write to, whose file takes the place of `path` when the block ends well.
+    """A path to write to; the file replaces `path` when the block ends without an error.
 
     Args:
-        path: Where the file shall be. A device or a pipe, such as /dev/stdout, is written to
+        path: Path of the file. A device or a pipe, such as /dev/stdout, is written to
             directly.
 
     Yields:
@@ -110,7 +110,7 @@ def atomic_file(path: AnyPath) -> Iterator[Path]:
 
 
 def write_bytes(path: AnyPath, content: bytes) -> None:
-    """Write a file, whole or not at all, in a folder that is made where it is missing.
+    """Write a file atomically; missing folders are created.
 
     Raises:
         WriteError: The file cannot be written.
@@ -125,23 +125,23 @@ def write_text(path: AnyPath, text: str) -> None:
 
 
 def write_json(path: AnyPath, value: Any) -> None:
-    """Write a value as JSON, indented for people; see `write_bytes`."""
+    """Write a value as indented JSON; see `write_bytes`."""
     write_text(path, json.dumps(value, indent=2) + '\n')
 
 
 def atomic_replace(partial: AnyPath, path: AnyPath) -> None:
-    """Rename a file that is complete to its name, on the disk as well.
+    """Rename a complete file, and flush both the file and the folder to the disk.
 
     Args:
-        partial: In the same file system as `path`.
-        path: Replaced if it is there.
+        partial: A file in the same file system as `path`.
+        path: Its new name; an existing file is replaced.
 
     Raises:
-        OSError: It cannot be renamed; `path` is as it was.
+        OSError: The file cannot be renamed; `path` is unchanged.
     """
-    _to_disk(partial)  # a rename must not reach the disk before the content does
+    _to_disk(partial)  # the content must reach the disk before the rename
     os.replace(str(partial), str(path))
-    # The new name is on the disk only when its folder is.
+    # The new name is only on the disk once its folder is.
     _to_disk(Path(path).parent)
 
 

@@ -1,4 +1,4 @@
-"""The command `edgesegnet`: one module a subcommand, imported when it is asked for."""
+"""The command `edgesegnet`: one module per subcommand, imported only when it is used."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ EXIT_USAGE = 2
 
 
 def build_parser(only: Optional[str] = None) -> argparse.ArgumentParser:
-    """The parser, with the arguments of the one subcommand that is asked for."""
+    """The parser, with the arguments of one subcommand only."""
     parser = argparse.ArgumentParser(
         prog='edgesegnet',
         description='Semantic segmentation for robots: EdgeSegNet as a ROS 2 node and its tools.',

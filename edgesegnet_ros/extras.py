@@ -1,4 +1,4 @@
-"""Optional packages: what a command needs beyond the robot's install, checked before any work."""
+"""Optional packages that some commands require, checked before any work is done."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edgesegnet_ros.errors import EdgeSegNetError
 
 
 class MissingExtra(EdgeSegNetError):
-    """Something is asked for that needs packages which are not installed."""
+    """A command requires packages that are not installed."""
 
 
 PACKAGES = {
@@ -20,14 +20,14 @@ PACKAGES = {
     'mcap_protobuf': 'mcap-protobuf-support',
     'rerun': 'rerun-sdk',
 }
-"""Names of packages on PyPI that differ from their modules'."""
+"""Names of packages on PyPI, where they differ from the names of their modules."""
 
 
 def install(*modules: str) -> str:
-    """The command that installs packages by their own names.
+    """The command that installs packages.
 
-    The system's Python of Debian 12 and Ubuntu 24.04 on refuses pip (PEP 668); where it runs, the
-    way out is named, too.
+    The system's Python refuses pip from Debian 12 and Ubuntu 24.04 on (PEP 668); the text then
+    names the way out, too.
 
     Args:
         *modules: Names of modules.
@@ -40,15 +40,15 @@ def install(*modules: str) -> str:
 
 
 def need(extra: str, modules: Iterable[str], what: str) -> None:
-    """Check that optional packages are there, before any work is done.
+    """Check that optional packages are installed.
 
     Args:
         extra: Name of the extra in setup.py.
-        modules: Names to find.
-        what: What needs them.
+        modules: Names of the modules.
+        what: The feature that requires them.
 
     Raises:
-        MissingExtra: Some are missing; names them and the command that installs them.
+        MissingExtra: Packages are missing; the message has the command that installs them.
     """
     missing = [module for module in modules if not is_there(module)]
     if missing:
@@ -56,7 +56,7 @@ def need(extra: str, modules: Iterable[str], what: str) -> None:
 
 
 def is_there(module: str) -> bool:
-    """Whether a module can be found; some take seconds to import."""
+    """Whether a module is installed, without importing it, which can take seconds."""
     try:
         return importlib.util.find_spec(module) is not None
     except ModuleNotFoundError:

@@ -1,4 +1,4 @@
-"""YAML whose mappings know their lines, so that what is wrong can be named with its line."""
+"""YAML with line numbers, so that errors can name the line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edgesegnet_ros.errors import EdgeSegNetError
 
 
 class Lines(dict):
-    """A mapping that knows the line it began on, and that of each key."""
+    """A mapping that knows its line in the file, and that of each key."""
 
     line = 0
     key_lines: Dict[Any, int] = {}
@@ -43,11 +43,11 @@ _LineLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _map
 
 
 def read_lines(path: Path, error: Type[EdgeSegNetError]) -> Any:
-    """A YAML file's document, its mappings as `Lines`.
+    """The document in a YAML file, with mappings as `Lines`.
 
     Args:
-        path: The file; that it is there is the caller's to see to.
-        error: What is raised for a file that cannot be read or is no YAML, with its line.
+        path: The file; the caller checks that it exists.
+        error: Exception class for a file that cannot be read or is not YAML.
     """
     try:
         with path.open(encoding='utf-8') as file:

@@ -1,4 +1,4 @@
-"""Where the files that come with the package are: class files, models, parameters, RViz."""
+"""Locations of the files that come with the package: class files, models, parameters, RViz."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ FOLDERS = {
     'tables': ('config', '.csv'),
     'training': ('config/training', '.yaml'),
 }
-"""Kinds of shipped files: their folder, and the suffix that a bare name stands without."""
+"""Kinds of shipped files: their folder, and the suffix that is left out in their names."""
 FAST_DDS_VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
-"""Environment variables that name Fast DDS's profiles: from Kilted on, and before."""
+"""Environment variables with Fast DDS's profiles: from Kilted on, and before."""
 
 
 class ShippedFileError(EdgeSegNetError):
-    """A name that is neither a shipped file's nor a path."""
+    """A name that is neither a shipped file nor a path."""
 
 
 def share_folders() -> Iterator[Path]:
-    """Every folder that may hold config/ and models/, the likeliest first.
+    """All folders that may hold config/ and models/, the most likely first.
 
     These are a checkout's root, the package itself after a plain pip install, and
     share/edgesegnet_ros of the prefix that colcon installed to.
@@ -57,17 +57,17 @@ def names(kind: str) -> List[str]:
 
 
 def find(kind: str, name: str) -> Path:
-    """The file that a user means.
+    """The file that a name or path refers to.
 
     Args:
         kind: A key of FOLDERS.
-        name: A shipped file's bare name, or a path (it has a separator or the suffix).
+        name: Name of a shipped file, or a path (with a separator or the suffix).
 
     Returns:
-        A path; for one that the user gave, not checked to exist.
+        A path; a path that the user gave is not checked to exist.
 
     Raises:
-        ShippedFileError: A bare name that no shipped file has.
+        ShippedFileError: No shipped file has this name.
     """
     folder, suffix = FOLDERS[kind]
     if os.sep in name or name.endswith((suffix, '.onnx' if kind == 'models' else suffix)):

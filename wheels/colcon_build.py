@@ -12,12 +12,12 @@ from workspace import Workspace
 def colcon_build(
     workspace: Workspace, sources: list[Path], build: Path, install: Path, *options: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run `colcon build` and capture what it says.
+    """Run `colcon build` and capture its output.
 
     Args:
-        workspace: Whose ROS is built against.
+        workspace: Workspace with the ROS 2 to build against.
         sources: Folders of the packages.
-        build: Build base; its log/ takes colcon's logs.
+        build: Build base; colcon's logs go to its log/.
         install: Install base.
         options: Further options of `colcon build`.
     """

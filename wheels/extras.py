@@ -1,11 +1,16 @@
-"""Which extras of setup.py each use of the environment asks for."""
+"""The extras of setup.py that each use of the environment requires."""
 
 from __future__ import annotations
 
 from workspace import Workspace
 
+<<<<<<< HEAD
 COMMANDS = ('bags', 'data', 'jpeg', 'onnx', 'openvino', 'report', 'train')
 """What `edgesegnet` asks for on a workstation; a command that wants more names its extra."""
+=======
+COMMANDS = ('bags', 'data', 'onnx', 'openvino', 'report', 'train')
+"""Extras of `edgesegnet` on a workstation; a command that requires more names its extra."""
+>>>>>>> bdbb1d1 (Describe set-up, class files, encodings, sources and atomic files in plain sentences)
 SETS = {
     'commands': COMMANDS,
     'node-tests': (*COMMANDS, 'test'),
@@ -24,6 +29,6 @@ SETS = {
 
 
 def wanted_extras(workspace: Workspace, name: str) -> tuple[str, ...]:
-    """The extras of a set, and those that are there already: none is ever taken away."""
+    """The extras of a set, and those that are installed already, which are never removed."""
     there = (workspace.stamp('extras') or '').split(',')
     return tuple(sorted({*SETS[name], *filter(None, there)}))

@@ -1,4 +1,4 @@
-"""pip with its many lines in a log and the few that say how far it is on the screen."""
+"""Runs pip with its output in a log, and prints only the progress."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SIZE_MB = {'kB': 1e-3, 'MB': 1.0, 'GB': 1e3}
 
 
 class Progress:
-    """One line a step, with what is under way rewritten behind it on a terminal."""
+    """One line per step; on a terminal the current action is shown behind it and overwritten."""
 
     def __init__(self, step: str):
         self.started = time.monotonic()
@@ -23,16 +23,16 @@ class Progress:
         print(step, flush=True)
 
     def show(self, text: str) -> None:
-        """Something passing: seen on a terminal only."""
+        """Show a passing state, on a terminal only."""
         if self.live:
             print(f'\r\x1b[K      {text[:90]}', end='', flush=True)
 
     def note(self, text: str) -> None:
-        """Something that stays."""
+        """Print a line that stays."""
         print(f'{self._clear()}      {text}', flush=True)
 
     def done(self, text: str = 'done') -> None:
-        """The end of the step, with how long it took."""
+        """End the step, and print how long it took."""
         print(f'{self._clear()}      {text} ({time.monotonic() - self.started:.0f} s)', flush=True)
 
     def _clear(self) -> str:
@@ -45,8 +45,8 @@ def install(python: Path, arguments: list[str], progress: Progress, log: Path) -
     Args:
         python: The environment's interpreter.
         arguments: Requirements and options.
-        progress: Where it is reported.
-        log: Everything that pip said is appended here.
+        progress: Reports the progress.
+        log: The output of pip is appended to this file.
 
     Raises:
         SetUpError: pip failed; the message has its last lines.
@@ -67,7 +67,7 @@ def install(python: Path, arguments: list[str], progress: Progress, log: Path) -
     if pip.returncode:
         said = [f'    {line}' for line in said if not line.startswith('WARNING')]
         raise SetUpError(
-            f'pip could not install this (everything it said: {log}):\n' + '\n'.join(said[-20:])
+            f'pip could not install this (its whole output: {log}):\n' + '\n'.join(said[-20:])
         )
 
 

@@ -1,4 +1,4 @@
-"""What the machine must have before anything is installed: a Python, its headers, a compiler."""
+"""Checks what the machine must have before the set-up: a Python, its headers, a compiler."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ print(importlib.util.find_spec('ensurepip') is not None)
 
 
 class SetUpError(Exception):
-    """Something that the user has to mend; the message says how."""
+    """Something that the user has to correct; the message says how."""
 
 
 class Interpreter(NamedTuple):
-    """A Python that can carry the environment.
+    """A Python that an environment can be made from.
 
     Attributes:
         version: Major and minor.
@@ -41,12 +41,12 @@ class Interpreter(NamedTuple):
     has_ensurepip: bool
 
     def __str__(self) -> str:
-        """Version and path, for the user."""
+        """Version and path, for messages."""
         return f'Python {self.version[0]}.{self.version[1]} ({self.executable})'
 
 
 def probe(command: str) -> Interpreter | None:
-    """What an interpreter says of itself, or None where it does not run."""
+    """The properties of an interpreter; None if it does not run."""
     # A name such as python3.12 may be a version manager's shim that runs nothing. Isolated (-I),
     # so that a sourced ROS's PYTHONPATH does not change the answer.
     try:
@@ -67,10 +67,10 @@ def find_python(asked: str | None, any_version: bool = False) -> Interpreter:
 
     Args:
         asked: The user's choice (`PYTHON=…`), or None.
-        any_version: Whether versions without wheels will do, as they do where ROS is sourced.
+        any_version: Whether versions without wheels are allowed, as they are where ROS is sourced.
 
     Raises:
-        SetUpError: None fits.
+        SetUpError: No interpreter is suitable.
     """
     first, last = WHEEL_PYTHONS
     names = [asked] if asked else ['python3', *(f'python3.{n}' for n in range(last[1], 9, -1))]
@@ -88,7 +88,7 @@ def find_python(asked: str | None, any_version: bool = False) -> Interpreter:
 
 
 def check_tools(python: Interpreter) -> None:
-    """Stop where messages cannot be compiled.
+    """Check that messages can be compiled.
 
     Raises:
         SetUpError: Something is missing; the message has the one line that installs it.
@@ -119,10 +119,10 @@ def check_tools(python: Interpreter) -> None:
 
 
 def check_wheels_exist() -> None:
-    """Stop on a machine that the wheels are not built for.
+    """Check that there are wheels for this machine.
 
     Raises:
-        SetUpError: It is not x86-64 Linux.
+        SetUpError: The machine is not x86-64 Linux.
     """
     machine = os.uname().machine
     if sys.platform != 'linux' or machine not in ('x86_64', 'AMD64'):

@@ -1,4 +1,4 @@
-"""Make the environment that `make demo` and `make test` run in; quick when it is there already.
+"""Make the environment for `make demo` and `make test`; quick if it exists already.
 
 Without ROS on the machine: a virtual environment with ROS 2 from wheels, and the messages of this
 package (and the two of vision_msgs that it uses) built with colcon and linked into it, so that its
@@ -47,14 +47,14 @@ for file in pathlib.Path(sys.prefix, 'share').rglob('*.cmake'):
     if new != text:
         file.write_text(new)
 """
-"""The wheels' CMake targets name two folders of the machine that built them."""
+"""CMake targets in the wheels name two folders of the machine that built them."""
 
 
 def make_environment(workspace: Workspace, asked: str | None) -> None:
-    """Create the virtual environment, unless there is one that fits.
+    """Create the virtual environment, unless there is a suitable one.
 
     Args:
-        workspace: Where.
+        workspace: Workspace of the environment.
         asked: The interpreter that the user named, or None; an environment that is there then
             keeps its own, whatever is first on PATH by now.
     """
@@ -73,11 +73,14 @@ def make_environment(workspace: Workspace, asked: str | None) -> None:
     check_tools(python)
     progress = Progress(f'[1/4] {workspace.venv.name} from {python}')
     if there:
-        progress.note(f'another kind is there: making {workspace.venv.name} anew')
+        progress.note(
+            'the environment was made for another kind of ROS: creating '
+            f'{workspace.venv.name} again'
+        )
         shutil.rmtree(workspace.venv)
     for folder in (workspace.build, workspace.install):
         shutil.rmtree(folder, ignore_errors=True)
-    # One that the user made is kept, with the torch that is in it.
+    # An environment that the user made is kept, with its torch.
     if not workspace.runs(f'import pip, sys; sys.exit(sys.version_info[:2] != {python.version})'):
         options = ['--clear'] + (['--system-site-packages'] if workspace.sourced else [])
         made = subprocess.run(
@@ -95,7 +98,7 @@ def make_environment(workspace: Workspace, asked: str | None) -> None:
 
 
 def install_wheels(workspace: Workspace) -> None:
-    """Install ROS 2 and what builds messages, and mend the folders in the CMake files."""
+    """Install ROS 2 and the build tools for messages, and correct the paths in the CMake files."""
     files = [
         REQUIREMENTS / f'{workspace.distribution}.txt',
         REQUIREMENTS / 'build.txt',
@@ -113,7 +116,9 @@ def install_wheels(workspace: Workspace) -> None:
     )
     mended = workspace.run_python(BUILD_FARM_FOLDERS)
     if mended.returncode:
-        raise SetUpError(f"the wheels' CMake files could not be mended:\n{mended.stderr}")
+        raise SetUpError(
+            f'the paths in the CMake files of the wheels could not be corrected:\n{mended.stderr}'
+        )
     workspace.set_stamp('wheels', wanted)
     progress.done()
 
@@ -144,16 +149,16 @@ def install_package(workspace: Workspace, extras: tuple[str, ...]) -> None:
 
 
 def torch_to_install(workspace: Workspace, progress: Progress) -> list[str]:
-    """What to ask pip for: nothing where a torch is there already."""
+    """The requirement for torch; nothing if a torch is installed already."""
     there = workspace.run_python('from importlib.metadata import version; print(version("torch"))')
     if there.returncode == 0:
-        progress.note(f'keeping the torch {there.stdout.strip()} that is there')
+        progress.note(f'keeping the installed torch {there.stdout.strip()}')
         return []
     return [workspace.torch_spec]
 
 
 def build_messages(workspace: Workspace) -> None:
-    """Build this package with colcon, and vision_msgs beside it where there is none."""
+    """Build this package with colcon, and vision_msgs if it is not installed."""
     wanted = workspace.build_digest()
     if workspace.stamp('messages') == wanted and workspace.install.is_dir():
         return
@@ -173,8 +178,8 @@ def build_messages(workspace: Workspace) -> None:
         log.write(built.stdout)
     if built.returncode:
         raise SetUpError(
-            f'colcon could not build the messages (everything it said: '
-            f'{workspace.log}):\n{built.stdout[-3000:]}'
+            f'colcon could not build the messages (its whole output: {workspace.log}):\n'
+            f'{built.stdout[-3000:]}'
         )
     if workspace.sourced:
         sourced.write_command(workspace)
@@ -185,7 +190,7 @@ def build_messages(workspace: Workspace) -> None:
 
 
 def source_folder(workspace: Workspace) -> Path:
-    """The checkout under a name that the environment does not lie below.
+    """A link to the checkout, so that the environment is not below the source folder.
 
     CMake refuses to export targets whose include folders (here NumPy's, in .venv) are part of the
     source folder.
@@ -198,10 +203,11 @@ def source_folder(workspace: Workspace) -> Path:
 
 
 def link_messages(workspace: Workspace) -> None:
-    """Let the environment's Python find what colcon installed.
+    """Make what colcon installed importable in the environment.
 
     The wheels' loader looks for type support libraries in the environment's lib/, so links to
-    ours lie there; a .pth file names the folder of the Python modules, after the checkout.
+    these are created there. A .pth file names the folder of the Python modules, after the
+    checkout.
     """
     libraries = workspace.venv / 'lib'
     for link in libraries.glob('*.so'):
@@ -215,21 +221,21 @@ def link_messages(workspace: Workspace) -> None:
 
 
 def main() -> int:
-    """Set up what is missing, or say what the user has to do first."""
+    """Set up what is missing, or tell the user what to do first."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         '--ros',
         default='kilted',
         choices=('kilted', 'jazzy'),
-        help='which ROS 2 to take from wheels; where ROS is sourced, that one',
+        help='ROS 2 distribution to install from wheels; a sourced ROS is used instead',
     )
     parser.add_argument(
-        '--extras', default='commands', choices=SETS, help='what the environment is wanted for'
+        '--extras', default='commands', choices=SETS, help='set of extras to install'
     )
-    parser.add_argument('--python', help='interpreter for the environment')
+    parser.add_argument('--python', help='interpreter from which the environment is made')
     arguments = parser.parse_args()
     workspace = Workspace.choose(arguments.ros)
-    # Two set-ups at once would undo each other.
+    # A lock, because two set-ups at once would disturb each other.
     lock = os.open(ROOT / 'wheels', os.O_RDONLY)
     fcntl.flock(lock, fcntl.LOCK_EX)
     try:
@@ -245,7 +251,7 @@ def main() -> int:
         print(f'\nset-up: {error}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print('\nset-up: interrupted; run it again to go on', file=sys.stderr)
+        print('set-up: interrupted; run it again to continue', file=sys.stderr)
         return 130
     return 0
 

@@ -43,7 +43,7 @@ for text in importlib.metadata.requires('edgesegnet_ros'):
 
 
 def find_ros_python(asked: str | None) -> Interpreter:
-    """The interpreter that the sourced ROS runs on.
+    """The interpreter of the sourced ROS.
 
     Args:
         asked: The user's choice (`PYTHON=…`), or None.
@@ -67,7 +67,7 @@ def find_ros_python(asked: str | None) -> Interpreter:
 
 
 def install_package(workspace: Workspace, extras: tuple[str, ...]) -> None:
-    """Install this package in place, and only what the system does not have.
+    """Install this package in place, with only those packages that the system does not have.
 
     Raises:
         SetUpError: The system lacks something; the message has the line that installs it.
@@ -94,10 +94,10 @@ def install_package(workspace: Workspace, extras: tuple[str, ...]) -> None:
 
 
 def check_system(workspace: Workspace) -> None:
-    """Stop where the system lacks a package that pip must not bring.
+    """Check that the system has the packages that pip must not install.
 
     Raises:
-        SetUpError: With the line that installs it.
+        SetUpError: A package is missing; the message has the line that installs it.
     """
     missing = workspace.run_python(FIND_MODULES, *SYSTEM_MODULES).stdout.split()
     packages = [SYSTEM_MODULES[name] for name in missing]
@@ -106,13 +106,13 @@ def check_system(workspace: Workspace) -> None:
     if packages:
         line = ' '.join(packages).format(distro=workspace.distribution)
         raise SetUpError(
-            f'ROS 2 {workspace.distribution} is sourced, and lacks what this package uses. This '
-            f'line installs it:\n\n    sudo apt-get install -y {line}\n'
+            f'ROS 2 {workspace.distribution} is sourced, but packages that this package requires '
+            f'are missing. This line installs them:\n\n    sudo apt-get install -y {line}\n'
         )
 
 
 def write_command(workspace: Workspace) -> None:
-    """Make `.venv/bin/edgesegnet` source the workspace first: its messages need it."""
+    """Make `.venv/bin/edgesegnet` source the workspace first, because it needs the messages."""
     command = workspace.venv / 'bin/edgesegnet'
     command.write_text(
         '#!/usr/bin/env bash\n'

@@ -1,4 +1,4 @@
-"""The folders of one set-up, and the stamps that say what in them is up to date."""
+"""The folders of a set-up, and the stamps that record which steps are up to date."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Workspace(NamedTuple):
 
     Attributes:
         distribution: ROS 2 distribution, such as kilted.
-        sourced: Whether that ROS is installed and sourced, and not from wheels.
+        sourced: Whether that ROS is installed and sourced, instead of from wheels.
         venv: The virtual environment.
         build: colcon's build base.
         install: colcon's install base, merged.
-        torch_spec: What to ask pip for where there is no torch.
+        torch_spec: Requirement for torch, if none is installed.
     """
 
     distribution: str
@@ -34,7 +34,7 @@ class Workspace(NamedTuple):
 
     @classmethod
     def choose(cls, distribution: str) -> Workspace:
-        """The sourced ROS's workspace, or else that of a distribution from wheels."""
+        """The workspace of the sourced ROS, or else of a distribution from wheels."""
         there = os.environ.get('ROS_DISTRO')
         suffix = '' if there or distribution == 'kilted' else f'-{distribution}'
         return cls(
@@ -48,12 +48,12 @@ class Workspace(NamedTuple):
 
     @classmethod
     def of_environment(cls, venv: Path) -> Workspace:
-        """The workspace whose environment this is."""
+        """The workspace of this environment."""
         return cls.choose('jazzy' if venv.name == '.venv-jazzy' else 'kilted')._replace(venv=venv)
 
     @property
     def kind(self) -> str:
-        """What another kind of workspace may not be mixed with."""
+        """The kind of workspace; kinds must not be mixed."""
         return f'{self.distribution} {"sourced" if self.sourced else "wheels"}'
 
     @property
@@ -63,7 +63,7 @@ class Workspace(NamedTuple):
 
     @property
     def log(self) -> Path:
-        """Where pip and colcon said everything."""
+        """The log with all output of pip and colcon."""
         return self.venv / 'set-up.log'
 
     def run_python(self, code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -77,7 +77,7 @@ class Workspace(NamedTuple):
         return self.python.exists() and self.run_python(code).returncode == 0
 
     def build_digest(self) -> str:
-        """What the colcon build depends on.
+        """Digest of the inputs of the colcon build.
 
         The Python modules and the shipped files are linked, not copied: their names count, so
         that new ones get their link, and their content does not.
@@ -92,11 +92,11 @@ class Workspace(NamedTuple):
         return digest(self.stamp('python'), self.stamp('wheels'), *content, *map(str, names))
 
     def stamp(self, step: str) -> str | None:
-        """The digest that a step was last done for."""
+        """The digest with which a step was done last."""
         return self._stamps().get(step)
 
     def set_stamp(self, step: str, value: str) -> None:
-        """Note that a step is done."""
+        """Record that a step is done."""
         stamps = {**self._stamps(), step: value}
         (self.venv / 'set-up.json').write_text(json.dumps(stamps, indent=2) + '\n')
 

@@ -1,1 +1,1 @@
-"""Class files, CamVid, the rendered street, bags, and the geometry that they share."""
+"""Class files, datasets, bags, image encodings, the rendered street, and image geometry."""

@@ -18,9 +18,9 @@ from edgesegnet_ros.errors import EdgeSegNetError
 
 ENVIRONMENT_VARIABLE = 'EDGESEGNET_CAMVID'
 CLASSES = 11
-"""Of the SegNet split, void not included."""
+"""Number of classes of the SegNet split, without void."""
 COLOR_SUFFIX = '_L'
-"""What CamVid's own colour labels have behind their image's name."""
+"""Suffix of CamVid's own colour labels behind the name of their image."""
 
 LabelledPair = Tuple[np.ndarray, np.ndarray]
 """(H, W, 3) uint8 RGB and (H, W) uint8 labels."""
@@ -31,7 +31,7 @@ class CamVidError(EdgeSegNetError):
 
 
 def labels_folder(images: Path) -> Path:
-    """Where the labels of a folder of images lie: `test/` has them in `testannot/`."""
+    """The folder of the labels of a folder of images: `testannot/` for `test/`."""
     return images.with_name(images.name + 'annot')
 
 

@@ -1,6 +1,6 @@
-"""CamVid's 32 colours, and how its classes fold to the 11 of the SegNet split.
+"""CamVid's 32 colours, and the mapping of its classes to the 11 of the SegNet split.
 
-Both are facts of `config/camvid_classes32.csv`, in the order of the ids of the class file
+Both come from `config/camvid_classes32.csv`, in the order of the ids of the class file
 `camvid32`.
 """
 
@@ -16,7 +16,7 @@ from edgesegnet_ros import shipped
 from edgesegnet_ros.data.classes import VOID
 
 CLASSES = 32
-"""Void included, which keeps its output and is never trained, scored or published."""
+"""Includes void, which keeps its output and is never trained, scored or published."""
 _NO_CLASS = 254
 _SHOWN_COLORS = 4
 
@@ -26,7 +26,7 @@ class ColorLabels(NamedTuple):
 
     Attributes:
         labels: (H, W) uint8 ids of the 32 classes, void as 255.
-        unknown: A sentence on the colours that are none of the 32; empty where there are none.
+        unknown: A sentence about colours that are not among the 32; empty without any.
     """
 
     labels: np.ndarray
@@ -53,7 +53,7 @@ def void() -> int:
 
 @lru_cache(maxsize=1)
 def _of_color() -> np.ndarray:
-    """(2**24,) uint8: id by packed colour, 254 where no class has it, 255 for void."""
+    """(2**24,) uint8: id by packed colour, 254 for unknown colours, 255 for void."""
     table = np.full(1 << 24, _NO_CLASS, np.uint8)
     table[_packed(palette())] = np.arange(CLASSES)
     table[_packed(palette()[void()])] = VOID

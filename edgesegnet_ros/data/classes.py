@@ -1,8 +1,8 @@
-"""Class files: what the network's outputs mean, and what planners ask for.
+"""Class files: names, colours and groups of the network's outputs.
 
 A class file is YAML with `name`, `classes` (a list of `{id, name, color}`), optionally `groups`
-(name -> list of class names) and `ignored` (names of outputs that are never shown). Everything
-that is wrong with one is reported with its line.
+(name -> list of class names) and `ignored` (names of outputs that are never shown). Every error in
+a file is reported with its line.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class SegmentationClass(NamedTuple):
 
 
 class ClassSet(NamedTuple):
-    """A class file's content.
+    """The content of a class file.
 
     Attributes:
         name: Name of the set; weights files name the set they were trained for.
@@ -68,7 +68,7 @@ class ClassSet(NamedTuple):
         return [entry.name for entry in self.classes]
 
     def as_document(self) -> Dict[str, Any]:
-        """What a class file of this set holds, for the header of a weights file."""
+        """The content of a class file of this set, for the header of a weights file."""
         names = self.names
         return {
             'name': self.name,
@@ -96,7 +96,7 @@ class ClassSet(NamedTuple):
 
 
 class _Reader:
-    """Turns one class file into a ClassSet or refuses it by line."""
+    """Parses one class file into a ClassSet, or refuses it with the line of the error."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -198,14 +198,14 @@ class _Reader:
 
 
 def class_set_of(document: Dict[str, Any], where: str) -> ClassSet:
-    """The class set that `ClassSet.as_document` gave.
+    """The class set of a document that `ClassSet.as_document` made.
 
     Args:
-        document: What a class file holds.
-        where: The file that holds it, for the message.
+        document: Content of a class file.
+        where: The file that holds it, for messages.
 
     Raises:
-        ClassFileError: It is not such a document.
+        ClassFileError: The document is not valid.
     """
     try:
         classes = tuple(
@@ -222,7 +222,7 @@ def class_set_of(document: Dict[str, Any], where: str) -> ClassSet:
 
 
 def valid_group_name(name: Optional[object]) -> bool:
-    """Whether `name` can be a part of a topic's name (ROS 2 topic and service names)."""
+    """Whether `name` can be part of a topic name (ROS 2 topic and service names)."""
     return (
         isinstance(name, str)
         and 0 < len(name) <= 64
@@ -237,10 +237,10 @@ def load_classes(name_or_path: Union[str, Path]) -> ClassSet:
     """Read a class file.
 
     Args:
-        name_or_path: A shipped one's name (`camvid11`, `camvid32`) or a path.
+        name_or_path: Name of a shipped file (`camvid11`, `camvid32`) or a path.
 
     Raises:
-        ClassFileError: It cannot be used; the message names file and line.
+        ClassFileError: The file cannot be used; the message names file and line.
         ShippedFileError: No shipped file has that name.
     """
     return _Reader(shipped.find('classes', str(name_or_path))).read()

@@ -23,7 +23,7 @@ START_NS = 1_700_000_000 * SECOND_NS
 
 
 class DataError(EdgeSegNetError):
-    """Wrong use of `edgesegnet data`."""
+    """A usage error of `edgesegnet data`."""
 
 
 def street_size(text: str) -> Tuple[int, int]:
@@ -55,7 +55,7 @@ def seed(text: str) -> int:
 
 
 def rate(text: str) -> float:
-    """Frames a second, 0.01 to 1000."""
+    """A rate in frames per second, 0.01 to 1000."""
     try:
         value = float(text)
     except ValueError:
@@ -68,7 +68,7 @@ def rate(text: str) -> float:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare `check`, `render` and `to-bag`."""
+    """Add the actions `check`, `render` and `to-bag`."""
     actions = parser.add_subparsers(dest='action', metavar='ACTION', required=True)
     layout = HelpFormatter
     _add_check(actions)
@@ -185,10 +185,10 @@ def _common(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what was asked for.
+    """Run the chosen action.
 
     Raises:
-        EdgeSegNetError: Wrong input, or an output that exists.
+        EdgeSegNetError: The input is wrong, or the output exists.
     """
     if args.action == 'check':
         return _check(args)

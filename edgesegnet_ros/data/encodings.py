@@ -1,4 +1,4 @@
-"""The encodings of image messages: the one table that decides for node, replay and demo alike.
+"""The encodings of image messages: one table for the node, the replay and the demo.
 
 An image is either converted to the right colours or refused with an error that says why. The
 names are those of sensor_msgs/image_encodings.hpp, and `8UC1` and `8UC3`, which cv_bridge's Python
@@ -32,14 +32,14 @@ class ImageMessageError(EdgeSegNetError):
 
 
 class Encoding(NamedTuple):
-    """How the bytes of an image stand for colours.
+    """Conversion of one encoding to RGB.
 
     Attributes:
-        pixel_bytes: Bytes of a pixel in a row.
+        pixel_bytes: Bytes per pixel in a row.
         to_rgb: Converts (H, W), (H, W, 2), (H, W, 3) or (H, W, 4) uint8 or (H, W) uint16 values
             to (H, W, 3) uint8 RGB.
         half_rows: Rows of data for each two rows of the image: 3 where a plane of colours follows.
-        assumption: What is assumed of an encoding that leaves it open; empty for the others.
+        assumption: The assumption about an encoding that is ambiguous; empty for the others.
     """
 
     pixel_bytes: int
@@ -61,7 +61,7 @@ def _grey(values: np.ndarray) -> np.ndarray:
 
 
 def _eight_bits(values: np.ndarray) -> np.ndarray:
-    """The full range of 16 bits becomes that of 8, rounded."""
+    """16 bits, scaled to the full range of 8 bits and rounded."""
     return values if values.dtype == np.uint8 else cv2.convertScaleAbs(values, alpha=1 / 257)
 
 
@@ -112,11 +112,11 @@ ENCODINGS: Dict[str, Encoding] = {
         '(a depth image gives no usable labels)',
     ),
 }
-"""Every encoding that is understood; any other is refused."""
+"""Every supported encoding; all others are refused."""
 LABEL_ENCODINGS = ('mono8', '8UC1', 'mono16', '16UC1')
-"""Encodings of one channel, which label images have."""
+"""Encodings with one channel, for label images."""
 _TWO_BYTES = frozenset(['mono16', '16UC1', *(f'bayer_{name}16' for name in _BAYER)])
-"""Encodings whose values are 16 bits wide, in the byte order that the message says."""
+"""Encodings with 16-bit values, in the byte order that the message states."""
 
 
 def to_rgb(message: Any) -> np.ndarray:
@@ -150,7 +150,7 @@ def to_rgb(message: Any) -> np.ndarray:
 
 
 def assumption_of(message: Any) -> str:
-    """A sentence on what is assumed of an image whose encoding leaves it open, or nothing.
+    """A sentence about the assumption for an image with an ambiguous encoding, or nothing.
 
     Args:
         message: A sensor_msgs/Image or CompressedImage.

@@ -1,4 +1,4 @@
-"""What a file is when it is not what its name says, so that an error can say so."""
+"""Detects what a file really is when it cannot be decoded, so that the error can say so."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ _LFS_POINTER = b'version https://git-lfs.github.com/spec/'
 
 
 def why_unreadable(path: Path) -> str:
-    """The usual reasons for a file that no reader understands.
+    """The usual reasons why a file cannot be read.
 
     Args:
         path: An existing file.
 
     Returns:
-        A phrase such as `it is empty (0 bytes)`; an empty string where none of them applies.
+        A phrase such as `it is empty (0 bytes)`; an empty string if none applies.
     """
     try:
         with Path(path).open('rb') as file:
@@ -35,5 +35,5 @@ def why_unreadable(path: Path) -> str:
 
 
 def is_hidden(path: Path) -> bool:
-    """Whether a name is one that tools leave beside data, such as `._image.png` of macOS."""
+    """Whether a file is a by-product of tools, such as `._image.png` of macOS."""
     return Path(path).name.startswith('.')

@@ -1,4 +1,4 @@
-"""Label images as files: the stored values, whatever colours a palette shows them in.
+"""Label images as files: the stored values, whatever the colours of a palette.
 
 OpenCV expands a PNG's palette to colours and scales grey values of fewer than eight bits to 0-255,
 so that the ids {0, 1, 3} of a Pascal VOC label would come out as colours, and a two-class mask of
@@ -26,7 +26,7 @@ _OTHER_LOSSLESS = (b'II*\0', b'MM\0*', b'P2', b'P5')
 
 
 class LabelImageError(EdgeSegNetError):
-    """A file that is no label image; the message names it and says what would be."""
+    """A file that is not a label image; the message names it and the accepted formats."""
 
 
 def read_label_image(path: Path, palette_is_color: bool = False) -> np.ndarray:

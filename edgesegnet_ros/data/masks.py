@@ -1,4 +1,4 @@
-"""Groups of classes as binary masks: what a planner asks for."""
+"""Binary masks of groups of classes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images for people: class colours, overlays, a legend."""
+"""Visualisation of labels: class colours, overlays, a legend."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def colorize(labels: np.ndarray, palette: np.ndarray) -> np.ndarray:
-    """Class colours.
+    """Class ids as class colours.
 
     Args:
         labels: (H, W) uint8 class ids.
@@ -28,13 +28,13 @@ def colorize(labels: np.ndarray, palette: np.ndarray) -> np.ndarray:
 def overlay(
     image: np.ndarray, labels: np.ndarray, palette: np.ndarray, alpha: float
 ) -> np.ndarray:
-    """The image with the class colours over it; unlabelled pixels (255) show the image alone.
+    """Blend the class colours over an image; unlabelled pixels (255) show only the image.
 
     Args:
         image: (H, W, 3) uint8.
         labels: (H, W) uint8 class ids.
         palette: (256, 3) uint8 in the channel order of the image.
-        alpha: Share of the colours, 0-1.
+        alpha: Weight of the colours, 0-1.
     """
     blended = cv2.addWeighted(colorize(labels, palette), alpha, image, 1.0 - alpha, 0.0)
     bare = labels == VOID
@@ -49,7 +49,7 @@ def legend(classes: ClassSet, width: int, present: Optional[Sequence[int]] = Non
     Args:
         classes: What to name.
         width: Width of the strip in pixels; the height follows.
-        present: Ids to show; all when not given.
+        present: Ids to show; by default all.
 
     Returns:
         (h, width, 3) uint8 RGB.

@@ -26,7 +26,7 @@ BAG_SUFFIXES = ('.db3', '.mcap')
 START_NS = 1_700_000_000_000_000_000
 """Stamp of the first frame where the input has no stamps of its own."""
 PERIOD_NS = 100_000_000
-"""Between the frames of a folder, and of a video that does not tell its rate."""
+"""Interval between the frames of a folder, and of a video without a frame rate."""
 
 _MOST_REASONS = 5
 
@@ -34,11 +34,11 @@ _log = logging.getLogger(__name__)
 
 
 class SourceError(EdgeSegNetError):
-    """An input without images; the message names it and says what is accepted."""
+    """An input without images; the message names it and lists the accepted inputs."""
 
 
 class CameraModel(NamedTuple):
-    """What sensor_msgs/CameraInfo says of a camera; no calibration where k is zeros.
+    """Camera calibration as in sensor_msgs/CameraInfo; k is all zeros without calibration.
 
     Attributes:
         width: Width of the calibrated image in pixels.
@@ -64,7 +64,7 @@ class SourceFrame(NamedTuple):
 
     Attributes:
         image: (H, W, 3) uint8 RGB.
-        labels: (h, w) uint8 class ids, 255 for void; None where nothing is known.
+        labels: (h, w) uint8 class ids, 255 for void; None without ground truth.
         stamp_ns: Nanoseconds since the epoch, greater than the frame before it.
         name: Name of the file, or the frame's number.
         camera: The camera's calibration, where the input has one.
@@ -78,16 +78,16 @@ class SourceFrame(NamedTuple):
 
 
 class Source(ABC):
-    """Gives frames, once from the beginning each time it is iterated.
+    """A source of frames; each iteration starts from the beginning.
 
     Attributes:
-        name: What the user called it.
-        total: Number of frames; None where only the end will tell.
-        has_labels: Whether frames may carry ground truth.
-        live: Whether frames come by themselves and cannot wait.
+        name: Name that the user gave.
+        total: Number of frames; None if it is unknown before the end.
+        has_labels: Whether frames can have ground truth.
+        live: Whether frames arrive in real time and cannot wait.
         label_topic: Label topic of the ground truth, of a bag; else empty.
-        skipped: How many images could not be used so far.
-        reasons: Why, of the first few.
+        skipped: Number of images so far that could not be used.
+        reasons: Reasons for the first few of them.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class Source(ABC):
         self.reasons: List[str] = []
 
     def _skip(self, problem: str) -> None:
-        """Count an image that cannot be used, and say which and why."""
+        """Count an image that cannot be used, and log the reason."""
         self.skipped += 1
         if len(self.reasons) < _MOST_REASONS:
             self.reasons.append(problem)
@@ -113,12 +113,12 @@ class Source(ABC):
         """Frames in the order of their stamps.
 
         Raises:
-            SourceError: A frame that cannot be read.
+            SourceError: A frame cannot be read.
         """
 
 
 class FolderSource(Source):
-    """The image files of a folder, in name order, ten a second.
+    """The image files of a folder, in the order of their names, at ten per second.
 
     Labels are those of the same name in the sibling folder `<name>annot`, by CamVid's protocol:
     8-bit ids, void is the number of classes or 255.
@@ -177,7 +177,7 @@ class VideoSource(Source):
         capture = self._open()
         frames = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
         rate_hz = capture.get(cv2.CAP_PROP_FPS)
-        # Containers without an index tell nonsense, such as a negative count or 1e6 Hz.
+        # Containers without an index report nonsense, such as a negative count or 1e6 Hz.
         self._period_ns = 1e9 / rate_hz if 0.1 <= rate_hz <= 1000 else PERIOD_NS
         readable, _ = capture.read()
         capture.release()
@@ -186,7 +186,7 @@ class VideoSource(Source):
         super().__init__(str(path), frames if frames > 0 else None)
 
     def _open(self) -> cv2.VideoCapture:
-        # FFmpeg's own complaints would come before our sentence.
+        # Suppress FFmpeg's messages, which would come before ours.
         os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
         capture = _captured(str(self._path))
         if not capture.isOpened():
@@ -221,7 +221,7 @@ class VideoSource(Source):
 
 
 class CameraSource(Source):
-    """A camera of this machine, live; frames bear the time of their arrival."""
+    """A live camera of this machine; the stamp of a frame is its time of arrival."""
 
     def __init__(self, name: str) -> None:
         device = name[len('camera:') :]
@@ -234,7 +234,7 @@ class CameraSource(Source):
             )
         capture = _captured(number)
         gives_pictures = capture.isOpened() and capture.read()[0]
-        # The player opens it again, as a process of its own.
+        # The player process opens the camera again.
         capture.release()
         if not gives_pictures:
             raise SourceError(
@@ -261,7 +261,7 @@ class CameraSource(Source):
 
 
 class BagSource(Source):
-    """A bag, MCAP, SQLite or ROS 1: one image topic, and ground truth where it has any."""
+    """A bag (MCAP, SQLite or ROS 1): one image topic, and ground truth if there is any."""
 
     def __init__(
         self,
@@ -309,7 +309,7 @@ class BagSource(Source):
         self.label_topic = self._frames.label_topic or ''
 
     def __iter__(self) -> Iterator[SourceFrame]:
-        """See Source; stamps that do not rise are moved behind the frame before."""
+        """See Source; a stamp that does not rise is replaced by one after the frame before."""
         last_ns = -1
         for number, frame in enumerate(self._frames):
             last_ns = max(frame.stamp_ns, last_ns + 1)
@@ -325,21 +325,21 @@ def open_source(
     labels: bool = True,
     classes: Optional[ClassSet] = None,
 ) -> Source:
-    """Open what a user names.
+    """Open an input.
 
     Args:
         text: A folder of images, one image, a video, a ROS 2 bag (folder or file),
             `camera:NUMBER` or `camera:/dev/videoN`.
         num_classes: Number of classes of the labels in a sibling `…annot` folder; this number
-            is void.
-        topic: A bag's image topic; the first one where not given.
+            topic: Image topic of a bag; by default the first one.
+        labels_topic: Ground truth topic of a bag; by default found by its name.
         labels_topic: A bag's topic of ground truth; found by its name where not given.
         tolerant: Whether images that cannot be read, and what is missing of a damaged bag, are
             skipped with a warning and counted, in place of an error.
         labels: Whether the label images of a folder are looked for.
         classes: Classes of the model, which must fit the labels of a bag; None if unknown.
 
-    Raises:
+    SourceError: The input does not exist or cannot be read.
         SourceError: There is nothing there, or nothing that can be read.
         BagError: A bag is damaged, or has no such topic.
     """

@@ -34,7 +34,7 @@ class Settings:
         steps: Number of steps of training, for a candidate that reaches the last rung.
         batch: Views a step.
         learning_rate: Learning rate of Muon, at its peak.
-        val_images: Number of images of val, evenly spread, that candidates are judged on; 0 for all.
+        val_images: Number of val images, evenly spread, that judge a candidate; 0 for all.
         population: Networks of a generator.
         inquisitor: Whether trained networks are probed, and the generator advised.
         seed: S, of all chance.
