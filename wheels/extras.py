@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from workspace import Workspace
 
-<<<<<<< HEAD
 COMMANDS = ('bags', 'data', 'jpeg', 'onnx', 'openvino', 'report', 'train')
-"""What `edgesegnet` asks for on a workstation; a command that wants more names its extra."""
-=======
-COMMANDS = ('bags', 'data', 'onnx', 'openvino', 'report', 'train')
 """Extras of `edgesegnet` on a workstation; a command that requires more names its extra."""
->>>>>>> bdbb1d1 (Describe set-up, class files, encodings, sources and atomic files in plain sentences)
 SETS = {
     'commands': COMMANDS,
     'node-tests': (*COMMANDS, 'test'),

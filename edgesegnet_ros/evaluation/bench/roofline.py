@@ -107,7 +107,7 @@ def page(rows: Sequence[dict[str, Any]], layers: Sequence[Layer], size: tuple[in
         'launches, caches, throttling, copies, the step from coarse logits to class ids',
         'and imperfect kernels: the first figure is a bound that no engine reaches.',
         '',
-        f"The only measurement there is is the paper's: **{PAPER_FPS} FPS** at 256x256 "
+        f"The only available measurement is the paper's: **{PAPER_FPS} FPS** at 256x256 "
         f'(arXiv 1905.04222, Table 1),',
         f'which is {share:.0%} of the fp32 peak for the '
         f'{PAPER_GMAC} GMAC of Fig. 1. The last column assumes that an',
