@@ -10,9 +10,24 @@ from pathlib import Path
 import pytest
 
 from edgesegnet_ros import cli
+from edgesegnet_ros.interface.parameter_table import PARAMETERS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*ROOT.glob('*.md'), *ROOT.glob('docs/*.md'), *ROOT.glob('models/*.md')]
+PHRASES = {
+    r'\bpictures?\b': 'image',
+    r'\bAll but\b': 'all ... except',
+    r'gone on with|\bgo(?:es)? on\b': 'resume, or continue',
+    r'\bnot named here\b': 'other settings keep their defaults',
+    r'\b[Ww]rong use\b': 'usage error',
+    r'\bcan(?:not)? be had\b': 'is (not) available',
+    r'\bmend(?:s|ed)?\b': 'correct, or repair',
+    r'\bnot given:': 'by default',
+    r'\bso many\b': 'this many',
+    r'\bnobody would\b': 'no output has a subscriber',
+    r'\bgone wrong\b|\bleft away\b': 'failed, left out',
+}
+"""Phrases that pages and help texts do not use -> what they use instead."""
 COMMAND = re.compile(r'(?:(?<=bin/)|(?<![\w./-]))edgesegnet (\w[\w-]*)((?: .*)?)')
 
 
@@ -103,3 +118,43 @@ def test_the_changelog_has_this_version():
     found = changelog.get_changelog_from_path(str(ROOT / 'CHANGELOG.rst'), 'edgesegnet_ros')
     version = re.search(r'<version>(.+)</version>', (ROOT / 'package.xml').read_text())
     assert version and version[1] in [name for name, _, _ in found.foreach_version()]
+
+
+def refused_phrases(text: str) -> list[str]:
+    """What is wrong with a text's words; code, such as the name `picture`, is left out."""
+    prose = re.sub(r'```.*?```|`[^`]*`|--[\w-]+', '', text, flags=re.DOTALL)
+    return [
+        f'{found[0]!r}: write {instead!r}'
+        for phrase, instead in PHRASES.items()
+        for found in re.finditer(phrase, prose)
+    ]
+
+
+@pytest.mark.parametrize('page', [*PAGES, ROOT / 'CHANGELOG.rst'], ids=page_id)
+def test_pages_use_the_fields_words(page):
+    assert not refused_phrases(page.read_text(encoding='utf-8'))
+
+
+@pytest.mark.parametrize('command', sorted(cli.COMMANDS))
+def test_help_uses_the_fields_words(command):
+    def texts(parser: argparse.ArgumentParser):
+        yield parser.format_help()
+        for action in parser._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                for child in action.choices.values():
+                    yield from texts(child)
+
+    parser = cli.build_parser(command)
+    commands = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    for text in texts(commands.choices[command]):
+        assert not refused_phrases(' '.join(text.split()))
+
+
+def test_descriptions_of_the_node_use_the_fields_words():
+    for parameter in PARAMETERS:
+        assert not refused_phrases(parameter.description), parameter.name
+
+
+def test_a_refused_phrase_is_found():
+    assert refused_phrases('All but one.') == ["'All but': write 'all ... except'"]
+    assert refused_phrases('`picture` and --no-pictures are names.') == []

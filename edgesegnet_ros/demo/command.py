@@ -180,7 +180,7 @@ def _run(args: argparse.Namespace) -> int:
     if args.json:
         write_json(args.json, figures)
     print(line)
-    print(f'picture: {_short(figures["overlay"])}   figures: {_short(out / "summary.json")}')
+    print(f'image: {_short(figures["overlay"])}   figures: {_short(out / "summary.json")}')
     if figures['film']:
         print(f'film: {_short(args.film)} ({figures["film"]["bytes"] / 1e6:.2f} MB)')
     return summary.verdict(figures, out)

@@ -89,7 +89,8 @@ def conclude(
         for miss in misses:
             tqdm.write(row(miss))
     tqdm.write(
-        f'report: {report}\nask for less, or give a longer --budget; the same command goes on'
+        f'report: {report}\nrelax the requirement, or give a longer --budget; the same command '
+        'resumes the study'
     )
     return 1
 

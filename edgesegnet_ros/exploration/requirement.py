@@ -19,8 +19,8 @@ FIGURES = {
     'miou': 'mean intersection over union on val, 0 to 1',
     'params': 'trained values',
     'size_mb': 'MiB of the parameters in fp32',
-    'gmac': '10⁹ multiply-accumulates a picture, as deployed',
-    'latency_ms': 'milliseconds a picture on the engine and precision of the exploration',
+    'gmac': '10⁹ multiply-accumulates per image, as deployed',
+    'latency_ms': 'milliseconds per image on the engine and precision of the exploration',
     'peak_mb': 'MiB of the largest set of features that are alive at once, in fp32, and the '
     'parameters',
 }

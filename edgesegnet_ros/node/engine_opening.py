@@ -32,7 +32,7 @@ def open_or_fall_back(request: EngineRequest, may_fall_back: bool) -> OpenedEngi
         plain = request.engine == 'torch' and request.precision in ('auto', 'fp32')
         if plain or not may_fall_back:
             raise
-        return fall_back(request, f'{request.engine} cannot be had: {error}')
+        return fall_back(request, f'{request.engine} is not available: {error}')
 
 
 def fall_back(request: EngineRequest, reason: str) -> OpenedEngine:

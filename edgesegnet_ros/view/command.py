@@ -43,43 +43,57 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         '--input',
         metavar='FILE|DIR|BAG|camera:0',
-        help='segment this source in this process, without ROS; not given: running nodes',
+        help='segment this source in this process, without ROS; by default running nodes are '
+        'shown',
     )
     add(
         '--node',
         action='append',
         metavar='NAME',
-        help='of running nodes, only this one, such as /front/edgesegnet; may be repeated',
+        help='show only this running node, such as /front/edgesegnet; may be repeated',
     )
     add(
         '--classes',
         default=DEFAULT_CLASSES,
-        help='class file that gives the colours: name or path',
+        help='class file that gives the colours: the name of a shipped one, or a path',
     )
-    add('--frames', type=int, help='end after this many segmented frames')
-    add('--topic', help="with --input: a bag's image topic; not given: the first one")
+    add('--frames', type=int, help='stop after this many segmented frames')
+    add('--topic', help='with --input: image topic of a bag; by default the first one')
     add(
-        '--labels', help="with --input: a bag's topic of true labels; not given: found by its name"
+        '--labels',
+        help='with --input: topic of true labels in a bag; by default found by its name',
     )
     where = parser.add_argument_group('where it is shown')
     add = where.add_argument
     add('--web', action='store_true', help='serve a page for browsers, where there is no display')
     add('--bind', help='with --web: address to listen on (127.0.0.1); 0.0.0.0 lets anyone connect')
     add(
-        '--port', type=int, help=f'with --web: of the page ({DEFAULT_PORT}); data use the next one'
+        '--port',
+        type=int,
+        help=f'with --web: port of the page ({DEFAULT_PORT}); the data use the next port',
     )
     add('--save', type=output_file, metavar='FILE.rrd', help='record to a file that Rerun opens')
     add('--lossless', action='store_true', help='keep images as they are, not as JPEG')
-    add('--json', type=output_file, metavar='FILE', help='write the number of frames to this file')
+    add(
+        '--json',
+        type=output_file,
+        metavar='FILE',
+        help='write the number of frames to this file, as JSON',
+    )
     how = parser.add_argument_group('how --input is segmented')
     add = how.add_argument
     add('--model', default=DEFAULT_MODEL, help='shipped name or file')
     add('--engine', default='auto', choices=ENGINES, help='back end')
     add('--precision', default='auto', choices=PRECISIONS, help='number format')
     add('--device', default='auto', help='auto, cpu, cuda or cuda:N')
-    add('--num-threads', type=int, default=0, help='CPU threads; 0 takes all cores')
-    add('--input-size', default='256x256', type=size, help='network input, HxW')
-    add('--resize-mode', default='stretch', choices=RESIZE_MODES, help='as the node does it')
+    add('--num-threads', type=int, default=0, help='CPU threads; 0 uses all cores')
+    add('--input-size', default='256x256', type=size, help='height and width of the network input')
+    add(
+        '--resize-mode',
+        default='stretch',
+        choices=RESIZE_MODES,
+        help='how an image is resized to the network input',
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -98,7 +98,7 @@ FAULTS = (
         f'`frames_bad_corrupt`; {WARNED}; where simplejpeg is missing, a warning at activate '
         'and in `edgesegnet doctor`',
     ),
-    Fault('no-picture', 'Bytes that are no picture', NEXT, '`frames_bad_undecodable`'),
+    Fault('no-image', 'Bytes that are not an image', NEXT, '`frames_bad_undecodable`'),
     Fault('empty-compressed', 'A compressed image of 0 bytes', NEXT, '`frames_bad_empty`'),
     Fault(
         'any-image',
@@ -165,7 +165,7 @@ FAULTS = (
         'future-stamps',
         "A camera whose clock is ahead of the node's",
         'Images are segmented.',
-        'WARN with the difference and how to mend it',
+        'WARN with the difference and the remedy',
     ),
     Fault(
         'no-clock',
@@ -182,7 +182,7 @@ FAULTS = (
     Fault(
         'negative-clock',
         'A /clock below zero',
-        'It is ignored; rclpy raises, and the node goes on.',
+        'It is ignored; rclpy raises, and the node continues.',
         '`callback_errors`, and the log names the topic',
     ),
     Fault(
@@ -212,7 +212,7 @@ FAULTS = (
     Fault(
         'callback-bug',
         'An exception in any callback',
-        'The callback ends; everything else goes on.',
+        'The callback ends; everything else continues.',
         '`callback_errors`, and the log names callback and exception',
     ),
     Fault(
@@ -244,7 +244,7 @@ FAULTS = (
     Fault(
         'configure-twice',
         'A second transition while one is running',
-        'It is refused; the first one goes on.',
+        'It is refused; the first one continues.',
         'an error in the log',
     ),
     Fault(
@@ -275,8 +275,8 @@ FAULTS = (
     Fault(
         'engine-hangs',
         'An engine that does not return from a frame',
-        'After inference_timeout_s the node deactivates and cleans up; what comes of the frame '
-        'later is ignored, and its engine is closed when it returns.',
+        'After inference_timeout_s the node deactivates and cleans up; the result of the frame '
+        'is ignored, and its engine is closed when it returns.',
         'ERROR after 2 s, and the reason after the timeout',
     ),
     Fault(
@@ -306,14 +306,14 @@ FAULTS = (
     Fault(
         'missing-weights',
         'A weights file that is not there',
-        'configure fails; it works once the file is mended.',
+        'configure fails; it works once the file is repaired.',
         'ERROR with the path until the next configure',
         'node/test_lifecycle.py',
     ),
     Fault(
         'truncated-weights',
         'A weights file that ends early',
-        'configure fails; it works once the file is mended.',
+        'configure fails; it works once the file is repaired.',
         'ERROR with the path',
         'node/test_lifecycle.py',
     ),
@@ -339,7 +339,7 @@ FAULTS = (
     Fault(
         'no-camera',
         'A camera that stops, or was never there',
-        'The node waits; it goes on when images are back.',
+        'The node waits; it continues when images arrive again.',
         'STALE with the topic, the time and the number of publishers',
         'node/test_bad_input.py',
     ),
@@ -371,7 +371,7 @@ FAULTS = (
     Fault(
         'stalled-subscriber',
         'A reliable subscriber that is stopped',
-        'Frames go on to the others, without delay.',
+        'The others receive frames without delay.',
         '',
     ),
     Fault(
@@ -402,7 +402,7 @@ def rows_of_tests() -> set[str]:
 def document() -> str:
     """docs/faults.md."""
     rows = [
-        '| fault | what goes wrong | what happens | what is said | test |',
+        '| fault | what goes wrong | what happens | what is reported | test |',
         '|---|---|---|---|---|',
     ]
     for one in FAULTS:

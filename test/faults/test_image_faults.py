@@ -108,7 +108,7 @@ COMPRESSED = {
     'jpeg-bomb': ('too_large', huge_jpeg),
     'truncated-jpeg': ('corrupt', lambda: noise_jpeg(whole=False)),
     'damaged-jpeg': ('corrupt', lambda: noise_jpeg(whole=True)),
-    'no-picture': ('undecodable', lambda: b'these are no pixels'),
+    'no-image': ('undecodable', lambda: b'these are no pixels'),
     'empty-compressed': ('empty', lambda: b''),
 }
 
