@@ -173,7 +173,9 @@ def test_an_engine_that_is_being_built_is_not_pruned(built):
     with lock.open('r+') as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         (row,) = command(built, 'prune', '--all')[1]
-    assert row['state'] == 'kept: another process is at work on it' and list(built.glob('*.onnx'))
+    assert row['state'] == 'kept, because another process is using it' and list(
+        built.glob('*.onnx')
+    )
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def test_a_warm_start_builds_and_proves_nothing(tmp_path, recipe, entry, monkeyp
     back_end = FilesOfTorch()
     proved = proved_engine(back_end, recipe, tmp_path, ONE_STREET)
     assert back_end.built == 0 and proved.verdict.agreement >= 0.9999
-    assert '% of the labels as in fp32' in proved.engine.describe().reason
+    assert '% of the labels equal those of fp32' in proved.engine.describe().reason
     record = json.loads(entry.record_file.read_text())
     assert record['fingerprint'] == {
         'format': cache.FORMAT,
@@ -279,7 +279,7 @@ def test_a_read_only_cache_that_holds_the_engine_is_used(tmp_path, recipe, entry
 
 def test_a_read_only_cache_without_the_engine(tmp_path, recipe, entry, read_only):
     entry.file.unlink()
-    with pytest.raises(EngineError, match='cannot be kept there .Read-only file system.; set'):
+    with pytest.raises(EngineError, match='cannot be stored there .Read-only file system.; set'):
         proved_engine(FilesOfTorch(), recipe, tmp_path, ONE_STREET)
 
 
@@ -318,7 +318,7 @@ def test_a_new_cache_is_private(tmp_path, recipe):
 def test_a_lock_is_not_waited_for_without_a_limit(tmp_path, recipe, entry):
     with entry.locked():
         started = time.monotonic()
-        with pytest.raises(EngineError, match='another process has been at work on the engine'):
+        with pytest.raises(EngineError, match='another process has been building the engine'):
             with cache.Entry(tmp_path, FilesOfTorch(), recipe).locked(limit_s=0.05):
                 pass
         assert time.monotonic() - started < 30
@@ -338,7 +338,7 @@ def test_a_user_without_a_home(monkeypatch, recipe):
         monkeypatch.delenv(name, raising=False)
     request = EngineRequest(engine='torch', precision='fp32', input_size=SIZE, num_threads=1)
     assert open_engine(request).engine.describe().engine == 'torch'
-    with pytest.raises(EngineError, match='no home folder to keep engines in: set engine_cache'):
+    with pytest.raises(EngineError, match='no home folder to store engines in: set engine_cache'):
         proved_engine(FilesOfTorch(), recipe, None, ONE_STREET)
 
 
@@ -361,7 +361,7 @@ def test_where_engines_are_kept(monkeypatch):
 def test_folders_of_pictures(tmp_path):
     with pytest.raises(EngineError, match='no such folder of parity_frames'):
         parity_set(str(tmp_path / 'none'))
-    with pytest.raises(EngineError, match='holds no picture to take as calibration pictures'):
+    with pytest.raises(EngineError, match='holds no image to use as calibration images'):
         calibration_set(str(tmp_path))
     (tmp_path / 'a.png').write_bytes(b'no picture')
     broken = calibration_set(str(tmp_path))
@@ -387,4 +387,4 @@ def test_the_users_frames_and_labels_are_what_counts(tmp_path, recipe):
     assert read[1][1] is None
     proved = proved_engine(FilesOfTorch(), recipe, tmp_path / 'cache', parity_set(str(images)))
     assert proved.verdict.pictures == 2 and proved.verdict.points_lost == 0.0
-    assert proved.verdict.frames == f'2 of 2 pictures of {images}'
+    assert proved.verdict.frames == f'2 of 2 images of {images}'

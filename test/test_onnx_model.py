@@ -193,7 +193,7 @@ def test_segformer_built_by_transformers(folder, image):
 @pytest.mark.parametrize(
     ('said', 'sentence'),
     [
-        (None, r'it is not known how to run it; say in .*net.yaml: mean and std'),
+        (None, r'it is not known how to run it; add to .*net.yaml: mean and std'),
         ('mean: [1, 2]', r'mean \[1, 2\]: three numbers, of red, green and blue'),
         ('mean: [124, 116, 104]\nstd: [1, 1, 1]', r'for values in 0-1; divide by 255'),
         (f'mean: {MEAN}', r'net.yaml gives only one of mean and std'),
@@ -221,7 +221,7 @@ def test_files_that_are_no_networks(folder):
     with pytest.raises(EngineError, match='no such ONNX file'):
         open_engine(request_(path, 'auto'))
     path.write_bytes(b'no network')
-    with pytest.raises(EngineError, match='not a whole ONNX file'):
+    with pytest.raises(EngineError, match='not a complete ONNX file'):
         open_engine(request_(path, 'auto'))
     export(path, Small(width=1))
     (folder / 'net.yaml').write_text(YAML)
@@ -237,7 +237,7 @@ def test_inspect(folder, capsys):
     told = folder / 'told.json'
     assert cli.main(['model', 'inspect', str(path)]) == 1
     out = capsys.readouterr().out
-    assert 'missing        mean and std' in out and f'say it in {folder / "net.yaml"}' in out
+    assert 'missing        mean and std' in out and f'add it to {folder / "net.yaml"}' in out
     (folder / 'net.yaml').write_text(YAML)
     assert cli.main(['model', 'inspect', str(path), '--json', str(told)]) == 0
     figures = json.loads(told.read_text())

@@ -81,7 +81,7 @@ def test_bench_runs(tmp_path):
     words = ('--networks', 'edgesegnet', '--input-size', '64x64')
     status, said = run(tmp_path, 'bench', '--roofline', *words, '--out', 'out')
     assert status == 0, said
-    assert 'no picture: matplotlib is not installed (pip install matplotlib' in said
+    assert 'no plot: matplotlib is not installed (pip install matplotlib' in said
 
 
 @pytest.mark.parametrize(

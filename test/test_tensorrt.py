@@ -371,7 +371,7 @@ def test_int8_hands_over_normalised_pictures(recording, picture):
 @pytest.mark.parametrize(
     ('conversion', 'sentence'),
     [
-        (Conversion('int8'), 'int8 needs pictures'),
+        (Conversion('int8'), 'int8 requires images'),
         (Conversion('fp32', dla_core=0), 'a DLA core computes in fp16 or int8'),
         (Conversion('bf16'), "precision 'bf16' is not one of the tensorrt engine"),
     ],

@@ -249,6 +249,8 @@ def test_a_dla_core_needs_an_older_tensorrt(fake, monkeypatch):
         lambda name: there('json') if name == 'tensorrt' else there(name),
     )
     back_end = tensorrt_engine.BACK_END
-    assert 'built for by torch2trt alone, with TensorRT before 10' in back_end.why_not('dla:0')
+    assert 'only torch2trt builds for DLA cores, with TensorRT before 10' in back_end.why_not(
+        'dla:0'
+    )
     assert back_end.why_not('cuda') is None
     assert back_end.precisions('cuda') == ('int8', 'fp16', 'fp32')

@@ -50,7 +50,7 @@ def cache_folder(named: str = '') -> Path:
         return (Path(base) if base else Path.home() / '.cache') / 'edgesegnet_ros'
     except RuntimeError:  # neither HOME nor an entry in passwd
         raise EngineError(
-            'this user has no home folder to keep engines in: set engine_cache or '
+            'this user has no home folder to store engines in: set engine_cache or '
             f'{ENVIRONMENT_VARIABLE} to a folder'
         ) from None
 
@@ -177,7 +177,7 @@ class Entry:
     def not_kept(self) -> EngineError:
         """The error for an engine that would have to be written to a folder that cannot be."""
         return EngineError(
-            f'{self._folder}: engines cannot be kept there ({self.read_only}); set engine_cache '
+            f'{self._folder}: engines cannot be stored there ({self.read_only}); set engine_cache '
             f'or {ENVIRONMENT_VARIABLE} to a folder that can be written'
         )
 
@@ -185,8 +185,8 @@ class Entry:
         why = why_not_trusted(self._folder, follow=True)
         if why:
             raise EngineError(
-                f'{self._folder}: engines are not loaded from there, since {why}, and they are '
-                f'machine code; make it private (chmod 700), or set engine_cache or '
+                f'{self._folder}: engines are not loaded from there, because {why}, and they are '
+                'machine code; make it private (chmod 700), or set engine_cache or '
                 f'{ENVIRONMENT_VARIABLE} to another folder'
             )
 
@@ -201,11 +201,11 @@ class Entry:
             waited = time.monotonic() - started
             if waited >= limit_s:
                 raise EngineError(
-                    f'another process has been at work on the engine {self.name} for '
-                    f'{waited:.0f} s; wait until it is done, or end it, and try again'
+                    f'another process has been building the engine {self.name} for {waited:.0f} '
+                    's; wait until it is done, or end it, and try again'
                 )
             if not waited_for:
-                _log.info('another process is at work on the engine %s: waiting', self.name)
+                _log.info('waiting for another process, which builds the engine %s', self.name)
                 waited_for = True
             time.sleep(min(0.1, limit_s))
 
@@ -222,7 +222,9 @@ class Entry:
             record = Record.from_json(self.record_file.read_text(encoding='utf-8'))
         except FileNotFoundError:
             if self._has_file and self.file.exists():
-                raise EngineError('its record is missing, the build was interrupted') from None
+                raise EngineError(
+                    'its record is missing, because the build was interrupted'
+                ) from None
             raise
         except (OSError, ValueError, TypeError, RecursionError):
             raise EngineError('its record is corrupt') from None

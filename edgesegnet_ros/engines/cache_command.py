@@ -48,29 +48,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs='?',
         default='list',
         choices=('list', 'verify', 'prune'),
-        help='list: names, sizes and ages; verify: read every engine file, exit status 1 if one '
-        'would be built again; prune: remove those',
+        help='list: print names, sizes and ages; verify: read every engine file, exit status 1 '
+        'if one would be built again; prune: remove those',
     )
     parser.add_argument(
         '--engine-cache',
         default='',
         metavar='DIR',
-        help='folder of built engines; not given: EDGESEGNET_ENGINE_CACHE, else '
+        help='folder of built engines; by default EDGESEGNET_ENGINE_CACHE, or '
         '~/.cache/edgesegnet_ros',
     )
     parser.add_argument(
-        '--older-than', type=float, metavar='DAYS', help='prune: also what was built before'
+        '--older-than',
+        type=float,
+        metavar='DAYS',
+        help='prune: also remove engines that were built before',
     )
     parser.add_argument(
         '--keep-mib',
         type=float,
         metavar='MIB',
-        help='prune: also the oldest, until the rest takes at most so much',
+        help='prune: also remove the oldest engines, until the rest takes at most this much',
     )
     parser.add_argument('--all', action='store_true', help='prune: everything')
-    parser.add_argument('--dry-run', action='store_true', help='prune: only say what would go')
     parser.add_argument(
-        '--json', type=output_file, metavar='FILE', help='write the list to this file'
+        '--dry-run', action='store_true', help='prune: only print what would be removed'
+    )
+    parser.add_argument(
+        '--json', type=output_file, metavar='FILE', help='write the list to this file, as JSON'
     )
 
 
@@ -83,7 +88,10 @@ def run(args: argparse.Namespace) -> int:
         if value is not None and not value >= 0.0:
             raise EngineError(f'{name} {value}: 0 or more')
     if args.action != 'prune' and (args.all or args.dry_run or any(limits.values())):
-        raise EngineError(f'{args.action} removes nothing: use `edgesegnet cache prune` for that')
+        raise EngineError(
+            f'`edgesegnet cache {args.action}` removes nothing: use `edgesegnet '
+            'cache prune` for that'
+        )
     folder = cache_folder(args.engine_cache)
     if not folder.is_dir():
         if args.engine_cache:
@@ -207,7 +215,7 @@ def _remove(folder: Path, one: Kept) -> str:
         finally:
             os.close(lock)
     except BlockingIOError:
-        return 'kept: another process is at work on it'
+        return 'kept, because another process is using it'
     except OSError as error:
         raise EngineError(f'{folder}: {one.name} cannot be removed ({error.strerror})') from None
     return 'removed'

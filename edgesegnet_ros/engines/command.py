@@ -34,41 +34,59 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--precision',
         default='auto',
         choices=PRECISIONS,
-        help='number format; auto: the fastest that needs no calibration',
+        help='number format; auto takes the fastest one that needs no calibration',
     )
-    add('--model', default=shipped.DEFAULT_MODEL, help='shipped name or file')
-    add('--classes', default=shipped.DEFAULT_CLASSES, help='shipped name or file')
+    add(
+        '--model',
+        default=shipped.DEFAULT_MODEL,
+        help='name of a shipped model, or path of a .safetensors or .onnx file',
+    )
+    add(
+        '--classes',
+        default=shipped.DEFAULT_CLASSES,
+        help='class file: the name of a shipped one, or a path',
+    )
     add('--device', default='auto', help='auto, cpu, cuda, cuda:N or (TensorRT) dla:N')
     add('--dla-core', type=int, help='the same as --device dla:N')
-    add('--num-threads', default=0, type=int, help='CPU threads; 0 for all cores')
-    add('--input-size', type=size, help='network input, HxW; if not given, that of the weights')
+    add('--num-threads', default=0, type=int, help='CPU threads; 0 uses all cores')
+    add(
+        '--input-size',
+        type=size,
+        help='height and width of the network input; by default those of the weights',
+    )
     add(
         '--calibration',
         metavar='DIR',
-        help='folder of pictures that int8 ranges are measured '
-        'on; not given: the train split of EDGESEGNET_CAMVID, else rendered streets',
+        help='folder of images on which int8 ranges are measured; by default the train split of '
+        'EDGESEGNET_CAMVID, or rendered streets',
     )
     add(
         '--parity-frames',
         metavar='DIR',
         default='',
-        help='folder of pictures (labels in its '
-        'sibling …annot) that the engine is proved on; not given: rendered streets',
+        help='folder of images on which the engine is compared with the fp32 network, with '
+        'labels in its sibling …annot if there are any; by default rendered streets',
     )
     add(
         '--engine-cache',
         metavar='DIR',
         default='',
-        help='folder of built engines; not given: ~/.cache/edgesegnet_ros',
+        help='folder of built engines; by default EDGESEGNET_ENGINE_CACHE, or '
+        '~/.cache/edgesegnet_ros',
     )
-    add('--workspace-mib', default=1024, type=int, help='memory that TensorRT builds with')
+    add(
+        '--workspace-mib',
+        default=1024,
+        type=int,
+        help='memory that TensorRT may use while it builds',
+    )
     add(
         '--out',
         type=output_file,
         metavar='FILE',
-        help='copy the engine here, its record beside it',
+        help='copy the engine to this file, and its record beside it',
     )
-    add('--json', type=output_file, metavar='FILE', help='write the figures to this file')
+    add('--json', type=output_file, metavar='FILE', help='write the figures to this file, as JSON')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -126,9 +144,9 @@ def run(args: argparse.Namespace) -> int:
     what = 'needs no proof' if proved.verdict is None else f'proved: {proved.verdict.figures}'
     print(f'{is_.engine} {is_.version} {is_.precision} on {is_.device}: {what}')
     if proved.file is None:
-        print(f'the {is_.engine} engine needs no file')
+        print(f'the {is_.engine} engine requires no file')
     else:
-        print(f'kept as {proved.file}')
+        print(f'stored as {proved.file}')
         if args.out:
             _copy(proved.file, args.out)
             figures['file'] = str(args.out)

@@ -68,7 +68,7 @@ class ImageSet(NamedTuple):
             try:
                 image = read_image(path)
             except CamVidError as error:
-                raise EngineError(f'{error}; take it out of the folder') from None
+                raise EngineError(f'{error}; remove it from the folder') from None
             yield image, _labels(annotated.get(path.stem), image, len(classes.classes))
 
 
@@ -93,11 +93,11 @@ def _folder_set(named: str, what: str, limit: int) -> ImageSet:
     files: List[Path] = images_in(folder)
     if not files:
         raise EngineError(
-            f'{folder}: holds no picture to take as {what} ({", ".join(IMAGE_SUFFIXES)})'
+            f'{folder}: holds no image to use as {what} ({", ".join(IMAGE_SUFFIXES)})'
         )
     taken = [files[index * len(files) // limit] for index in range(limit)]
     taken = files if len(files) <= limit else taken
-    return ImageSet(f'{len(taken)} of {len(files)} pictures of {folder}', tuple(taken))
+    return ImageSet(f'{len(taken)} of {len(files)} images of {folder}', tuple(taken))
 
 
 def parity_set(named: str = '') -> ImageSet:
@@ -117,6 +117,6 @@ def parity_set(named: str = '') -> ImageSet:
 def calibration_set(named: str = '') -> ImageSet:
     """Pictures to measure int8 ranges on; see `parity_set`."""
     if named:
-        return _folder_set(named, 'calibration pictures', CALIBRATION_PICTURES)
+        return _folder_set(named, 'calibration images', CALIBRATION_PICTURES)
     title = f'{CALIBRATION_STREETS} rendered streets'
     return ImageSet(title, (), CALIBRATION_SEED, CALIBRATION_STREETS)

@@ -13,9 +13,14 @@ from edgesegnet_ros.atomic_file import write_json
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is done with which file."""
-    parser.add_argument('action', choices=('inspect',), help='say what the file is')
+    parser.add_argument('action', choices=('inspect',), help='describe the file')
     parser.add_argument('file', help='name of a shipped model, or a .safetensors or .onnx file')
-    parser.add_argument('--json', type=output_file, metavar='FILE', help='write it to this file')
+    parser.add_argument(
+        '--json',
+        type=output_file,
+        metavar='FILE',
+        help='write the description to this file, as JSON',
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -30,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     for what in record['missing']:
         print(f'missing        {what}')
     if record['missing']:
-        print(f'say it in {path.with_suffix(".yaml")}')
+        print(f'add it to {path.with_suffix(".yaml")}')
     if args.json:
         write_json(args.json, record)
     return int(any(not what.startswith('classes') for what in record['missing']))

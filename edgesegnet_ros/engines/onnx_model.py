@@ -96,7 +96,8 @@ def read_onnx(path: Path) -> OnnxModel:
     shape, dtype = _tensor(inputs[0], refuse)
     if len(shape) != 4 or shape[0] not in (None, 1):
         refuse(
-            f'its input {inputs[0].name} has the shape {_shown(shape)}, not one image of rank 4'
+            f'its input {inputs[0].name} has the shape {_shown(shape)}, not that of one image of '
+            'rank 4'
         )
     if dtype not in ('uint8', 'float32', 'float16'):
         refuse(f'its input is {dtype}, not uint8 or a float')
@@ -105,7 +106,7 @@ def read_onnx(path: Path) -> OnnxModel:
     elif shape[3] == 3 and shape[1] != 3:
         layout, sides = 'nhwc', shape[1:3]
     else:
-        refuse(f'its input has the shape {_shown(shape)}, in which 3 channels are not to be found')
+        refuse(f'its input has the shape {_shown(shape)}, which does not have 3 channels')
     missing: List[str] = []
     fixed = cast(Tuple[int, int], tuple(sides)) if None not in sides else None
     asked = _size(said.get('input_size'), refuse)
@@ -166,9 +167,9 @@ def load_onnx(path: Path) -> onnx.ModelProto:
         model = onnx.load(str(path))
     except Exception as error:  # protobuf's and onnx's own classes
         reason = (str(error).splitlines() or [''])[0]
-        raise EngineError(f'{path}: not a whole ONNX file ({reason})') from None
+        raise EngineError(f'{path}: not a complete ONNX file ({reason})') from None
     if not model.graph.node:
-        raise EngineError(f'{path}: not a whole ONNX file (its graph is empty)')
+        raise EngineError(f'{path}: not a complete ONNX file (its graph is empty)')
     return model
 
 
@@ -213,7 +214,7 @@ def _tensor(value: Any, refuse: _Refusal) -> Tuple[Tuple[Optional[int], ...], st
 
     tensor = value.type.tensor_type
     if not tensor.HasField('shape'):
-        refuse(f'the graph does not say the shape of {value.name}')
+        refuse(f'the graph does not state the shape of {value.name}')
     shape = tuple(
         one.dim_value if one.HasField('dim_value') and one.dim_value > 0 else None
         for one in tensor.shape.dim
@@ -233,7 +234,7 @@ def _output(graph: Any, said: Dict[str, Any], refuse: _Refusal) -> Tuple[str, st
         if name not in outputs and len(floats) == 1:
             name = floats[0]
     if name not in outputs:
-        refuse(f'it has the outputs {", ".join(outputs)}: say which one with the key output')
+        refuse(f'it has the outputs {", ".join(outputs)}: name one with the key output')
     shape, dtype = _tensor(outputs[name], refuse)
     gives = said.get('gives', 'logits' if dtype.startswith('float') else 'labels')
     if gives not in ('logits', 'labels'):

@@ -32,7 +32,7 @@ def quantised(network: Model, recipe: Recipe) -> Model:
     """
     images = recipe.calibration()
     if not images:
-        raise EngineError('int8 needs pictures to calibrate on: name a folder of them')
+        raise EngineError('int8 requires images to calibrate on: name a folder of them')
     scale, shift = recipe.normalisation()
 
     def normalised(image: np.ndarray) -> np.ndarray:

@@ -70,7 +70,10 @@ class Verdict(NamedTuple):
         """For people."""
         points = self.points_lost
         accuracy = '' if points is None else f', accuracy {0.0 - points:+.2f} points'
-        return f'{100 * self.agreement:.3f} % of the labels as in fp32{accuracy} on {self.frames}'
+        return (
+            f'{100 * self.agreement:.3f} % of the labels equal those of fp32{accuracy} on '
+            f'{self.frames}'
+        )
 
     @classmethod
     def from_record(cls, stored: Dict[str, Any]) -> Verdict:
@@ -127,9 +130,9 @@ def _objection(verdict: Verdict, precision: str) -> str:
     if not verdict.finite:
         return 'it gives NaN or infinite logits'
     if verdict.agreement < needed.agreement:
-        return f'at least {100 * needed.agreement:g} % of the labels are needed in {precision}'
+        return f'at least {100 * needed.agreement:g} % of the labels must be equal in {precision}'
     if verdict.points_lost is not None and verdict.points_lost > needed.points:
-        return f'at most {needed.points:g} points may be lost in {precision}'
+        return f'at most {needed.points:g} points of accuracy may be lost in {precision}'
     return ''
 
 

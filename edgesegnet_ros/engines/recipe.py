@@ -225,7 +225,7 @@ def _recipe_of_onnx(request: EngineRequest) -> Recipe:
     needed = [what for what in model.missing if not what.startswith('classes')]
     if needed:
         raise EngineError(
-            f'{path}: it is not known how to run it; say in {path.with_suffix(".yaml")}: '
+            f'{path}: it is not known how to run it; add to {path.with_suffix(".yaml")}: '
             f'{"; ".join(needed)}'
         )
     size = request.input_size

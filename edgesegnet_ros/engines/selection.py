@@ -97,7 +97,7 @@ def choose(engine: str, recipe: Recipe, folder: Optional[Path], frames: ImageSet
         except EngineError as error:
             if not automatic:
                 raise
-            _log.warning('not taking %s %s: %s', found.name, precision, error)
+            _log.warning('skipping %s %s: %s', found.name, precision, error)
             passed_over.append(str(error))
             last = error
             continue
@@ -105,13 +105,13 @@ def choose(engine: str, recipe: Recipe, folder: Optional[Path], frames: ImageSet
         return proved
     if last is not None and engine != 'auto':
         raise last
-    raise EngineError('no engine can be had: ' + '; '.join(passed_over))
+    raise EngineError('no engine is available: ' + '; '.join(passed_over))
 
 
 def _reason(automatic: bool, proved: ProvedEngine, passed_over: List[str]) -> str:
     parts = ['the fastest here'] if automatic else []
     if passed_over:
-        parts.append(f'passed over: {"; ".join(passed_over)}')
+        parts.append(f'skipped: {"; ".join(passed_over)}')
     if proved.verdict:
         parts.append(proved.verdict.figures)
     return '; '.join(parts)

@@ -35,7 +35,7 @@ _INSTALL = {
         "nvidia-tensorrt python3-libnvinfer), elsewhere with NVIDIA's pip package tensorrt; see "
         'docs/jetson.md'
     ),
-    'onnx': 'onnx is not installed, which TensorRT 10 and later need: ' + install('onnx'),
+    'onnx': 'onnx is not installed, which TensorRT 10 and later require: ' + install('onnx'),
     'torch2trt': (
         'torch2trt is not installed: pip install git+https://github.com/NVIDIA-AI-IOT/torch2trt '
         '(or put a checkout of it on PYTHONPATH); see docs/jetson.md'
@@ -225,8 +225,8 @@ class TensorRtBackEnd(BackEnd):
             )
         if core is not None and from_onnx():
             return (
-                f'device {device!r}: DLA cores are built for by torch2trt alone, with TensorRT '
-                'before 10; set device to cuda'
+                f'device {device!r}: only torch2trt builds for DLA cores, with TensorRT before '
+                '10; set device to cuda'
             )
         cores = self._dla_cores() if core is not None else 0
         if core is not None and core >= cores:

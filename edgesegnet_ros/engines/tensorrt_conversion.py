@@ -91,8 +91,8 @@ def _arguments(conversion: Conversion) -> Dict[str, Any]:
     if conversion.precision == 'int8':
         if not conversion.calibration:
             raise EngineError(
-                'int8 needs pictures to measure its ranges on, and there is none: name a folder '
-                'of pictures, such as the train split of CamVid'
+                'int8 requires images to measure its ranges on, and there is none: name a folder '
+                'of images, such as the train split of CamVid'
             )
         given['int8_calib_dataset'] = _CalibrationBatches(conversion.calibration)
         given['int8_calib_algorithm'] = trt.CalibrationAlgoType.ENTROPY_CALIBRATION_2

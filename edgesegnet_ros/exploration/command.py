@@ -31,29 +31,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     own = Settings()
     parser.description = (
-        'Find a network: a generator gives networks, each is trained on shared views and measured '
-        'on this machine, and the generator is replaced by each better one. The same command goes '
-        'on where it was.'
+        'Search for a network: a generator proposes networks, each one is trained on shared '
+        'views and measured on this machine, and better networks replace the generator. The same '
+        'command resumes a study.'
     )
     parser.add_argument(
         '--data',
-        help='dataset folder, as `edgesegnet train` takes it; else EDGESEGNET_CAMVID; else '
-        'rendered streets (also with --data street)',
+        help='dataset folder, as for `edgesegnet train`; by default that of EDGESEGNET_CAMVID, '
+        'or rendered streets (also --data street)',
     )
-    parser.add_argument('--classes', default=own.classes, help='class file that the labels follow')
+    parser.add_argument(
+        '--classes',
+        default=own.classes,
+        help='class file of the labels: the name of a shipped one, or a path',
+    )
     parser.add_argument(
         '--teacher',
         nargs='+',
         default=[],
         metavar='NAME|FILE',
-        help='weights that candidates are distilled from; of several the mean of the logits',
+        help='weights of teachers from which candidates are distilled; of several the mean of '
+        'the logits is used',
     )
     parser.add_argument(
         '--requirement',
         default='',
         metavar='EXPRESSION',
-        help="what a network has to meet, such as 'accuracy >= 0.88 and size_mb <= 16.7 and "
-        f"latency_ms <= 20'; over {', '.join(FIGURES)}",
+        help="requirement that a network must meet, such as 'accuracy >= 0.88 and size_mb <= "
+        f"16.7 and latency_ms <= 20'; figures are {', '.join(FIGURES)}",
     )
     parser.add_argument(
         '--performance',
@@ -62,16 +67,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='U, which is maximised: '
         + '; '.join(f'{name}: {text}' for name, (text, _) in PERFORMANCES.items()),
     )
-    parser.add_argument('--engine', default='auto', help='back end that latency is measured on')
-    parser.add_argument('--precision', default='auto', help='of the engine')
+    parser.add_argument('--engine', default='auto', help='back end on which latency is measured')
+    parser.add_argument('--precision', default='auto', help='precision of the engine')
     parser.add_argument(
-        '--budget', default=600.0, type=seconds, metavar='DURATION', help='such as 10m or 3h'
+        '--budget',
+        default=600.0,
+        type=seconds,
+        metavar='DURATION',
+        help='duration of the search, such as 10m or 3h; a plain number is in seconds',
     )
     parser.add_argument(
         '--storage',
         metavar='URL',
         help='database of the study: sqlite:///FILE, or postgresql+psycopg://user@host/database '
-        'for many machines, each of which gives this command (default: OUT/study.db)',
+        'for several machines, each of which runs this command (default: OUT/study.db)',
     )
     parser.add_argument('--study', default='explore', help='name of the study in the storage')
     parser.add_argument(
@@ -79,36 +88,49 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=output_folder,
         default='out/explore',
         metavar='DIR',
-        help='takes pool, weights and report',
-    )
-    parser.add_argument('--workers', default=1, type=int, help='processes on this machine')
-    parser.add_argument(
-        '--input-size', default=own.input_size, type=size, metavar='HxW', help='of the network'
+        help='folder of the pool, the weights and the report',
     )
     parser.add_argument(
-        '--views', type=int, help='in the shared pool (default: by the budget; 240 for 10m)'
+        '--workers', default=1, type=int, help='number of processes on this machine'
+    )
+    parser.add_argument(
+        '--input-size',
+        default=own.input_size,
+        type=size,
+        metavar='HxW',
+        help='height and width of the network input',
+    )
+    parser.add_argument(
+        '--views',
+        type=int,
+        help='number of views in the shared pool (default: by the budget; 240 for 10m)',
     )
     parser.add_argument(
         '--steps',
         type=int,
-        help='of training, for the last rung (default: by the budget; 75 for 10m)',
+        help='number of training steps for the last rung (default: by the budget; 75 for 10m)',
     )
-    parser.add_argument('--batch', default=own.batch, type=int, help='views a step')
+    parser.add_argument('--batch', default=own.batch, type=int, help='views per training step')
     parser.add_argument(
-        '--val-images', default=own.val_images, type=int, help='of val to judge on; 0 for all'
+        '--val-images',
+        default=own.val_images,
+        type=int,
+        help='number of val images that judge a candidate; 0 uses all',
     )
     parser.add_argument(
-        '--population', default=own.population, type=int, help='networks of a generator'
+        '--population', default=own.population, type=int, help='number of networks per generator'
     )
-    parser.add_argument('--seed', default=own.seed, type=int, help='S, of all chance')
+    parser.add_argument(
+        '--seed', default=own.seed, type=int, help='S, the seed of all random numbers'
+    )
     parser.add_argument(
         '--inquisitor',
         default=True,
         action=argparse.BooleanOptionalAction,
-        help='probe trained networks, and let the generator hear what it finds',
+        help='probe trained networks, and advise the generator with the findings',
     )
     parser.add_argument(
-        '--json', type=output_file, metavar='FILE', help='write the figures to this file'
+        '--json', type=output_file, metavar='FILE', help='write the figures to this file, as JSON'
     )
 
 

@@ -76,7 +76,7 @@ def test_the_masks_are_torchs_and_the_diagnostics_name_the_engine(
     assert (mask == expected).mean() >= 0.9999 and len(np.unique(mask)) > 2
     values = client.diagnostics(lambda v: 'engine' in v, 'an engine')
     assert (values['engine'], values['precision']) == ('openvino', 'fp32')
-    assert '% of the labels as in fp32' in values['engine_reason']
+    assert '% of the labels equal those of fp32' in values['engine_reason']
 
 
 def test_a_refused_engine_stops_configure(launch, parameters, refused):

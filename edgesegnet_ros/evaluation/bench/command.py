@@ -22,26 +22,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is measured, and how often."""
     from edgesegnet_ros.arguments import output_file, output_folder, size
 
-    parser.add_argument('--model', default=shipped.DEFAULT_MODEL, help='shipped name or file')
-    parser.add_argument('--classes', default=shipped.DEFAULT_CLASSES, help='shipped name or file')
+    parser.add_argument(
+        '--model',
+        default=shipped.DEFAULT_MODEL,
+        help='name of a shipped model, or path of a .safetensors or .onnx file',
+    )
+    parser.add_argument(
+        '--classes',
+        default=shipped.DEFAULT_CLASSES,
+        help='class file: the name of a shipped one, or a path',
+    )
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument(
-        '--num-threads', default=0, type=int, help='CPU threads of every row; 0 for all cores'
+        '--num-threads', default=0, type=int, help='CPU threads of every row; 0 uses all cores'
     )
     parser.add_argument(
         '--input-size',
         action='append',
         type=size,
         metavar='HxW',
-        help='network input, may be given again (default: 256x256 and 368x480)',
+        help='height and width of the network input; may be repeated (default: 256x256 and '
+        '368x480)',
     )
-    parser.add_argument('--frames', default=20, type=int, help='timed frames of each row')
+    parser.add_argument('--frames', default=20, type=int, help='number of timed frames per row')
     parser.add_argument(
         '--networks',
-        help='measure only these, as a,b,…: peers, designs and weights, by name or file '
+        help='networks to measure, as a,b,…: peers, designs and weights, by name or file '
         '(default: all peers)',
     )
-    parser.add_argument('--engines', help='measure only these, as a,b,… (default: all)')
+    parser.add_argument('--engines', help='engines to measure, as a,b,… (default: all)')
     parser.add_argument(
         '--out',
         type=output_folder,
@@ -50,12 +59,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='folder of the plots',
     )
     parser.add_argument(
-        '--json', type=output_file, metavar='FILE', help='write the rows to this file'
+        '--json', type=output_file, metavar='FILE', help='write the rows to this file, as JSON'
     )
     parser.add_argument(
         '--roofline',
         action='store_true',
-        help='measure nothing: predict a Jetson AGX Xavier from its published peaks',
+        help='measure nothing: predict the speed of a Jetson AGX Xavier from its published peaks',
     )
 
 
@@ -230,9 +239,8 @@ def run(args: argparse.Namespace) -> int:
     for size, request in zip(sizes, requests):
         found = measure(request, networks, engines, args.frames)
         tqdm.write(
-            f'\nuint8 picture to class ids at {size[0]}x{size[1]} on {cpu.name()}, {threads} '
-            f'threads, {args.frames} frames in turns; peers and designs have random '
-            'weights'
+            f'uint8 image to class ids at {size[0]}x{size[1]} on {cpu.name()}, {threads} threads, '
+            f'{args.frames} frames in turns; peers and designs have random weights'
         )
         tqdm.write(rows.table(found['rows']))
         tqdm.write(rows.peak_lines(found['peaks']))

@@ -16,7 +16,7 @@ _COLOURS = {
     'onnxruntime': '#8e6c8a',
     'tensorrt': '#76b900',
 }
-NO_MATPLOTLIB = f'no picture: matplotlib is not installed ({install("matplotlib")})'
+NO_MATPLOTLIB = f'no plot: matplotlib is not installed ({install("matplotlib")})'
 
 
 def draw(figures: dict[str, Any], folder: Path) -> str:
@@ -56,7 +56,7 @@ def draw(figures: dict[str, Any], folder: Path) -> str:
     )
     machine = figures['machine']
     figure.suptitle(
-        f'From a uint8 picture to class ids: {machine["cpu"]}, {machine["threads"]} threads, '
+        f'From a uint8 image to class ids: {machine["cpu"]}, {machine["threads"]} threads, '
         f'{figures["frames"]} frames in turns',
         x=0.01,
         ha='left',
@@ -67,7 +67,7 @@ def draw(figures: dict[str, Any], folder: Path) -> str:
     with atomic_file(path) as partial:
         figure.savefig(partial, dpi=120)
     pyplot.close(figure)
-    return f'picture: {path}'
+    return f'plot: {path}'
 
 
 def _panel(panel: Any, rows: list[dict[str, Any]]) -> None:
@@ -99,6 +99,6 @@ def _panel(panel: Any, rows: list[dict[str, Any]]) -> None:
         )
     panel.set_xscale('log')
     panel.set_xlim(min(middle) * 0.7, max(m + w for m, w in zip(middle, whisker)) * 1.1)
-    panel.set_xlabel('milliseconds a frame, median, whisker to p95 (logarithmic)')
+    panel.set_xlabel('milliseconds per frame: median, whisker to p95 (logarithmic)')
     for side in ('top', 'right'):
         panel.spines[side].set_visible(False)

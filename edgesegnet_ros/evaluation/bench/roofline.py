@@ -179,8 +179,8 @@ def draw(layers: Sequence[Layer], size: tuple[int, int], path: Path) -> str:
     )
     panel.set_xscale('log')
     panel.set_yscale('log')
-    panel.set_xlabel('multiply-accumulates a byte moved')
-    panel.set_ylabel('10¹² multiply-accumulates a second')
+    panel.set_xlabel('multiply-accumulates per byte moved')
+    panel.set_ylabel('10¹² multiply-accumulates per second')
     panel.set_title(
         f'PREDICTION, not a measurement: EdgeSegNet at {size[0]}×{size[1]} on a Jetson AGX '
         'Xavier\na dot a convolution, its area its cost; roofs from published peaks',
@@ -194,7 +194,7 @@ def draw(layers: Sequence[Layer], size: tuple[int, int], path: Path) -> str:
     with atomic_file(path) as partial:
         figure.savefig(partial, dpi=120)
     pyplot.close(figure)
-    return f'picture: {path}'
+    return f'plot: {path}'
 
 
 def write_page(model: str, sizes: Sequence[tuple[int, int]], folder: Path, to: str | None) -> int:
