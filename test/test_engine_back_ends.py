@@ -102,7 +102,7 @@ def test_labels_and_confidence_are_torchs(engine, torch_engine):
 def test_it_says_what_runs(engine):
     is_ = engine.describe()
     assert is_.engine in LIBRARIES and is_.precision == 'fp32' and is_.threads == 2
-    assert '% of the labels equal those of fp32' in is_.reason and 'of 2 pictures of' in is_.reason
+    assert '% of the labels equal those of fp32' in is_.reason and 'of 2 images of' in is_.reason
 
 
 @pytest.mark.parametrize('name', ['torch', 'openvino', 'onnxruntime'])
@@ -256,7 +256,7 @@ def test_int8_wants_pictures_and_is_taken_by_auto_once_it_is_proved(files, reque
     )
     figures = json.loads(told.read_text())
     assert figures['verdict']['agreement'] >= 0.5
-    assert figures['calibrated_on'] == f'2 of 2 pictures of {files / "frames"}'
+    assert figures['calibrated_on'] == f'2 of 2 images of {files / "frames"}'
     record = json.loads(out.with_suffix('.json').read_text())
     assert record['fingerprint']['precision'] == 'int8' and out.stat().st_size > 1e6
     is_ = open_engine(request_._replace(precision='auto')).engine.describe()

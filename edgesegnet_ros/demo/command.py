@@ -212,7 +212,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _input(args: argparse.Namespace, out: Path) -> Tuple[str, str]:
-    """What the player plays, and the picture's title."""
+    """The source to play, and the title of the image."""
     if args.input:
         name = args.input if args.input.startswith('camera:') else str(Path(args.input).resolve())
         return name, Path(args.input).name or name

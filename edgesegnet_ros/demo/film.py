@@ -1,4 +1,4 @@
-"""The moving picture of a demo: camera image beside overlay, as an animated WebP or GIF."""
+"""The film of a demo: camera image beside overlay, as an animated WebP or GIF."""
 
 from __future__ import annotations
 

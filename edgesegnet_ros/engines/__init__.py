@@ -56,7 +56,7 @@ def open_engine(request: EngineRequest) -> LoadedModel:
 
 
 def _warm_up(engine: Engine, frames: int = 2) -> None:
-    """Infer blank pictures, so that the first camera image is not the slow one."""
+    """Infer blank images, so that the first camera image is not the slow one."""
     image = np.zeros(engine.input_size + (3,), np.uint8)
     labels = np.empty(engine.input_size, np.uint8)
     for _ in range(frames):

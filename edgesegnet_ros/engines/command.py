@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What is built, for what, and on which pictures it is calibrated and proved."""
+    """Add the command's options."""
     add = parser.add_argument
     add(
         '--engine',
@@ -78,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--workspace-mib',
         default=1024,
         type=int,
-        help='memory that TensorRT may use while it builds',
+        help='memory in MiB that TensorRT may use while it builds',
     )
     add(
         '--out',

@@ -27,7 +27,7 @@ Labelled = Tuple[np.ndarray, Optional[np.ndarray]]
 
 
 class ImageSet(NamedTuple):
-    """Some pictures, not decoded yet.
+    """Some images, not decoded yet.
 
     Attributes:
         title: For people.
@@ -43,7 +43,7 @@ class ImageSet(NamedTuple):
 
     @property
     def identity(self) -> str:
-        """Equal for equal pictures; files are known by name, size and time of change."""
+        """Equal for equal images; files are known by name, size and time of change."""
         if not self.files:
             return f'streets-{self.seed}-{self.streets}'
         record = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in self.files]
@@ -56,7 +56,7 @@ class ImageSet(NamedTuple):
             classes: Labels that do not fit them are left out.
 
         Raises:
-            EngineError: A file is not a picture.
+            EngineError: A file is not an image.
         """
         if not self.files:
             fit = classes.names == load_classes(STREET_CLASSES).names

@@ -1,6 +1,6 @@
 """The inference form as an OpenVINO graph: bytes in, class ids out.
 
-`with_bytes` makes one that takes a picture as it lies in memory, (1, H, W, 3) uint8 RGB, and gives
+`with_bytes` makes one that takes an image as it lies in memory, (1, H, W, 3) uint8 RGB, and gives
 `labels`, (1, H, W) uint8, and `logits`, (1, classes, H/4, W/4) float32. `confidence_graph` goes on
 from those logits; it is a graph of its own, so that nobody pays for a confidence that is not asked
 for.
@@ -24,7 +24,7 @@ LABELS, LOGITS, CONFIDENCE = 'labels', 'logits', 'confidence'
 
 def network_graph(recipe: Recipe) -> Model:
     """The network alone: (1, 3, H, W) normalised floats to coarse logits."""
-    # A small picture is enough to trace a network without branches.
+    # A small image is enough to trace a network without branches.
     example = torch.zeros(1, 3, 4 * STRIDE, 4 * STRIDE)
     traced = torch.jit.trace(recipe.network(), example, check_trace=False)
     shape = [1, 3, *recipe.input_size]

@@ -1,4 +1,4 @@
-"""INT8 by post-training quantisation: NNCF measures the ranges on calibration pictures.
+"""INT8 by post-training quantisation: NNCF measures the ranges on calibration images.
 
 Weights get a scale a channel, activations one a tensor.
 """
@@ -25,10 +25,10 @@ def quantised(network: Model, recipe: Recipe) -> Model:
 
     Args:
         network: Of `openvino_graph.network_graph`.
-        recipe: Gives the calibration pictures.
+        recipe: Gives the calibration images.
 
     Raises:
-        EngineError: There is no picture to calibrate on, or NNCF failed.
+        EngineError: There is no image to calibrate on, or NNCF failed.
     """
     images = recipe.calibration()
     if not images:

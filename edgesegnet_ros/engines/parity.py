@@ -27,7 +27,7 @@ class Threshold(NamedTuple):
 
     Attributes:
         agreement: Smallest share of pixels labelled as by the reference.
-        points: Largest loss of pixel accuracy in points, where the pictures have labels.
+        points: Largest loss of pixel accuracy in points, where the images have labels.
     """
 
     agreement: float
@@ -99,7 +99,7 @@ def judge(engine: Engine, recipe: Recipe, frames: ImageSet) -> Verdict:
         frames: Pictures to compare on.
 
     Raises:
-        EngineError: The engine failed, or a picture cannot be read.
+        EngineError: The engine failed, or an image cannot be read.
     """
     with _reference(recipe) as reference:
         ours, theirs = Segmenter(engine), Segmenter(reference)

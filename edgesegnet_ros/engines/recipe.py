@@ -60,10 +60,10 @@ class Recipe(NamedTuple):
     onnx: Optional[OnnxModel] = None
 
     def calibration(self) -> List[np.ndarray]:
-        """The pictures to calibrate on as the network sees them: (H, W, 3) uint8 RGB.
+        """The images to calibrate on as the network sees them: (H, W, 3) uint8 RGB.
 
         Raises:
-            EngineError: A file is not a picture.
+            EngineError: A file is not an image.
         """
         return [
             to_network(image, compute_placement(image.shape[:2], self.input_size, 'stretch'))

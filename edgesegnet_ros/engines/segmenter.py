@@ -1,4 +1,4 @@
-"""From a camera picture to class ids at the wanted resolution: one way for node and evaluation."""
+"""From a camera image to class ids at the requested resolution, for the node and evaluation."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from edgesegnet_ros.engines.base import Engine
 
 
 class Segmentation(NamedTuple):
-    """One picture's result; the arrays are used again for the next picture.
+    """The result for one image; its arrays are overwritten by the next image.
 
     Attributes:
         labels: (H, W) uint8 class ids, 255 for unlabelled.
         confidence: (H, W) uint8, 255 for certainty and 0 where unlabelled; None if not asked for.
-        placement: Where the picture lay in the network's input.
+        placement: Placement of the image in the network's input.
         stages_ms: Time of `resize` and `infer`.
     """
 
@@ -37,7 +37,7 @@ class Segmentation(NamedTuple):
 
 
 class Segmenter:
-    """Resizes, infers, and brings the labels to the picture's size (or leaves the network's).
+    """Resizes, infers, and resizes the labels to the image's size (or keeps the network's).
 
     Labels come back by OpenCV's pixel-centred nearest neighbour (INTER_NEAREST_EXACT).
 
@@ -62,7 +62,7 @@ class Segmenter:
         self._labels = self._confidence = np.empty((0, 0), np.uint8)
 
     def _placed(self, source: Size) -> Placement:
-        """The placement of pictures of this size; buffers follow when the size changes."""
+        """The placement of images of this size; buffers are allocated when the size changes."""
         if self._placement is None or self._placement.source != source:
             self._placement = compute_placement(source, self.engine.input_size, self._mode)
             self._labels = np.empty(source, np.uint8)
@@ -72,7 +72,7 @@ class Segmenter:
     def segment(
         self, image: np.ndarray, confidence: bool = False, unlabeled_below: float = 0.0
     ) -> Segmentation:
-        """Segment one picture.
+        """Segment one image.
 
         Args:
             image: (H, W, 3) uint8 RGB.

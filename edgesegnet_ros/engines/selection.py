@@ -6,7 +6,7 @@ ONNX Runtime. On a CUDA device it tries TensorRT in each of its formats, then Py
 runs on the CPU. Formats that the hardware would only emulate are none of a back end's. What is
 missing, fails or is refused is passed over, and the reason names it.
 
-int8's ranges depend on the pictures that they were measured on, so `auto` takes it only where
+int8's ranges depend on the images that they were measured on, so `auto` takes it only where
 `edgesegnet export` has built it and it has passed the gate.
 """
 

@@ -41,7 +41,7 @@ class Conversion(NamedTuple):
         workspace_mib: Memory that the builder may use; torch2trt hands it on before TensorRT 10.
         dla_core: Deep learning accelerator to build for; layers it cannot run stay on the GPU.
             None for the GPU alone.
-        calibration: Normalised pictures, each (1, 3, H, W) float32 on the engine's device, for
+        calibration: Normalised images, each (1, 3, H, W) float32 on the engine's device, for
             int8 alone. It is asked for one at a time and need not keep them all in memory.
     """
 
@@ -182,7 +182,7 @@ def _refuse_other_meaning(
 
 
 def _probes(shape: torch.Size, device: torch.device) -> List[torch.Tensor]:
-    """Two different inputs of the spread that normalised pictures have."""
+    """Two different inputs of the spread that normalised images have."""
     generator = torch.Generator().manual_seed(0)
     return [torch.randn(shape, generator=generator).to(device) for _ in range(2)]
 
@@ -215,7 +215,7 @@ def convert(
     recorded = copy.deepcopy(reference)
     images = _probes(torch.Size(shape), device)
     if conversion.calibration:
-        # Ranges measured on pictures do not fit noise.
+        # Ranges measured on images do not fit noise.
         images = [conversion.calibration[index].clone() for index in (0, -1)]
         if len(conversion.calibration) == 1:
             images[1] = images[0].flip(-1).contiguous()

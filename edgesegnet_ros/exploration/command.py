@@ -74,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=600.0,
         type=seconds,
         metavar='DURATION',
-        help='duration of the search, such as 10m or 3h; a plain number is in seconds',
+        help='duration of the search, such as 90s, 10m or 3h',
     )
     parser.add_argument(
         '--storage',

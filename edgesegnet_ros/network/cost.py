@@ -15,7 +15,7 @@ def parameters(network: nn.Module) -> int:
 
 
 def gmac(network: nn.Module, input_size: Tuple[int, int]) -> float:
-    """10⁹ multiply-accumulates of the convolutions for one picture.
+    """10⁹ multiply-accumulates of the convolutions for one image.
 
     Args:
         network: Takes (1, 3, H, W); one on the device `meta` is counted without computing.

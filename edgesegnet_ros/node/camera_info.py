@@ -22,7 +22,7 @@ def for_outputs(
 
     Pixel centres are aligned: x in the image is (x + 0.5) * s - 0.5 + left in the network's input.
     The distortion model needs no change, since it works on normalised coordinates; binning and
-    region of interest, which describe the full sensor, are dropped once the picture is resized.
+    region of interest, which describe the full sensor, are dropped once the image is resized.
 
     Args:
         info: CameraInfo of the camera.

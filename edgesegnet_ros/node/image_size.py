@@ -44,7 +44,7 @@ def image_size(data: Union[bytes, memoryview]) -> Optional[Tuple[int, int]]:
     """Height and width of a JPEG or PNG by its header; None for anything else.
 
     Args:
-        data: The encoded picture, or any object with the buffer protocol.
+        data: The encoded image, or any object with the buffer protocol.
     """
     view = memoryview(data).cast('B')
     if view[:8] == _PNG and len(view) >= 24:

@@ -48,7 +48,7 @@ class Window:
         self.closed = False
 
     def show(self, image: np.ndarray) -> None:
-        """Show one picture, (H, W, 3) uint8 RGB; larger ones are shrunk to fit a screen."""
+        """Show one image, (H, W, 3) uint8 RGB; larger ones are shrunk to fit a screen."""
         if self.closed:
             return
         height, width = image.shape[:2]

@@ -59,7 +59,7 @@ class Contestant(NamedTuple):
         network: Title.
         described: What runs it.
         params: Of the network as it is trained.
-        gmac: 10⁹ multiply-accumulates a picture of what runs: the engines fold first.
+        gmac: 10⁹ multiply-accumulates per image, in the form that runs: the engines fold first.
         infer: Does it.
         close: Frees it.
     """
@@ -109,7 +109,7 @@ def attempt(
 
 
 def cost(network: nn.Module, size: tuple[int, int]) -> float:
-    """10⁹ multiply-accumulates of a picture, counted without computing.
+    """10⁹ multiply-accumulates per image, counted without computing.
 
     Args:
         network: Moved to the device `meta`: of no more use afterwards.

@@ -20,7 +20,7 @@ class Layer(NamedTuple):
 
     Attributes:
         name: Kind and output, for people.
-        mac: Multiply-accumulates of one picture.
+        mac: Multiply-accumulates per image.
         read: Values of the inputs.
         weights: Values of the parameters.
         written: Values of the output.
@@ -71,7 +71,7 @@ class _Recorder(TorchDispatchMode):
 
 
 def layers_of(network: nn.Module, size: tuple[int, int]) -> list[Layer]:
-    """The operators of one picture, in the order in which they run.
+    """The operators for one image, in the order in which they run.
 
     Args:
         network: Takes (1, 3, H, W); it is moved to the device `meta` and of no more use.

@@ -29,8 +29,8 @@ class _BytesToLabels(nn.Module):
         self.network = network
         self.normalise = Normalisation(info.mean, info.std)
 
-    def forward(self, picture: torch.Tensor) -> torch.Tensor:
-        pixels = self.normalise(picture.permute(0, 3, 1, 2))
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        pixels = self.normalise(image.permute(0, 3, 1, 2))
         return self.network(pixels).argmax(1).to(torch.uint8)
 
 
@@ -79,11 +79,11 @@ class OpenVinoPeer(Engine):
         self._precision = precision
         self._threads, self._version = threads_of(num_threads), openvino.__version__
         shape = (1,) + input_size + (3,)
-        self._picture = np.zeros(shape, np.uint8)
+        self._image = np.zeros(shape, np.uint8)
         with torch.no_grad():
             model = openvino.convert_model(
                 _BytesToLabels(network, info).eval(),
-                example_input=torch.from_numpy(self._picture),
+                example_input=torch.from_numpy(self._image),
                 input=[(openvino.PartialShape(shape), openvino.Type.u8)],
             )
         if precision == 'int8':
@@ -99,11 +99,11 @@ class OpenVinoPeer(Engine):
             },
         )
         self._request = compiled.create_infer_request()
-        self._request.set_input_tensor(openvino.Tensor(self._picture, shared_memory=True))
+        self._request.set_input_tensor(openvino.Tensor(self._image, shared_memory=True))
 
     def _infer(self, image: np.ndarray, labels: np.ndarray, confidence: np.ndarray | None) -> None:
         """See `Engine.infer`; it gives no confidence."""
-        np.copyto(self._picture[0], image)
+        np.copyto(self._image[0], image)
         self._request.start_async()
         self._request.wait()
         np.copyto(labels, self._request.get_output_tensor(0).data[0])

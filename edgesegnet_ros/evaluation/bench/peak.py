@@ -37,7 +37,7 @@ class Probe(NamedTuple):
     multiply: Callable[[], Any]
 
     def infer(self, image: np.ndarray, labels: np.ndarray) -> None:
-        """The same in the shape of an engine's call; the picture is not looked at."""
+        """The same with the signature of an engine; the image is ignored."""
         self.multiply()
 
 

@@ -1,4 +1,4 @@
-"""The table as a picture: one panel an input size, the fastest on top."""
+"""The table as a plot: one panel per input size, the fastest row on top."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def draw(figures: dict[str, Any], folder: Path) -> str:
 
     Args:
         figures: What the command writes as JSON.
-        folder: Takes the picture.
+        folder: Folder of the plot.
 
     Returns:
         A line that says where it is, or why there is none.

@@ -47,7 +47,7 @@ PEAKS = (
 
 
 def predicted_ms(layers: Sequence[Layer], peak: Peak, share: float = 1.0) -> float:
-    """Milliseconds of one picture, if each peak is reached to `share`."""
+    """Milliseconds of one image, if each peak is reached to `share`."""
     return (
         1e3
         * sum(
@@ -147,7 +147,7 @@ def page(rows: Sequence[dict[str, Any]], layers: Sequence[Layer], size: tuple[in
 
 
 def draw(layers: Sequence[Layer], size: tuple[int, int], path: Path) -> str:
-    """The classical picture: rate over intensity, a dot an operator. Returns a line about it."""
+    """The roofline plot: rate over intensity, with one dot per operator. Returns a log line."""
     from edgesegnet_ros.evaluation.bench.plot import NO_MATPLOTLIB
 
     try:

@@ -8,19 +8,19 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 Infer = Callable[[np.ndarray, np.ndarray], None]
-"""Takes an (H, W, 3) uint8 RGB picture, writes its (H, W) uint8 class ids."""
+"""Takes an (H, W, 3) uint8 RGB image, writes its (H, W) uint8 class ids."""
 
 
 def time_frames(
     contestants: Sequence[Infer], size: tuple[int, int], frames: int, warm_up: int = 2
 ) -> tuple[np.ndarray, dict[int, Exception]]:
-    """Time each contestant from a uint8 picture to class ids, in turns, frame by frame.
+    """Time each contestant from a uint8 image to class ids, in turns, frame by frame.
 
     A turn is one frame that is not timed and one that is: the first takes back caches and waits
     out the threads of the contestant before, which go on spinning for a while.
 
     Args:
-        contestants: Called with the same picture.
+        contestants: Called with the same image.
         size: Height and width.
         frames: Timed frames of each.
         warm_up: Rounds that are thrown away.

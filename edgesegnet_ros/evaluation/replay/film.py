@@ -44,7 +44,7 @@ class FilmError(EdgeSegNetError):
 
 
 class Film:
-    """Encodes pictures one by one; the file appears when it is whole.
+    """Encodes images one by one; the file appears when it is whole.
 
     Args:
         path: An .mp4 file.
@@ -78,7 +78,7 @@ class Film:
         self._stream = stream
 
     def add(self, image: np.ndarray) -> None:
-        """Encode one picture.
+        """Encode one image.
 
         Args:
             image: (H, W, 3) uint8 RGB; the first one gives the size, later ones follow it.
@@ -104,7 +104,7 @@ class Film:
         """End the film.
 
         Args:
-            complete: False removes what was begun, as does a film of no picture.
+            complete: False removes what was begun, as does a film of no image.
         """
         try:
             if complete and self._frames:

@@ -1,4 +1,4 @@
-"""Temporal consistency: does a surface keep its class while it moves through the picture?
+"""Temporal consistency: does a surface keep its class while it moves through the image?
 
 Dense inverse search (Kroeger et al. 2016, arXiv 1603.03590; OpenCV's DISOpticalFlow) follows
 each pixel from one frame to the next and back; where it does not come back, something was covered

@@ -1,6 +1,6 @@
 """What a replay's page shows of its frames: the worst, a sample, a video; in bounded memory.
 
-The pictures lie beside `frames.json`, which says what they are.
+The images lie beside `frames.json`, which says what they are.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class _Shown:
         self._classes = classes
 
     def write(self, kind: str, folder: Path, written: list[Path]) -> KeptFrame:
-        """Encode and write the pictures, and note each before it is begun."""
+        """Encode and write the images, and note each before it is begun."""
         kept = KeptFrame(kind, *self._known)
         for view in views(self._image, self._labels, self._truth, self._classes):
             name = f'{kept.index:08d}-{view.name}'
@@ -70,7 +70,7 @@ class ImageSink:
     """Keeps the worst frames, by accuracy or else by consistency, and an even sample.
 
     Args:
-        frames_dir: Takes the pictures.
+        frames_dir: Takes the images.
         classes: Gives colours and names.
         total: Frames to come, as far as that is known.
     """
@@ -134,10 +134,10 @@ class ImageSink:
 def open_sinks(
     frames_dir: Path, classes: ClassSet, pictures: bool, video: bool, total: int | None
 ) -> list[FrameSink]:
-    """What makes the page's pictures and video.
+    """What makes the page's images and video.
 
     Args:
-        frames_dir: Folder for pictures and video; it exists and is empty.
+        frames_dir: Folder for images and video; it exists and is empty.
         classes: Gives colours and names.
         pictures: Whether the worst and a sample of the frames are kept.
         video: Whether the overlay video is made.

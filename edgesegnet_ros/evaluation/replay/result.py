@@ -10,7 +10,7 @@ A folder of results looks so::
     DIR/report.html                 its page
     DIR/bags/<bag>-<key>/<camera>/replay.json   one camera of one bag
     DIR/bags/<bag>-<key>/<camera>/labels.zip    its label maps (label_maps.LabelMaps)
-    DIR/bags/<bag>-<key>/<camera>/frames/       pictures and video (what the page shows)
+    DIR/bags/<bag>-<key>/<camera>/frames/       images and video (what the page shows)
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ class ReplayResult:
 
         report: Path of the HTML page; None without.
         label_maps: labels.zip, relative to the folder of replay.json; None if not kept.
-        frames_dir: Folder of pictures and video, relative to the folder of replay.json.
+        frames_dir: Folder of images and video, relative to the folder of replay.json.
         result_bag: Absolute path of the bag that `--write-bag` wrote; None without.
         folder: Absolute path of the folder of replay.json, when it was written.
         parts: The results summed up here, each {"bag", "topic", "result" (path of its replay.json
