@@ -1,4 +1,4 @@
-"""How the network is computed: one file a back end behind one small interface.
+"""Inference engines: one module per back end behind one small interface.
 
 `open_engine` is the door: it loads weights and classes, chooses a back end (`selection`), takes
 its engine from the cache or builds it (`cache`, `proving`), and lets none out that the parity gate
@@ -25,7 +25,7 @@ sys.modules.setdefault('openvino_telemetry', None)  # type: ignore[arg-type]
 
 
 class LoadedModel(NamedTuple):
-    """An engine that is ready, and what its outputs mean."""
+    """An engine that is ready, with its classes and weights."""
 
     engine: Engine
     classes: ClassSet
@@ -33,10 +33,10 @@ class LoadedModel(NamedTuple):
 
 
 def open_engine(request: EngineRequest) -> LoadedModel:
-    """Load weights and classes, check that they fit, have a proved engine and warm it up.
+    """Load weights and classes, check that they fit, get a proved engine, and warm it up.
 
     Raises:
-        EdgeSegNetError: Of the room where it failed; the message says what to do.
+        EdgeSegNetError: A subclass of the failing package; the message says what to do.
     """
     # Launch files import this package's constants; they need no torch.
     from edgesegnet_ros.engines.cache import named_folder
@@ -56,7 +56,7 @@ def open_engine(request: EngineRequest) -> LoadedModel:
 
 
 def _warm_up(engine: Engine, frames: int = 2) -> None:
-    """Infer blank images, so that the first camera image is not the slow one."""
+    """Infer blank images, so that the first camera image is not slow."""
     image = np.zeros(engine.input_size + (3,), np.uint8)
     labels = np.empty(engine.input_size, np.uint8)
     for _ in range(frames):

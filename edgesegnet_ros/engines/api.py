@@ -25,7 +25,7 @@ from edgesegnet_ros.engines.request import EngineRequest
 
 
 class Result(NamedTuple):
-    """What is known of one image; the arrays belong to the caller.
+    """The result for one image; the arrays belong to the caller.
 
     Attributes:
         labels: (H, W) uint8 class ids of the image's size; 255 is unlabelled.
@@ -74,7 +74,7 @@ class Segmenter:
             resize_mode: How images are brought to the network's size: stretch fills it, letterbox
                 keeps the aspect.
             unlabeled_below: Pixels of a smaller confidence, 0-1, become unlabelled (255).
-            options: Of `EngineRequest`: classes, engine, precision, device, num_threads,
+            options: Options of `EngineRequest`: classes, engine, precision, device, num_threads,
                 input_size, parity_frames, engine_cache.
 
         Raises:
@@ -173,7 +173,7 @@ class Segmenter:
 
     @property
     def description(self) -> EngineDescription:
-        """Engine, precision and device that really run."""
+        """Engine, precision and device in use."""
         return self._model.engine.describe()
 
     @property
@@ -198,7 +198,7 @@ def _check_pixels(pixels: object, what: str) -> None:
 
 
 def _checked(image: object) -> np.ndarray:
-    """The image, contiguous; refuses what would give labels of something else.
+    """The image as a contiguous array; refuses arrays that would give wrong labels.
 
     Raises:
         ValueError: It is no (H, W, 3) uint8 array.

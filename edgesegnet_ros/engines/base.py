@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 
 class EngineDescription(NamedTuple):
-    """What really runs.
+    """The engine in use.
 
     Attributes:
         engine: The back end's name.
         precision: Number format of its convolutions.
-        device: Where it runs, for people.
+        device: Device, for display.
         version: Version of the back end's library.
         threads: CPU threads; 0 where they do not count.
         reason: Why `auto` took it, and what the parity gate found; empty where neither was asked.
@@ -57,7 +57,7 @@ class Engine(ABC):
     Attributes:
         input_size: Height and width of the images that it takes.
         num_classes: The ids that it gives are below this number.
-        reason: For its description; set by whoever opens the engine.
+        reason: Reason for the choice; set by the function that opens the engine.
     """
 
     input_size: Tuple[int, int]
@@ -65,7 +65,7 @@ class Engine(ABC):
     reason: str = ''
 
     def __new__(cls, *args: object, **kwargs: object) -> Engine:
-        """Give each engine its lock; subclasses need not call `Engine.__init__`."""
+        """Create the lock of an engine; subclasses need not call `Engine.__init__`."""
         engine = super().__new__(cls)
         engine._in_use = threading.Lock()
         engine._closing = engine._freed = False
@@ -109,7 +109,7 @@ class Engine(ABC):
     def _infer(
         self, image: np.ndarray, labels: np.ndarray, confidence: Optional[np.ndarray]
     ) -> None:
-        """Do what `infer` documents, except for the checks.
+        """The implementation of `infer`, without its checks.
 
         Raises:
             EngineError: It failed.
@@ -117,14 +117,14 @@ class Engine(ABC):
 
     @abstractmethod
     def describe(self) -> EngineDescription:
-        """What really runs, where, and why it was chosen."""
+        """Engine, precision and device in use, and the reason for the choice."""
 
     def last_logits(self) -> Optional[np.ndarray]:
         """Logits of the last image, float32 of any shape; None if they are not kept."""
         return None
 
     def _logits_are_finite(self) -> bool:
-        """Whether the last image's logits are; costs some 10 µs for EdgeSegNet at 256x256.
+        """Whether the last image's logits are finite; takes 10 µs for EdgeSegNet at 256x256.
 
         A sum is finite only if all summands are, and needs no array of a frame's size.
         """
@@ -147,7 +147,7 @@ class Engine(ABC):
 
 
 class BackEnd(ABC):
-    """One way to compute the network: how its engine files are built and loaded.
+    """A back end: how its engine files are built and loaded.
 
     Attributes:
         name: Key of `request.BACK_ENDS`.
@@ -163,7 +163,7 @@ class BackEnd(ABC):
     takes_onnx: bool = False
 
     def refusal(self, recipe: Recipe) -> Optional[str]:
-        """Why it cannot run this recipe here; None where it can. See `why_not`."""
+        """Why it cannot run this recipe here; None if it can. See `why_not`."""
         if recipe.onnx is not None and not self.takes_onnx:
             return (
                 f'the {self.name} engine does not run ONNX files such as {recipe.onnx.path}: set '
@@ -173,22 +173,22 @@ class BackEnd(ABC):
 
     @abstractmethod
     def why_not(self, device: str) -> Optional[str]:
-        """Why it cannot run here on `device`, and what to install; None where it can.
+        """Why it cannot run here on `device`, and what to install; None if it can.
 
         Must be cheap (find_spec, not import, where that is enough) and never raise.
         """
 
     @abstractmethod
     def precisions(self, device: str) -> Tuple[str, ...]:
-        """What it computes natively on `device`, the fastest first; only asked if it can run."""
+        """Precisions that are native to `device`, the fastest first; only called if it can run."""
 
     @abstractmethod
     def version(self) -> str:
-        """Of its library: an engine file of another version is built again."""
+        """Version of its library: an engine file of another version is built again."""
 
     @abstractmethod
     def target(self, device: str) -> str:
-        """What its engine files are tied to: the device's name and compute capability.
+        """The target of its engine files: the device's name and compute capability.
 
         For a CPU its name and the instruction sets that matter; see `engines.cpu.target`.
 
@@ -209,7 +209,7 @@ class BackEnd(ABC):
 
     @abstractmethod
     def load(self, recipe: Recipe, path: Path) -> Engine:
-        """An engine that is ready, from a file that `build` wrote.
+        """A ready engine, from a file that `build` wrote.
 
         The cache has checked the file's hash and fingerprint; a file that cannot be used all the
         same is refused here, after which it is built again.

@@ -26,14 +26,14 @@ from edgesegnet_ros.engines.trust import why_not_trusted
 
 ENVIRONMENT_VARIABLE = 'EDGESEGNET_ENGINE_CACHE'
 FORMAT = 1
-"""Of the records; engines of another one are built again."""
+"""Version of the records; engines of another version are built again."""
 LOCK_LIMIT_S = 1800.0
 """Longest wait for a process that builds the same engine; TensorRT takes minutes on a board."""
 _log = logging.getLogger(__name__)
 
 
 def cache_folder(named: str = '') -> Path:
-    """Where engines are kept.
+    """The folder of built engines.
 
     Args:
         named: By the user; '' uses EDGESEGNET_ENGINE_CACHE, XDG_CACHE_HOME or the home folder, in
@@ -56,7 +56,7 @@ def cache_folder(named: str = '') -> Path:
 
 
 def named_folder(named: str) -> Optional[Path]:
-    """The folder that a user named; None for '', where none may be needed (`Entry` finds one).
+    """The folder that a user named; None for '' (`Entry` then finds one if it is needed).
 
     Raises:
         EngineError: See `cache_folder`.
@@ -65,7 +65,7 @@ def named_folder(named: str) -> Optional[Path]:
 
 
 def fingerprint(back_end: BackEnd, recipe: Recipe) -> Dict[str, Any]:
-    """All that an engine file depends on, for people to read."""
+    """Everything that an engine file depends on, readable for people."""
     return {
         'format': FORMAT,
         'weights_sha256': recipe.weights_sha256,
@@ -79,12 +79,12 @@ def fingerprint(back_end: BackEnd, recipe: Recipe) -> Dict[str, Any]:
 
 
 class Record(NamedTuple):
-    """What is known of an engine file.
+    """The record of an engine file.
 
     Attributes:
         fingerprint: See there.
-        file_sha256: Of the engine file; '' where the back end needs none.
-        built: How it was built, for people.
+        file_sha256: Hash of the engine file; '' if the back end needs no file.
+        built: Description of the build.
         verdicts: By the identity of the frames that they were found on.
     """
 
@@ -95,7 +95,7 @@ class Record(NamedTuple):
 
     @classmethod
     def from_json(cls, text: str) -> Record:
-        """The record that a file holds; its verdicts are for `parity.Verdict.from_record`.
+        """Parse a record; its verdicts are parsed by `parity.Verdict.from_record`.
 
         Raises:
             TypeError, ValueError: It is none.
@@ -112,9 +112,9 @@ class Entry:
     """One engine in the cache.
 
     Args:
-        folder: Of the cache; None uses the user's.
-        back_end: Whose engine it is.
-        recipe: What is wanted.
+        folder: Folder of the cache; None uses the user's.
+        back_end: Back end of the engine.
+        recipe: Recipe of the engine.
 
     Attributes:
         read_only: Why nothing can be kept in the folder; '' where it can be, as far as is known.
@@ -143,7 +143,7 @@ class Entry:
     def locked(self, limit_s: float = LOCK_LIMIT_S) -> Iterator[None]:
         """Hold the entry's lock; waits for a process that builds the same engine.
 
-        In a folder that cannot be written there is no lock: nobody builds there.
+        There is no lock in a folder that cannot be written, because no process builds there.
 
         Args:
             limit_s: Longest wait.
@@ -161,7 +161,7 @@ class Entry:
                 os.close(lock)
 
     def _lock_file(self) -> Optional[int]:
-        """A descriptor of the lock file; None where the folder cannot be written."""
+        """A descriptor of the lock file; None if the folder cannot be written."""
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._refuse_what_others_can_write()
@@ -175,7 +175,7 @@ class Entry:
             return None
 
     def not_kept(self) -> EngineError:
-        """The error for an engine that would have to be written to a folder that cannot be."""
+        """The error for an engine that cannot be stored, because the folder cannot be written."""
         return EngineError(
             f'{self._folder}: engines cannot be stored there ({self.read_only}); set engine_cache '
             f'or {ENVIRONMENT_VARIABLE} to a folder that can be written'
@@ -210,7 +210,7 @@ class Entry:
             time.sleep(min(0.1, limit_s))
 
     def read(self) -> Record:
-        """What is known of the engine.
+        """Read the record of the engine.
 
         Raises:
             FileNotFoundError: It was never built.
@@ -249,14 +249,14 @@ class Entry:
             raise EngineError(f'its {what} is not used: {why}')
 
     def partial_file(self) -> Path:
-        """A temporary name for the engine file; what killed builds left behind is removed."""
+        """A temporary name for the engine file; leftovers of killed builds are removed."""
         for pattern in (f'{self.name}.partial*', f'.{self.name}.*.partial.json'):
             for left in self._folder.glob(pattern):
                 left.unlink()
         return self._folder / (self.name + f'.partial{os.getpid()}')
 
     def write(self, partial: Optional[Path], built: Dict[str, Any]) -> Record:
-        """Take a built engine in, with no verdict yet.
+        """Store a built engine, without a verdict yet.
 
         Args:
             partial: What was built, under its temporary name; None where there is no file.

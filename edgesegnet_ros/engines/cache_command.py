@@ -21,7 +21,7 @@ class Kept(NamedTuple):
     """One engine in the cache.
 
     Attributes:
-        name: Of its files, without their suffix.
+        name: Name of its files, without their suffix.
         files: All of them but the lock.
         size: Bytes of all of them.
         changed: When the newest of them was written, in seconds since 1970.
@@ -42,7 +42,7 @@ class Kept(NamedTuple):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What is to be done, and with which folder."""
+    """Add the command's options."""
     parser.add_argument(
         'action',
         nargs='?',
@@ -80,7 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """List, verify or prune; 1 where `verify` finds an engine that would be built again."""
+    """List, verify or prune; returns 1 if `verify` finds an engine that would be built again."""
     from edgesegnet_ros.engines.cache import cache_folder
 
     limits = {'--older-than': args.older_than, '--keep-mib': args.keep_mib}
@@ -128,10 +128,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def entries(folder: Path, whole: bool) -> Iterator[Kept]:
-    """The engines in a folder, and what killed builds left of some; other files are not looked at.
+    """The engines in a folder, and leftovers of killed builds; other files are ignored.
 
     Args:
-        folder: Of the cache.
+        folder: Folder of the cache.
         whole: Whether engine files are read and compared with their records.
     """
     names: Dict[str, List[Path]] = {}
@@ -203,7 +203,7 @@ def _doomed(kept: List[Kept], args: argparse.Namespace) -> List[Kept]:
 
 
 def _remove(folder: Path, one: Kept) -> str:
-    """Remove an entry's files, unless a process is at work on it; says what became of it."""
+    """Remove an entry's files, unless a process is using it; returns a sentence on the outcome."""
     lock_file = folder / (one.name + '.lock')
     try:
         lock = os.open(str(lock_file), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)

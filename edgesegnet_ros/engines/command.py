@@ -1,4 +1,4 @@
-"""`edgesegnet export`: build an engine for this machine, prove it, keep it.
+"""`edgesegnet export`: build an engine for this machine, verify it, and store it.
 
 The node finds it in the cache; `--out` copies it, with its record, for other tools.
 """
@@ -90,7 +90,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Build and prove; 0, or 1 where the parity gate refuses the engine."""
+    """Build and verify; returns 0, or 1 if the parity gate refuses the engine."""
     from edgesegnet_ros.engines.cache import named_folder
     from edgesegnet_ros.engines.image_sets import parity_set
     from edgesegnet_ros.engines.parity import EngineRefused

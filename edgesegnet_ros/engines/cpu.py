@@ -1,4 +1,4 @@
-"""What number formats this machine's CPU really computes in."""
+"""The number formats that this machine's CPU computes natively."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ENGINE_FLAGS = (
     | _BF16_FLAGS
     | _FP16_FLAGS
 )
-"""Instruction sets that decide which machine code an engine is made of."""
+"""Instruction sets that the machine code of an engine depends on."""
 
 
 def flags(cpuinfo: Path = _CPUINFO) -> FrozenSet[str]:
@@ -57,7 +57,7 @@ def has_int8_dot_product(cpuinfo: Path = _CPUINFO) -> bool:
 
 
 def name(cpuinfo: Path = _CPUINFO) -> str:
-    """The CPU's model name, for people."""
+    """The CPU's model name."""
     try:
         for line in cpuinfo.read_text().splitlines():
             if line.startswith('model name'):
@@ -68,7 +68,7 @@ def name(cpuinfo: Path = _CPUINFO) -> str:
 
 
 def target(cpuinfo: Path = _CPUINFO) -> str:
-    """What an engine for this CPU is tied to: its name and the instruction sets that matter."""
+    """The target of an engine for this CPU: its name and the relevant instruction sets."""
     return f'{name(cpuinfo)} ({" ".join(sorted(flags(cpuinfo) & _ENGINE_FLAGS))})'
 
 

@@ -18,7 +18,7 @@ Logits = Callable[[torch.Tensor], torch.Tensor]
 
 
 def write_labels(logits: torch.Tensor, out: torch.Tensor) -> None:
-    """Write the winners at full size.
+    """Write the class ids at full size.
 
     Args:
         logits: (1, classes, H/4, W/4) float32.
@@ -28,7 +28,7 @@ def write_labels(logits: torch.Tensor, out: torch.Tensor) -> None:
 
 
 def write_confidence(logits: torch.Tensor, temperature: float, out: torch.Tensor) -> None:
-    """Write the winner's probability at full size.
+    """Write the confidence, the probability of the class, at full size.
 
     Args:
         logits: (1, classes, h, w) float32.
@@ -41,17 +41,17 @@ def write_confidence(logits: torch.Tensor, temperature: float, out: torch.Tensor
 
 
 class DevicePath:
-    """Normalises, computes the logits, and makes class ids and confidence of them.
+    """Normalises images, computes logits, and derives class ids and confidence.
 
     Args:
         recipe: Normalisation, temperature and input size.
         network: Computes (1, classes, H/4, W/4) logits of (1, 3, H, W) normalised pixels.
-        device: Where everything lies.
-        dtype: Of the network's input.
-        memory_format: Of the network's input.
+        device: Device of all tensors.
+        dtype: Number format of the network's input.
+        memory_format: Memory format of the network's input.
 
     Attributes:
-        device: Where everything lies.
+        device: Device of all tensors.
         input_size: Height and width.
         logits: Those of the last image, float32; None before the first.
     """
@@ -86,7 +86,7 @@ class DevicePath:
         return self.logits
 
     def write_confidence(self, logits: torch.Tensor, out: torch.Tensor) -> None:
-        """See the function of that name."""
+        """See the module's function of this name."""
         write_confidence(logits, self._temperature, out)
 
     def result_size(self, confidence: bool) -> int:

@@ -1,4 +1,4 @@
-"""The network as written, in eager PyTorch: what every engine's speed is compared with."""
+"""The network as written, in eager PyTorch: the reference for the speed of all engines."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class EagerReference(Engine):
         model: Trained network.
         info: Its normalisation.
         input_size: Height and width of its input.
-        device: Where it runs.
+        device: Device of the network.
         ignored: Ids that are never given.
     """
 

@@ -1,4 +1,4 @@
-"""Pictures to calibrate and prove engines on: a folder of the user's, or rendered streets."""
+"""Images for calibration and for the parity gate: a user's folder, or rendered streets."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ PARITY_SEED, CALIBRATION_SEED = 5, 6
 """Training draws its streets from seeds of 1,000,000 and more."""
 PARITY_STREETS, CALIBRATION_STREETS = 8, 32
 PARITY_PICTURES, CALIBRATION_PICTURES = 24, 64
-"""At most so many of a folder are taken, evenly spread over their names."""
+"""At most this many images of a folder are used, evenly spread over their names."""
 
 Labelled = Tuple[np.ndarray, Optional[np.ndarray]]
 """(H, W, 3) uint8 RGB and, where they are known, (H, W) uint8 labels with 255 for void."""
 
 
 class ImageSet(NamedTuple):
-    """Some images, not decoded yet.
+    """A set of images, which are not decoded yet.
 
     Attributes:
         title: For people.
         files: Empty for rendered streets.
-        seed: Of the streets.
+        seed: Seed of the streets.
         streets: Their number.
     """
 
@@ -43,14 +43,14 @@ class ImageSet(NamedTuple):
 
     @property
     def identity(self) -> str:
-        """Equal for equal images; files are known by name, size and time of change."""
+        """Equal for equal sets; files are identified by name, size and time of modification."""
         if not self.files:
             return f'streets-{self.seed}-{self.streets}'
         record = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in self.files]
         return hashlib.sha256(repr(record).encode()).hexdigest()[:16]
 
     def read(self, classes: ClassSet) -> Iterator[Labelled]:
-        """Decode or render them, one by one.
+        """Decode or render the images one by one.
 
         Args:
             classes: Labels that do not fit them are left out.
@@ -101,7 +101,7 @@ def _folder_set(named: str, what: str, limit: int) -> ImageSet:
 
 
 def parity_set(named: str = '') -> ImageSet:
-    """Pictures to prove an engine on.
+    """Images for the parity gate.
 
     Args:
         named: Folder of the user's, with labels in its sibling `…annot` or without; '' for none.
@@ -115,7 +115,7 @@ def parity_set(named: str = '') -> ImageSet:
 
 
 def calibration_set(named: str = '') -> ImageSet:
-    """Pictures to measure int8 ranges on; see `parity_set`."""
+    """Images for int8 calibration; see `parity_set`."""
     if named:
         return _folder_set(named, 'calibration images', CALIBRATION_PICTURES)
     title = f'{CALIBRATION_STREETS} rendered streets'

@@ -1,4 +1,4 @@
-"""`edgesegnet model inspect`: what a model file is, and what has to be said before it can run."""
+"""`edgesegnet model inspect`: describes a model file, and lists what it lacks to run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edgesegnet_ros.atomic_file import write_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What is done with which file."""
+    """Add the command's arguments."""
     parser.add_argument('action', choices=('inspect',), help='describe the file')
     parser.add_argument('file', help='name of a shipped model, or a .safetensors or .onnx file')
     parser.add_argument(
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print what the file is; 1 where something is missing that the file cannot run without."""
+    """Print the description; returns 1 if something is missing that the file needs to run."""
     from edgesegnet_ros.engines.onnx_model import SUFFIX
 
     path = shipped.find('models', args.file)

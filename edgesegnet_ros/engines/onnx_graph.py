@@ -41,7 +41,7 @@ class _BytesToLabels(nn.Module):
 
 
 def onnx_model(recipe: Recipe) -> onnx.ModelProto:
-    """The file's content, checked."""
+    """The content of the file, checked."""
     exported = io.BytesIO()
     # torch 2.0 has this exporter alone; later ones prefer another, which needs onnxscript.
     given = inspect.signature(torch.onnx.export).parameters
@@ -62,7 +62,7 @@ def onnx_model(recipe: Recipe) -> onnx.ModelProto:
 
 
 def metadata(recipe: Recipe) -> Dict[str, str]:
-    """What the file says of itself, as metadata_props."""
+    """The metadata_props of the file."""
     return {
         'classes': json.dumps([entry.name for entry in recipe.classes.classes]),
         'class_set': recipe.classes.name,

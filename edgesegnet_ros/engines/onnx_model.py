@@ -1,4 +1,4 @@
-"""Segmentation networks of other origin, as ONNX files: what such a file takes and gives.
+"""Segmentation networks of other origin, as ONNX files: their inputs and outputs.
 
 The graph says a part of it. The rest stands in a YAML file of the same name beside it
 (`my.yaml` for `my.onnx`), or in the file's metadata as `edgesegnet export` writes them::
@@ -31,17 +31,17 @@ if TYPE_CHECKING:
 SUFFIX = '.onnx'
 KEYS = ('mean', 'std', 'channels', 'input_size', 'classes', 'output', 'gives')
 _OPSET = 11
-"""The oldest in which Resize samples at pixel centres."""
+"""The oldest opset in which Resize samples at pixel centres."""
 
 
 class OnnxModel(NamedTuple):
-    """What an ONNX file is.
+    """The description of an ONNX file.
 
     Attributes:
         path: The file.
         sha256: Of the file and of what is said about it here.
         input_name: The graph's input.
-        dtype: Of the input: uint8, float32 or float16.
+        dtype: Number format of the input: uint8, float32 or float16.
         layout: nchw or nhwc.
         input_size: Height and width; None where the graph takes any and nothing names them.
         free_size: Whether the graph takes other sizes, too.
@@ -53,7 +53,7 @@ class OnnxModel(NamedTuple):
         num_classes: Channels of the logits; None for labels.
         classes: Class file; None where nothing names it.
         temperature: Divides the logits before a softmax is read as a confidence.
-        missing: What has to be said before it can run, each with the key that says it.
+        missing: What must be added before it can run, each with its key.
     """
 
     path: Path
@@ -75,7 +75,7 @@ class OnnxModel(NamedTuple):
 
 
 def read_onnx(path: Path) -> OnnxModel:
-    """Look at an ONNX file and what is said beside it.
+    """Read an ONNX file and the YAML file beside it.
 
     Raises:
         EngineError: It is no segmentation network of one image; what is only missing is in
@@ -152,7 +152,7 @@ def read_onnx(path: Path) -> OnnxModel:
 
 
 def load_onnx(path: Path) -> onnx.ModelProto:
-    """The file's content.
+    """The content of the file.
 
     Raises:
         EngineError: It is missing, or no ONNX file, or onnx is not installed.
@@ -182,7 +182,7 @@ class _Refusal:
 
 
 def _said(path: Path, graph_file: onnx.ModelProto) -> Tuple[Dict[str, Any], str]:
-    """What stands beside the file, else in its metadata; and where it stands, for people."""
+    """The YAML file beside the model, or else its metadata; and the name of that source."""
     beside = path.with_suffix('.yaml')
     if beside.is_file():
         document = read_lines(beside, EngineError)
@@ -209,7 +209,7 @@ def _said(path: Path, graph_file: onnx.ModelProto) -> Tuple[Dict[str, Any], str]
 
 
 def _tensor(value: Any, refuse: _Refusal) -> Tuple[Tuple[Optional[int], ...], str]:
-    """Shape, with None for what is open, and dtype."""
+    """Shape, with None for open dimensions, and dtype."""
     import onnx
 
     tensor = value.type.tensor_type
@@ -224,7 +224,7 @@ def _tensor(value: Any, refuse: _Refusal) -> Tuple[Tuple[Optional[int], ...], st
 
 
 def _output(graph: Any, said: Dict[str, Any], refuse: _Refusal) -> Tuple[str, str, Optional[int]]:
-    """Name of the output, what it gives, and the number of classes."""
+    """Name of the output, its kind, and the number of classes."""
     outputs = {one.name: one for one in graph.output}
     name = said.get('output')
     if name is None:

@@ -1,4 +1,4 @@
-"""An ONNX network of other origin behind the interface of our own: bytes in, class ids out.
+"""Wraps an ONNX network of other origin in our interface: bytes in, class ids out.
 
 What is built around it is what `onnx_graph` has in its file: input `picture` (1, H, W, 3) uint8
 RGB, outputs `labels` (1, H, W) uint8 and, for a network that gives logits, `logits`
@@ -46,7 +46,7 @@ class _Nodes:
 
 
 def wrapped(recipe: Recipe) -> onnx.ModelProto:
-    """The file that a back end loads.
+    """The content of the file that a back end loads.
 
     Raises:
         EngineError: ONNX refuses what comes of it.
@@ -88,7 +88,7 @@ def wrapped(recipe: Recipe) -> onnx.ModelProto:
 
 
 def _write_input(nodes: _Nodes, model: OnnxModel, recipe: Recipe) -> None:
-    """From the bytes of an image to what the network's input takes."""
+    """From the bytes of an image to the network's input."""
     pixels = PICTURE
     if model.bgr:
         order = nodes.constant([2, 1, 0], np.int64)
@@ -112,7 +112,7 @@ def _write_input(nodes: _Nodes, model: OnnxModel, recipe: Recipe) -> None:
 
 
 def _write_labels(nodes: _Nodes, model: OnnxModel, recipe: Recipe) -> None:
-    """From logits of any size to class ids of the image's."""
+    """From logits of any size to class ids at the size of the image."""
     logits = nodes.add('Cast', _NETWORK + model.output_name, to=TensorProto.FLOAT)
     count = recipe.info.num_classes
     never = np.zeros((1, count, 1, 1), np.float32)

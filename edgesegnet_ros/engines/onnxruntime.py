@@ -26,7 +26,7 @@ class OnnxRuntimeEngine(Engine):
     """A session bound to buffers of its own.
 
     Args:
-        session: Of a file that `onnx_graph` describes.
+        session: Session of a file that `onnx_graph` describes.
         recipe: What it was built from.
     """
 
@@ -60,7 +60,7 @@ class OnnxRuntimeEngine(Engine):
             )
 
     def _first_logits(self, recipe: Recipe) -> Optional[np.ndarray]:
-        """An array for the logits; None for a network that gives class ids alone.
+        """A buffer for the logits; None for a network that only gives class ids.
 
         Raises:
             EngineError: The network cannot be run.
@@ -132,7 +132,7 @@ def model_bytes(recipe: Recipe) -> bytes:
 
 
 def reference(recipe: Recipe) -> OnnxRuntimeEngine:
-    """What other engines of a user's ONNX file are compared with: the file itself, in fp32.
+    """The reference for other engines of a user's ONNX file: the file itself, in fp32.
 
     Raises:
         EngineError: ONNX Runtime is missing, or does not run it.
@@ -176,7 +176,7 @@ def _session(
 
 
 class OnnxRuntimeBackEnd(BackEnd):
-    """Engine files are ONNX, for other tools as well."""
+    """The ONNX Runtime back end; its engine files are ONNX files for other tools, too."""
 
     name = 'onnxruntime'
     suffix = '.onnx'

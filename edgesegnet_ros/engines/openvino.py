@@ -26,8 +26,8 @@ class OpenVinoEngine(Engine):
     """A compiled graph on buffers of its own.
 
     Args:
-        compiled: Of `openvino_graph.with_bytes`.
-        confidence: Of `openvino_graph.confidence_graph`; None where there are no logits.
+        compiled: Compiled graph of `openvino_graph.with_bytes`.
+        confidence: Compiled graph of `openvino_graph.confidence_graph`; None without logits.
         recipe: What they were built from.
     """
 
@@ -109,7 +109,7 @@ class OpenVinoEngine(Engine):
 
 
 class OpenVinoBackEnd(BackEnd):
-    """Engine files are models that OpenVINO's CPU plugin compiled and exported."""
+    """The OpenVINO back end; its engine files are compiled models of the CPU plugin."""
 
     name = 'openvino'
     suffix = '.blob'
@@ -196,7 +196,7 @@ class OpenVinoBackEnd(BackEnd):
 
     @staticmethod
     def _settings(recipe: Recipe) -> Dict[str, object]:
-        # What int8 leaves in floats is bf16 where the CPU has it.
+        # The floating-point parts of an int8 network are computed in bf16 where the CPU has it.
         half = recipe.precision != 'fp32' and cpu.has_bf16()
         return {
             'PERFORMANCE_HINT': 'LATENCY',

@@ -1,6 +1,6 @@
 """The inference form as an OpenVINO graph: bytes in, class ids out.
 
-`with_bytes` makes one that takes an image as it lies in memory, (1, H, W, 3) uint8 RGB, and gives
+`with_bytes` makes a graph that takes an image as in memory, (1, H, W, 3) uint8 RGB, and gives
 `labels`, (1, H, W) uint8, and `logits`, (1, classes, H/4, W/4) float32. `confidence_graph` goes on
 from those logits; it is a graph of its own, so that nobody pays for a confidence that is not asked
 for.
@@ -32,10 +32,10 @@ def network_graph(recipe: Recipe) -> Model:
 
 
 def with_bytes(network: Model, recipe: Recipe) -> Model:
-    """Picture to labels and coarse logits.
+    """From an image to labels and coarse logits.
 
     Args:
-        network: Of `network_graph`, quantised or not; it is used up.
+        network: Graph of `network_graph`, quantised or not; it is consumed.
         recipe: Gives the normalisation.
     """
     height, width = recipe.input_size
@@ -52,7 +52,7 @@ def with_bytes(network: Model, recipe: Recipe) -> Model:
 
 
 def confidence_graph(recipe: Recipe, shape: Tuple[int, ...]) -> Model:
-    """Logits of a shape to the winner's probability, (1, H, W) uint8."""
+    """From logits of a shape to the probability of the class, (1, H, W) uint8."""
     logits = ops.parameter(list(shape), Type.f32, LOGITS)
     scaled = ops.multiply(logits, ops.constant(np.float32(1.0 / recipe.info.temperature)))
     scaled = _enlarged(scaled, recipe)
@@ -65,7 +65,7 @@ def confidence_graph(recipe: Recipe, shape: Tuple[int, ...]) -> Model:
 
 
 def _enlarged(logits: Node, recipe: Recipe) -> Node:
-    """Bilinearly to the input's size, as `network.upsampling.upsample` does."""
+    """Enlarge bilinearly to the input's size, as `network.upsampling.upsample` does."""
     size = list(recipe.input_size)
     return ops.interpolate(
         logits,

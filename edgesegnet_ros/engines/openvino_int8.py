@@ -24,7 +24,7 @@ def quantised(network: Model, recipe: Recipe) -> Model:
     """The same network with 8-bit convolutions.
 
     Args:
-        network: Of `openvino_graph.network_graph`.
+        network: Graph of `openvino_graph.network_graph`.
         recipe: Gives the calibration images.
 
     Raises:

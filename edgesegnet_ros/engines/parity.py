@@ -1,4 +1,4 @@
-"""The gate that every engine passes before it may publish: its labels against the fp32 reference.
+"""The parity gate: compares the labels of every engine with those of the fp32 reference.
 
 The reference is the network as its paper draws it, in eager PyTorch, fp32 with TF32 off.
 """
@@ -23,7 +23,7 @@ from edgesegnet_ros.engines.segmenter import Segmenter
 
 
 class Threshold(NamedTuple):
-    """What an engine of some precision has to reach.
+    """The thresholds of a precision.
 
     Attributes:
         agreement: Smallest share of pixels labelled as by the reference.
@@ -43,14 +43,14 @@ THRESHOLDS = {
 
 
 class EngineRefused(EngineError):
-    """An engine whose labels are not the reference's; the message has the figures."""
+    """An engine whose labels differ too much from the reference's; the message has the figures."""
 
 
 class Verdict(NamedTuple):
-    """What the gate found.
+    """The result of the gate.
 
     Attributes:
-        frames: What it was found on, for people.
+        frames: Description of the images.
         images: Their number.
         agreement: Share of pixels labelled as by the reference, 0-1.
         points_lost: Pixel accuracy lost in points; None without labels.
@@ -67,7 +67,7 @@ class Verdict(NamedTuple):
 
     @property
     def figures(self) -> str:
-        """For people."""
+        """The figures as text."""
         points = self.points_lost
         accuracy = '' if points is None else f', accuracy {0.0 - points:+.2f} points'
         return (
@@ -77,7 +77,7 @@ class Verdict(NamedTuple):
 
     @classmethod
     def from_record(cls, stored: Dict[str, Any]) -> Verdict:
-        """A verdict that was kept as JSON.
+        """Parse a verdict that was stored as JSON.
 
         Raises:
             TypeError, ValueError: It is none.
@@ -138,7 +138,7 @@ def _objection(verdict: Verdict, precision: str) -> str:
 
 @contextmanager
 def _reference(recipe: Recipe) -> Iterator[Engine]:
-    """Eager fp32, on a CUDA device where the engine asks for one, with TF32 off meanwhile.
+    """Eager fp32, on the engine's CUDA device if it has one, with TF32 disabled.
 
     For a user's ONNX file, which has no network in PyTorch, ONNX Runtime in fp32.
     """

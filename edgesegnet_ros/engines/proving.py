@@ -1,4 +1,4 @@
-"""From a back end and a recipe to an engine that may publish: kept or built, and proved."""
+"""From a back end and a recipe to an engine that may publish: loaded or built, and verified."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _log = logging.getLogger(__name__)
 
 
 class ProvedEngine(NamedTuple):
-    """An engine that passed the gate.
+    """An engine that passed the parity gate.
 
     Attributes:
         engine: Ready, its `reason` set to what the gate found.
         verdict: None for the fp32 torch engine, which needs no gate.
-        file: Of the engine in the cache, where it has one.
+        file: File of the engine in the cache, where it has one.
     """
 
     engine: Engine
@@ -35,7 +35,7 @@ class ProvedEngine(NamedTuple):
 
 
 def needs_no_gate(back_end: BackEnd, recipe: Recipe) -> bool:
-    """The torch engine in fp32 is what others are measured by, but for the order of its sums."""
+    """Whether the engine is the torch engine in fp32, which is the reference up to rounding."""
     return back_end.name == 'torch' and recipe.precision == 'fp32'
 
 
@@ -46,17 +46,17 @@ def proved_engine(
     frames: ImageSet,
     rebuild: bool = False,
 ) -> ProvedEngine:
-    """The engine from the cache, else built; proved here, else by a verdict that is kept.
+    """The engine from the cache, or a new one; with a stored verdict, or one measured here.
 
     Args:
         back_end: Can run here (`why_not` gave None).
         recipe: What is wanted.
-        folder: Of the cache; None uses the user's.
+        folder: Folder of the cache; None uses the user's.
         frames: To prove it on.
-        rebuild: Build and prove anew, whatever the cache has.
+        rebuild: Whether to build and verify again, whatever is in the cache.
 
     Raises:
-        EngineRefused: Its labels are not the reference's.
+        EngineRefused: The labels differ too much from the reference's.
         EngineError: It cannot be built, kept or run.
     """
     if needs_no_gate(back_end, recipe):
@@ -91,7 +91,7 @@ def proved_engine(
 
 
 def _keep(entry: cache.Entry, record: cache.Record) -> None:
-    """Keep a verdict where that is possible; it is only asked for again where it is not."""
+    """Store a verdict if possible; otherwise it is measured again next time."""
     try:
         if not entry.read_only:
             entry.write_record(record)
@@ -100,7 +100,7 @@ def _keep(entry: cache.Entry, record: cache.Record) -> None:
 
 
 def is_proved(back_end: BackEnd, recipe: Recipe, folder: Optional[Path], frames: ImageSet) -> bool:
-    """Whether the cache has this engine, whole and with a pass on these frames.
+    """Whether the cache has this engine with a verdict on these frames that passed.
 
     It takes no lock, so as not to wait for a build: an entry in the middle of one does not fit its
     record.
@@ -113,7 +113,7 @@ def is_proved(back_end: BackEnd, recipe: Recipe, folder: Optional[Path], frames:
 
 
 def _sane(engine: Engine) -> Engine:
-    """The engine, if its logits of one image are finite; the gate does not see this one.
+    """The engine, if its logits of one image are finite; the gate does not run for this engine.
 
     Raises:
         NonFiniteLogitsError: They are not.
@@ -131,7 +131,7 @@ def _sane(engine: Engine) -> Engine:
 def _kept(
     entry: cache.Entry, back_end: BackEnd, recipe: Recipe, rebuild: bool
 ) -> Tuple[Optional[cache.Record], Optional[Engine]]:
-    """Record and engine of the cache; None for both where it has to be built."""
+    """Record and engine from the cache; None for both if it has to be built."""
     if rebuild:
         return None, None
     try:

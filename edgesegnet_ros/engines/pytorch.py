@@ -44,7 +44,7 @@ def choose_device(wanted: str) -> torch.device:
 
 
 def choose_precision(wanted: str, device: torch.device) -> Tuple[str, str]:
-    """The precision to run in, and why.
+    """The precision to use, and the reason.
 
     Raises:
         EngineError: The engine does not have it, or the CPU would only emulate it.
@@ -77,7 +77,7 @@ class TorchEngine(Engine):
     off.
 
     Args:
-        recipe: What runs, and how; its precision may be auto.
+        recipe: Recipe of the network; its precision may be auto.
         logits: Computes (1, classes, H/4, W/4) logits of (1, 3, H, W) normalised float32 pixels on
             the recipe's device, in place of the recipe's network (which is then not built).
 
@@ -169,7 +169,7 @@ class TorchEngine(Engine):
 
 @contextmanager
 def _measured_kernels() -> Iterator[None]:
-    """Let cuDNN measure its kernels once, on the shapes that the graph has, and without TF32."""
+    """Let cuDNN benchmark its kernels once, on the shapes of the graph, and without TF32."""
     cudnn = torch.backends.cudnn
     before = cudnn.benchmark, cudnn.allow_tf32
     cudnn.benchmark, cudnn.allow_tf32 = True, False
@@ -180,7 +180,7 @@ def _measured_kernels() -> Iterator[None]:
 
 
 class TorchBackEnd(BackEnd):
-    """Needs no engine file; its half precisions are proved like any other engine."""
+    """The PyTorch back end. It needs no engine file; half precisions must pass the parity gate."""
 
     name = 'torch'
     runs_on = ('cpu', 'cuda')

@@ -1,4 +1,4 @@
-"""What an engine is built from."""
+"""The inputs of an engine build."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from edgesegnet_ros.network.weights import WeightsInfo, load_weights
 
 _log = logging.getLogger(__name__)
 NEVER = -1e4
-"""A logit that no other is below, in half precision too."""
+"""A logit below all others, in half precision, too."""
 
 
 class Recipe(NamedTuple):
-    """Everything that a back end builds and loads from; all of it is settled.
+    """Everything that a back end needs to build and load an engine.
 
     Attributes:
-        model: Trained network, fp32 on the CPU; nobody changes it.
+        model: Trained network, fp32 on the CPU; it must not be changed.
         info: Normalisation and temperature.
-        classes: What the outputs mean.
+        classes: Classes of the outputs.
         weights_sha256: Of the weights file.
         precision: One of PRECISIONS; a back end never sees auto.
         input_size: Height and width.
@@ -60,7 +60,7 @@ class Recipe(NamedTuple):
     onnx: Optional[OnnxModel] = None
 
     def calibration(self) -> List[np.ndarray]:
-        """The images to calibrate on as the network sees them: (H, W, 3) uint8 RGB.
+        """The calibration images at the network's input size: (H, W, 3) uint8 RGB.
 
         Raises:
             EngineError: A file is not an image.
@@ -71,7 +71,7 @@ class Recipe(NamedTuple):
         ]
 
     def network(self, padded: bool = False) -> InferenceForm:
-        """A new copy of the inference form, fp32 on the CPU.
+        """A new copy of the inference form, in fp32 on the CPU.
 
         Args:
             padded: Whether its filters are padded to multiples of 8, which changes no logit.
@@ -86,7 +86,7 @@ class Recipe(NamedTuple):
         return network
 
     def normalisation(self) -> Tuple[np.ndarray, np.ndarray]:
-        """(3,) float32 scale and shift that turn bytes into the network's floats."""
+        """(3,) float32 scale and shift that normalise bytes."""
         return scale_and_shift(self.info.mean, self.info.std)
 
 
@@ -102,9 +102,9 @@ def recipe_of(
     """A recipe of a network in memory, such as one that is being trained.
 
     Args:
-        model: Trained network, fp32; nobody changes it.
+        model: Trained network, fp32; it must not be changed.
         info: Normalisation and temperature.
-        classes: What the outputs mean; None where names do not matter and no class is ignored.
+        classes: Classes of the outputs; None if names do not matter and no class is ignored.
         precision: One of PRECISIONS.
         device: auto, cpu, cuda or cuda:N.
         num_threads: CPU threads, 0 for all cores.
@@ -134,10 +134,10 @@ def _warn_of_the_size(path: Path, trained: Size, asked: Size) -> None:
 
 
 def recipe_for(request: EngineRequest) -> Recipe:
-    """Load what a request names, and check that it fits together; its precision may stay auto.
+    """Load what a request names, and check that it fits together; the precision may stay auto.
 
     Raises:
-        EdgeSegNetError: Of the room where it failed; the message says what to do.
+        EdgeSegNetError: A subclass of the failing package; the message says what to do.
     """
     if request.model.endswith(SUFFIX):
         return _recipe_of_onnx(request)
@@ -178,11 +178,11 @@ def recipe_for(request: EngineRequest) -> Recipe:
 
 
 def classes_of(path: Path, info: WeightsInfo, named: str) -> ClassSet:
-    """What the outputs of a weights file mean.
+    """The classes of a weights file's outputs.
 
     Args:
         path: The weights file.
-        info: What it says of itself.
+        info: Header of the file.
         named: Class file that the user names; the default stands for the file's own class set
             where it has one.
 
@@ -275,7 +275,7 @@ def file_sha256(path: Path) -> str:
 
 
 def threads_of(num_threads: int) -> int:
-    """CPU threads for a request: 0 asks for all cores, and there are never more than cores.
+    """Number of CPU threads of a request: 0 requests all cores; there are never more than cores.
 
     More threads than cores only wait for each other: 1024 of them made 2,066 and no mask.
 

@@ -1,4 +1,4 @@
-"""What a user can ask of an engine, and the error that says why it cannot be had.
+"""A user's request for an engine, and the error for an engine that is not available.
 
 This module imports no other module of this package's engines, and neither torch nor a back end,
 so that launch files, command lines and the node's parameters can read the names cheaply.
@@ -34,7 +34,7 @@ class NonFiniteLogitsError(EngineError):
 
 
 class EngineRequest(NamedTuple):
-    """What a user asks of an engine.
+    """A user's request for an engine.
 
     Attributes:
         model: Name of a shipped model, or path of a weights file.

@@ -1,4 +1,4 @@
-"""One upload, one CUDA graph, one download: an image's way through a GPU and back.
+"""One upload, one CUDA graph, one download: the path of an image through a GPU.
 
 Bytes go up and class ids come down, both through pinned memory, and the host waits once, at the
 end. A copy that changes the dtype on its way to or from a GPU would be converted by the CPU when
@@ -17,12 +17,12 @@ import torch
 from edgesegnet_ros.engines.device_path import DevicePath
 
 _WARM_UP = 3
-"""Runs before the capture, in which cuDNN chooses its kernels and workspaces are allocated."""
+"""Runs before the capture, in which cuDNN selects kernels and allocates workspaces."""
 _log = logging.getLogger(__name__)
 
 
 class RoundTrip:
-    """A path between two buffers of the host.
+    """A path between two buffers in host memory.
 
     On a CPU it does the same with plain memory and no graph, which is how it is tested.
 
@@ -68,7 +68,7 @@ class RoundTrip:
 
     @torch.inference_mode()
     def run(self, image: np.ndarray) -> Tuple[np.ndarray, bool]:
-        """Send an image through.
+        """Run one image through the path.
 
         Args:
             image: (H, W, 3) uint8 RGB.
@@ -92,7 +92,7 @@ class RoundTrip:
 
 
 def _captured(compute: Callable[[], None], stream: torch.cuda.Stream) -> Callable[[], None]:
-    """What `compute` launches, as one launch."""
+    """The kernels that `compute` launches, as one launch."""
     with torch.inference_mode(), torch.cuda.stream(stream):
         for _ in range(_WARM_UP):
             compute()

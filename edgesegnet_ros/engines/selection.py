@@ -1,4 +1,4 @@
-"""Which engine runs: the user's choice, or the fastest that is present and proved.
+"""The choice of the engine: the user's, or the fastest that is installed and proved.
 
 On a CPU a smaller number format wins more than a back end does, so `auto` tries int8, then bf16 or
 fp16, then fp32, and in each the back ends in the order of their measured speed: OpenVINO, PyTorch,
@@ -28,14 +28,14 @@ _log = logging.getLogger(__name__)
 
 
 class Candidate(NamedTuple):
-    """A back end and a precision that may run here."""
+    """A back end with a precision."""
 
     back_end: BackEnd
     precision: str
 
 
 def _groups(engine: str, device: str) -> Tuple[Tuple[BackEnd, ...], ...]:
-    """Back ends to try; those of a group are ranked by precision first."""
+    """Back ends to try, in groups; within a group, precisions are ranked first."""
     import torch
 
     if engine != 'auto':
@@ -48,7 +48,7 @@ def _groups(engine: str, device: str) -> Tuple[Tuple[BackEnd, ...], ...]:
 
 
 def candidates(engine: str, recipe: Recipe, passed_over: List[str]) -> Iterator[Candidate]:
-    """What may run here, the fastest first.
+    """Candidates for this machine, the fastest first.
 
     Raises:
         EngineError: The one that was asked for cannot run here.
@@ -69,16 +69,16 @@ def candidates(engine: str, recipe: Recipe, passed_over: List[str]) -> Iterator[
 
 
 def choose(engine: str, recipe: Recipe, folder: Optional[Path], frames: ImageSet) -> ProvedEngine:
-    """An engine that is proved and ready.
+    """A proved engine that is ready.
 
     Args:
         engine: One of ENGINES.
         recipe: What is wanted; its precision may be auto.
-        folder: Of the cache; None uses the user's, if a cache is needed.
+        folder: Folder of the cache; None uses the user's, if a cache is needed.
         frames: To prove it on.
 
     Raises:
-        EngineError: The one that was asked for cannot be had, or none can; says why.
+        EngineError: The requested engine is not available, or none is; the message says why.
     """
     automatic = 'auto' in (engine, recipe.precision)
     passed_over: List[str] = []

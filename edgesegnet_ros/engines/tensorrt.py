@@ -62,7 +62,7 @@ def from_onnx() -> bool:
 
 
 def dla_core_of(device: str) -> Optional[int]:
-    """The N of dla:N; None for any other device.
+    """The number N of dla:N; None for other devices.
 
     Raises:
         EngineError: Something else than a number follows dla.
@@ -76,7 +76,7 @@ def dla_core_of(device: str) -> Optional[int]:
 
 
 def torch_device_of(device: str) -> torch.device:
-    """Where the tensors of an engine for `device` are.
+    """The torch device for the tensors of an engine on `device`.
 
     Raises:
         EngineError: The device is not there.
@@ -88,7 +88,7 @@ def torch_device_of(device: str) -> torch.device:
 
 
 class NormalisedImages(Sequence[torch.Tensor]):
-    """Pictures as the engine's input, one at a time: (1, 3, H, W) float32 on its device.
+    """Calibration images as the engine's input, one at a time: (1, 3, H, W) float32.
 
     Args:
         pictures: (H, W, 3) uint8 RGB each.
@@ -119,9 +119,9 @@ class BoundModule:
 
     Args:
         module: With an engine.
-        shape: Of its input, (1, 3, H, W).
+        shape: Shape of its input, (1, 3, H, W).
         outputs: Shape of its logits.
-        device: Where both are.
+        device: Device of both.
 
     Raises:
         EngineError: It was built for another input.
@@ -164,7 +164,7 @@ class BoundModule:
 
 
 def _input_shape(module: TRTModule) -> Tuple[int, ...]:
-    """Shape of the engine's only input."""
+    """Shape of the engine's single input."""
     (name,) = module.input_names
     engine = module.engine
     if hasattr(engine, 'get_tensor_shape'):
@@ -173,7 +173,7 @@ def _input_shape(module: TRTModule) -> Tuple[int, ...]:
 
 
 class TensorRtEngine(pytorch.TorchEngine):
-    """The torch engine's way from bytes to class ids, around logits from TensorRT.
+    """The torch engine with TensorRT for the logits.
 
     Args:
         logits: Computes them of normalised pixels.
@@ -194,7 +194,7 @@ class TensorRtEngine(pytorch.TorchEngine):
 
 
 class TensorRtBackEnd(BackEnd):
-    """Engine files are state dicts of torch2trt's module, or what TensorRT 10 serialises."""
+    """The TensorRT back end; engine files are state dicts of torch2trt, or TensorRT 10's plans."""
 
     name = 'tensorrt'
     suffix = '.pth'

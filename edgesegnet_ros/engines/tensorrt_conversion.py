@@ -1,4 +1,4 @@
-"""From a PyTorch network to a TensorRT engine by torch2trt, with nothing left to guessing.
+"""From a PyTorch network to a TensorRT engine by torch2trt, with every result checked.
 
 torch2trt 0.5.0 records the operators that a network calls on one input. What it cannot convert it
 warns about on stdout, or gets wrong without a word: the result of that one input then becomes a
@@ -34,7 +34,7 @@ parity gate judges.
 
 
 class Conversion(NamedTuple):
-    """How an engine is to be built.
+    """Settings of a build.
 
     Attributes:
         precision: fp32, fp16, or int8 (which leaves TensorRT free to take fp16 for a layer).
@@ -52,7 +52,7 @@ class Conversion(NamedTuple):
 
 
 class _CalibrationBatches:
-    """What torch2trt's calibrator reads: lists of one tensor.
+    """Input of torch2trt's calibrator: lists of one tensor.
 
     The last one is kept, since TensorRT reads it by its address alone.
     """
@@ -106,7 +106,7 @@ def _arguments(conversion: Conversion) -> Dict[str, Any]:
 
 
 def _refuse_unknown(arguments: Dict[str, Any], function: Callable[..., Any]) -> None:
-    """torch2trt takes arguments that it does not have, and ignores them."""
+    """Refuse arguments that torch2trt does not have, because it would ignore them."""
     unknown = sorted(set(arguments) - set(inspect.signature(function).parameters))
     if unknown:
         raise EngineError(
@@ -116,7 +116,7 @@ def _refuse_unknown(arguments: Dict[str, Any], function: Callable[..., Any]) -> 
 
 
 def _refuse_unsupported(said: str) -> None:
-    """An operator without a converter becomes a constant."""
+    """Refuse operators without a converter, because they would become constants."""
     methods = list(dict.fromkeys(_UNSUPPORTED.findall(said)))
     if methods:
         raise EngineError(
@@ -135,7 +135,7 @@ def _known_values(module: nn.Module) -> Set[bytes]:
 
 
 def _refuse_baked_in(network: Any, module: nn.Module) -> None:
-    """A constant that is no parameter is the result of an operator on one input.
+    """Refuse constants that are not parameters: they are results of an operator on one input.
 
     Raises:
         EngineError: The network that TensorRT was given has one; the layer is named.
@@ -162,7 +162,7 @@ def _refuse_baked_in(network: Any, module: nn.Module) -> None:
 def _refuse_other_meaning(
     converted: TRTModule, module: nn.Module, image: torch.Tensor, precision: str
 ) -> None:
-    """Compare on an input that the conversion has not seen."""
+    """Compare the outputs on an input that the conversion has not used."""
     expected, found = module(image).float(), converted(image).float()
     if found.shape != expected.shape:
         raise EngineError(
@@ -182,7 +182,7 @@ def _refuse_other_meaning(
 
 
 def _probes(shape: torch.Size, device: torch.device) -> List[torch.Tensor]:
-    """Two different inputs of the spread that normalised images have."""
+    """Two different inputs with the spread of normalised images."""
     generator = torch.Generator().manual_seed(0)
     return [torch.randn(shape, generator=generator).to(device) for _ in range(2)]
 
@@ -191,11 +191,11 @@ def _probes(shape: torch.Size, device: torch.device) -> List[torch.Tensor]:
 def convert(
     module: nn.Module, shape: Sequence[int], device: torch.device, conversion: Conversion
 ) -> TRTModule:
-    """Build an engine that is known to compute what `module` does.
+    """Build an engine that is verified to compute what `module` does.
 
     Args:
         module: Takes one float32 input and gives one output; it is copied and left alone.
-        shape: Of the input, (1, 3, H, W); the engine takes no other.
+        shape: Shape of the input, (1, 3, H, W); the engine takes no other.
         device: Where it runs.
         conversion: How.
 

@@ -1,4 +1,4 @@
-"""TensorRT 10 and later from an ONNX file, strongly typed: what Orin and Thor run.
+"""TensorRT 10 and later from an ONNX file, strongly typed: for Orin and Thor.
 
 torch2trt builds with the fp16 flag and implicit INT8 calibration, which TensorRT 10 deprecates and
 11 no longer has. A strongly typed engine computes in the types that its graph says: fp16 weights,
@@ -45,7 +45,7 @@ class _Typed(torch.nn.Module):
 
 
 def network_onnx(recipe: Recipe, device: torch.device) -> bytes:
-    """The network as an ONNX file in the types that it shall be computed in.
+    """The network as an ONNX file in the types of the computation.
 
     Args:
         recipe: Its precision is fp32, fp16 or int8.
@@ -121,7 +121,7 @@ def _quantised(file: bytes, recipe: Recipe) -> bytes:
 
 
 def _make_signed(model: onnx.ModelProto) -> None:
-    """Give what is quantised to 0-255 the range 0-127, since TensorRT's bytes are signed.
+    """Change the range 0-255 of quantised values to 0-127, because TensorRT's bytes are signed.
 
     Raises:
         EngineError: A zero point that is not 0, which TensorRT does not take.
@@ -152,10 +152,10 @@ def _make_signed(model: onnx.ModelProto) -> None:
 
 
 def build(file: bytes, workspace_mib: int) -> bytes:
-    """An engine from an ONNX file.
+    """Build an engine from an ONNX file.
 
     Args:
-        file: Of `network_onnx`.
+        file: File of `network_onnx`.
         workspace_mib: Memory that the builder may use.
 
     Raises:
@@ -182,10 +182,10 @@ def build(file: bytes, workspace_mib: int) -> bytes:
 
 
 class TypedModule:
-    """An engine that gives the logits of normalised pixels, on torch's current stream.
+    """An engine that computes the logits of normalised pixels, on torch's current stream.
 
     Args:
-        plan: What `build` gave.
+        plan: Return value of `build`.
         recipe: Input size and number of classes.
         device: Where it runs.
 
@@ -248,7 +248,7 @@ class TypedModule:
 
 
 def load(path: Path, recipe: Recipe, device: torch.device) -> TypedModule:
-    """The engine of a file.
+    """Load the engine in a file.
 
     Raises:
         EngineError: It cannot be used here.

@@ -1,4 +1,4 @@
-"""Which folders and files of the engine cache only this user, or root, could have written.
+"""Checks that a folder or file of the engine cache can only be written by this user or root.
 
 An engine file is machine code, so one that another user of the machine could have put there is as
 good as a program of theirs.
@@ -13,7 +13,7 @@ from typing import Optional
 
 
 def why_not_trusted(path: Path, follow: bool = False) -> Optional[str]:
-    """Why another user could have written this file or folder; None where none could.
+    """Why another user could have written this file or folder; None if none could.
 
     Args:
         path: It exists.
@@ -28,7 +28,7 @@ def why_not_trusted(path: Path, follow: bool = False) -> Optional[str]:
         return 'it is a symbolic link'
     if found.st_uid not in (os.geteuid(), 0):
         return f'it belongs to the user with the id {found.st_uid}'
-    # Many systems give each user a group of the same number, which nobody else is in.
+    # Many systems give each user a group with the same number, which nobody else belongs to.
     group = found.st_mode & stat.S_IWGRP and found.st_gid != found.st_uid
     if found.st_mode & stat.S_IWOTH or group:
         return f'its mode {stat.S_IMODE(found.st_mode):o} lets other users write it'

@@ -231,7 +231,7 @@ def build_block(kind: str, inputs: int, properties: Properties, norm: bool) -> n
     Args:
         kind: Key of `design.KINDS`.
         inputs: Channels that it reads.
-        properties: Of its kind, all of them.
+        properties: Properties of its kind, all of them.
         norm: Whether convolutions carry a batch norm while they are trained.
     """
     count = properties.get('blocks', 1)

@@ -30,7 +30,7 @@ class Layer(NamedTuple):
         kind: Key of KINDS.
         sources: Names of what it reads; `image` for the input.
         merge: How several sources meet: sum, concat, or first, which keeps the first alone.
-        properties: Of its kind, all of them.
+        properties: Properties of its kind, all of them.
     """
 
     name: str
@@ -114,7 +114,7 @@ def merged(parts: List[Extent], merge: str) -> Extent:
     """The extent of several layers' outputs, merged at the finest one's size.
 
     Args:
-        parts: Of the sources.
+        parts: Parts of the sources.
         merge: One of MERGES.
 
     Raises:

@@ -19,7 +19,7 @@ class _Step(NamedTuple):
     """A layer as it is computed.
 
     Attributes:
-        name: Of the layer.
+        name: Name of the layer.
         sources: What it reads.
         factors: By which each is enlarged; 1 for the finest, 0 to the finest one's size.
         finest: Index of the finest source.

@@ -15,7 +15,7 @@ class Field(NamedTuple):
         default: None where it has to be given.
         low: Least value of a number.
         high: Largest.
-        choices: Of a word.
+        choices: The allowed words, for a property that is a word.
         odd: Whether even numbers are refused.
     """
 

@@ -1,4 +1,4 @@
-"""RefineNet-101 (Lin, Milan, Shen, Reid, arXiv 1611.06612), which EdgeSegNet is up against.
+"""RefineNet-101 (Lin, Milan, Shen, Reid, arXiv 1611.06612), to which EdgeSegNet is compared.
 
 Widths, biases and the number of pooling stages are those of the published code, since the paper
 leaves them open: 118.1 M parameters at 32 classes.

@@ -21,7 +21,7 @@ InferenceForm = Union[DesignedInference, RefineNetInference, UNetInference]
 
 
 class NetworkError(EdgeSegNetError):
-    """A network that is not known here."""
+    """An unknown network."""
 
 
 class NetworkEntry(NamedTuple):
@@ -46,7 +46,7 @@ NETWORKS: Dict[str, NetworkEntry] = {
 
 
 def names() -> List[str]:
-    """All that `build_network` takes by name: shipped designs, and NETWORKS."""
+    """All names that `build_network` takes: shipped designs, and NETWORKS."""
     return shipped.names('designs') + list(NETWORKS)
 
 

@@ -1,4 +1,4 @@
-"""Writing a safetensors file whole or not at all."""
+"""Atomic writes of safetensors files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgesegnet_ros.atomic_file import atomic_file
 
 
 def write_tensors(path: Path, tensors: Dict[str, torch.Tensor], metadata: Dict[str, str]) -> None:
-    """Write a safetensors file; a full disk or a kill leaves what was there.
+    """Write a safetensors file; after a kill or with a full disk the previous file is complete.
 
     Args:
         path: The file.

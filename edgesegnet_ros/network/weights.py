@@ -1,4 +1,4 @@
-"""Weights files: safetensors in half precision, with what is needed to use them.
+"""Weights files: safetensors in half precision, with all that is needed to use them.
 
 A safetensors file holds arrays and text alone, so loading one executes nothing from it.
 """
@@ -31,11 +31,11 @@ FORMAT = 'edgesegnet_ros/1'
 
 
 class WeightsError(EdgeSegNetError):
-    """A weights file that is missing, truncated or of something else."""
+    """A weights file that is missing, truncated or not one of this package."""
 
 
 class WeightsInfo(NamedTuple):
-    """What a weights file says of itself.
+    """The header of a weights file.
 
     Attributes:
         classes: Name of the class file that the outputs follow.
@@ -68,13 +68,13 @@ def save_weights(
     info: WeightsInfo,
     dtype: torch.dtype = torch.float16,
 ) -> None:
-    """Write `model` without its training norms, whole or not at all.
+    """Write `model` without its training norms, atomically.
 
     Args:
         path: A .safetensors file; one that is there stays whole until the new one is.
         model: Any network of the registry, whose name and design the file gets.
         info: The rest of what the file says.
-        dtype: Of the stored floats.
+        dtype: Number format of the stored floats.
 
     Raises:
         WeightsError: It could not be written.
@@ -103,7 +103,7 @@ def store_temperature(path: Union[str, Path], temperature: float) -> None:
     """Give a weights file another temperature; its arrays stay bit for bit what they were.
 
     Args:
-        path: Of a file that `save_weights` wrote; replaced whole or not at all.
+        path: Path of a file that `save_weights` wrote; replaced whole or not at all.
         temperature: Divides the logits before the softmax, above 0.
 
     Raises:

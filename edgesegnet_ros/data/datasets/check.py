@@ -89,7 +89,7 @@ def check(
 
 
 def _hash(image: np.ndarray) -> int:
-    """A 64-bit hash: whether the image, shrunk to 8x9, grows brighter to the right at each pixel."""
+    """A 64-bit difference hash: signs of the horizontal differences in an 8x9 copy."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(grey, (9, 8), interpolation=cv2.INTER_AREA).astype(np.int16)
     bits = (small[:, 1:] > small[:, :-1]).ravel()

@@ -19,7 +19,7 @@ _PEAK = 'matrix multiplication'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What is measured, and how often."""
+    """Add the command's options."""
     from edgesegnet_ros.arguments import output_file, output_folder, size
 
     parser.add_argument(
@@ -106,7 +106,7 @@ def chosen_networks(text: str | None) -> list[str]:
 def enter(
     request: EngineRequest, networks: Sequence[str], engines: Sequence[str], classes: int
 ) -> Iterator[Contestant | Skipped]:
-    """Everybody who takes part at one input size, and who does not.
+    """All contestants at one input size, and the rows that are skipped.
 
     The engines that PyTorch computes come last, each group by group: building one leaves its
     number of threads behind.
@@ -125,7 +125,7 @@ def enter(
 def measure(
     request: EngineRequest, networks: Sequence[str], engines: Sequence[str], frames: int
 ) -> dict[str, Any]:
-    """Rows, peaks and what was skipped, at one input size.
+    """Rows, peaks and skipped rows, at one input size.
 
     Raises:
         BenchError: Nothing is left to measure.
@@ -191,7 +191,7 @@ def measure(
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure, print a table, draw it; 1 where something failed that should have been measured."""
+    """Measure, print a table, plot it; returns 1 if the measurement of a row failed."""
     from tqdm import tqdm
 
     from edgesegnet_ros.engines import cpu

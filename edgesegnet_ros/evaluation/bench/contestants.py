@@ -1,4 +1,4 @@
-"""Who takes part: EdgeSegNet by every engine that is here, RefineNet-101, and the peers."""
+"""The contestants of the bench: EdgeSegNet with every available engine, RefineNet-101, peers."""
 
 from __future__ import annotations
 
@@ -49,16 +49,16 @@ shipped model's name or file.
 
 
 class BenchError(EdgeSegNetError):
-    """Something to measure that is not there."""
+    """A network or an engine that does not exist."""
 
 
 class Contestant(NamedTuple):
-    """One row to be.
+    """A row to be measured.
 
     Attributes:
         network: Title.
         described: What runs it.
-        params: Of the network as it is trained.
+        params: Parameters of the network as it is trained.
         gmac: 10⁹ multiply-accumulates per image, in the form that runs: the engines fold first.
         infer: Does it.
         close: Frees it.
@@ -73,7 +73,7 @@ class Contestant(NamedTuple):
 
 
 class Skipped(NamedTuple):
-    """What was asked for and was not measured.
+    """A row that was requested but not measured.
 
     Attributes:
         network: Title.
@@ -92,14 +92,14 @@ class Skipped(NamedTuple):
 
 
 def in_words(error: Exception) -> str:
-    """One line about an error that nobody foresaw."""
+    """One line about an unexpected error."""
     return f'{type(error).__name__}: {" ".join(str(error).split())[:200]}'
 
 
 def attempt(
     network: str, engine: str, precision: str, build: Callable[[], Contestant]
 ) -> Contestant | Skipped:
-    """A contestant, or why it is none: one that fails leaves the others to go on."""
+    """A contestant, or the reason why there is none; a failure does not affect the others."""
     try:
         return build()
     except EdgeSegNetError as error:
@@ -119,12 +119,12 @@ def cost(network: nn.Module, size: tuple[int, int]) -> float:
 
 
 def is_model(name: str) -> bool:
-    """Whether a network is named by weights: a shipped model, or a weights file."""
+    """Whether a name is that of weights: a shipped model, or a weights file."""
     return name.endswith('.safetensors') or name in shipped.names('models')
 
 
 def check_network(name: str) -> None:
-    """Refuse what is neither in NETWORKS nor a design nor weights.
+    """Refuse names that are neither in NETWORKS nor a design nor weights.
 
     Raises:
         EdgeSegNetError: It is none; the message names the place in a design file.
@@ -143,11 +143,11 @@ def check_network(name: str) -> None:
 def own_contestants(
     request: EngineRequest, engines: Sequence[str]
 ) -> Iterator[Contestant | Skipped]:
-    """A trained network as written, then by each engine in each of its precisions.
+    """A trained network as written, then with each engine in each of its precisions.
 
     Args:
         request: Model, classes, device, threads and input size.
-        engines: Of ENGINES.
+        engines: Some of ENGINES.
     """
     recipe = recipe_for(request)
     size = request.input_size
@@ -197,7 +197,7 @@ def own_contestants(
 
 
 def _not_measured(engine: str) -> str:
-    """Why an engine's speed would mean nothing here."""
+    """Why the speed of an engine would mean nothing here; empty if it does."""
     if engine != 'tensorrt':
         return ''
     from edgesegnet_ros.engines.tensorrt import emulated
@@ -206,7 +206,7 @@ def _not_measured(engine: str) -> str:
 
 
 def pick_device(wanted: str) -> torch.device:
-    """Where eager PyTorch runs.
+    """The device of eager PyTorch.
 
     Raises:
         EngineError: It is not there.
@@ -219,12 +219,12 @@ def pick_device(wanted: str) -> torch.device:
 def other_contestants(
     name: str, request: EngineRequest, engines: Sequence[str], num_classes: int
 ) -> Iterator[Contestant | Skipped]:
-    """A peer or a design with random weights: in eager PyTorch, and by OpenVINO where it is.
+    """A peer or a design with random weights: in eager PyTorch, and in OpenVINO if installed.
 
     Args:
         name: Key of NETWORKS, or name or path of a design.
         request: Device, threads and input size.
-        engines: Of ENGINES.
+        engines: Some of ENGINES.
         num_classes: Outputs.
     """
     design = '' if name in NETWORKS else identity(name)
@@ -262,7 +262,7 @@ def other_contestants(
 
 
 def _openvino_precisions(device: str) -> tuple[str, ...]:
-    """Those that EdgeSegNet is measured in; where OpenVINO is missing, fp32 says so."""
+    """The precisions of EdgeSegNet; if OpenVINO is missing, fp32 reports it."""
     found = back_end('openvino')
     return ('fp32',) if found.why_not('cpu') else found.precisions(device)
 
@@ -279,7 +279,7 @@ class _Enlarged(nn.Module):
 
 
 def _deployed(name: str, network: nn.Module) -> nn.Module:
-    """What a back end is given: the inference form of RefineNet or a design, a peer as it is."""
+    """The input of a back end: the inference form of RefineNet or a design, or a peer as it is."""
     if name == 'refinenet101' or name not in NETWORKS:
         return _Enlarged(inference_form(network)).eval()
     return network

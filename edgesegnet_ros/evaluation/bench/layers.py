@@ -1,4 +1,4 @@
-"""What each operator of a network computes and moves, counted on tensors without values."""
+"""The arithmetic and the memory traffic of each operator, counted on tensors without values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 _MOVING = {'max_pool2d_with_indices': 'max-pool', 'upsample_bilinear2d': 'bilinear', 'add': 'add'}
-"""Operators that compute next to nothing and read and write whole tensors.
+"""Operators with almost no arithmetic, which read and write whole tensors.
 
 ReLU and the multiplication by a constant go into the operator before them, as TensorRT fuses them.
 """

@@ -15,7 +15,7 @@ def onnx_cost(recipe: Recipe) -> tuple[int, float]:
     """Parameters, and 10⁹ multiply-accumulates of its convolutions and matrix products.
 
     Args:
-        recipe: Of an ONNX file.
+        recipe: Recipe of an ONNX file.
     """
     model = shape_inference.infer_shapes(wrapped(recipe), data_prop=True)
     graph = model.graph

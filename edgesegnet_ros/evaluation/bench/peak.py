@@ -1,4 +1,4 @@
-"""The fastest matrix multiplication that this machine's libraries manage, by precision.
+"""The fastest matrix multiplication of this machine's libraries, by precision.
 
 It is timed in turns with the networks, so that their share of it does not depend on what else the
 machine does.
@@ -16,7 +16,7 @@ import numpy as np
 from edgesegnet_ros.engines import cpu
 
 _SIDE = {'cpu': 2048, 'cuda': 4096}
-"""Rows and columns of the square matrices: large enough that none of the libraries gets faster."""
+"""Rows and columns of the square matrices: large enough for the full speed of all libraries."""
 
 
 class Probe(NamedTuple):
@@ -24,7 +24,7 @@ class Probe(NamedTuple):
 
     Attributes:
         place: cpu or cuda.
-        precision: Of its operands.
+        precision: Precision of its operands.
         by: Library and operator, for people.
         gmac: 10⁹ multiply-accumulates a call.
         multiply: Does it once, to the end.
@@ -42,7 +42,7 @@ class Probe(NamedTuple):
 
 
 def probes(place: str, precision: str, threads: int) -> list[Probe]:
-    """Every way to multiply matrices of a precision that is present here.
+    """All ways to multiply matrices of a precision that are available here.
 
     Args:
         place: cpu or cuda.

@@ -1,4 +1,4 @@
-"""What a Jetson AGX Xavier could do at best: a prediction from its published peaks.
+"""A prediction of the best speed of a Jetson AGX Xavier, from its published peaks.
 
 Each operator takes the longer of computing (multiply-accumulates over the peak) and moving
 (bytes over the memory's bandwidth); the operators follow one another (Williams, Waterman,
@@ -16,7 +16,7 @@ from edgesegnet_ros.atomic_file import atomic_file, write_json, write_text
 from edgesegnet_ros.evaluation.bench.layers import Layer, layers_of
 
 BANDWIDTH = 137e9
-"""Bytes a second of the 256-bit LPDDR4x (NVIDIA, Jetson AGX Xavier data sheet)."""
+"""Bytes per second of the 256-bit LPDDR4x (NVIDIA, Jetson AGX Xavier data sheet)."""
 PAPER_FPS = 38.5
 """Measured by EdgeSegNet's authors on this board at 256×256 (arXiv 1905.04222, Table 1)."""
 PAPER_GMAC = 10.26
@@ -43,7 +43,7 @@ PEAKS = (
     Peak('fp16, 64 tensor cores', 5.5e12, 2),
     Peak('int8, 64 tensor cores', 11e12, 1),
 )
-"""1.4 and 2.8 TFLOPS, 11 TFLOPS and 22 TOPS, two operations a multiply-accumulate."""
+"""1.4 and 2.8 TFLOPS, 11 TFLOPS and 22 TOPS, with two operations per multiply-accumulate."""
 
 
 def predicted_ms(layers: Sequence[Layer], peak: Peak, share: float = 1.0) -> float:

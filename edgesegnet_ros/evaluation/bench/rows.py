@@ -1,4 +1,4 @@
-"""Rows of the table, for people and for JSON."""
+"""Rows of the table, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def make_rows(
     times: np.ndarray,
     size: tuple[int, int],
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """What was measured.
+    """The measured rows.
 
     Args:
         contestants: As they were timed.
@@ -105,7 +105,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def peak_share(row: dict[str, Any]) -> str:
-    """A row's share of the peak; above 100 % it is marked, since the peak must be wrong."""
+    """A row's share of the peak; above 100 % it is marked, because the peak must be wrong."""
     share = float(row['peak_share'])
     return f'{share:.0%}' + ('!' if share > 1.0 else '')
 
@@ -120,7 +120,7 @@ def peak_lines(peaks: Sequence[dict[str, Any]]) -> str:
 
 
 def skipped_lines(skipped: Sequence[Skipped]) -> str:
-    """What is not in the table, and why."""
+    """The rows that are not in the table, with their reasons."""
     return '\n'.join(
         ('FAILED: ' if item.failed else 'not measured: ')
         + ' '.join(filter(None, item[:3]))

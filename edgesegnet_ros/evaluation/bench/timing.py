@@ -1,4 +1,4 @@
-"""Timing in turns: whatever else the machine does meets all contestants alike."""
+"""Timing in turns, so that other load on the machine affects all contestants equally."""
 
 from __future__ import annotations
 

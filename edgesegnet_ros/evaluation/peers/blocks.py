@@ -50,7 +50,7 @@ class BasicBlock(nn.Module):
     Args:
         inputs: Channels.
         outputs: Channels.
-        stride: Of the first convolution.
+        stride: Stride of the first convolution.
         relu: Whether the sum passes one.
     """
 
