@@ -1,4 +1,4 @@
-"""Which bags a command line means."""
+"""Resolves the bags that a command line names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edgesegnet_ros.evaluation.replay.result import ReplayError
 
 
 def find_bags(named: list[str]) -> list[Path]:
-    """Every bag that is named: itself, in a folder (at any depth), or in a list.
+    """All bags that the paths name: bags, folders of bags (at any depth), and lists of bags.
 
     Args:
         named: Paths of bags and of folders, and `@FILE` for a list of paths, one a line; relative

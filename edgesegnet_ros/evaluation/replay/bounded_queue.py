@@ -1,4 +1,4 @@
-"""A bounded queue between two threads that tells each of the other's end."""
+"""A bounded queue between two threads that each can close."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ T = TypeVar('T')
 
 
 class Stopped(Exception):
-    """Whoever takes has stopped taking."""
+    """The consumer has stopped."""
 
 
 class BoundedQueue(Generic[T]):
-    """Items from one thread to another, a few at a time.
+    """A queue with a limited number of items from one thread to another.
 
     Args:
         capacity: Items that may wait.
@@ -29,7 +29,7 @@ class BoundedQueue(Generic[T]):
         self._error: BaseException | None = None
 
     def put(self, item: T) -> None:
-        """Hand one on, once there is room.
+        """Put an item; blocks while the queue is full.
 
         Raises:
             Stopped: Nobody takes it any more.
@@ -42,20 +42,20 @@ class BoundedQueue(Generic[T]):
             self._changed.notify_all()
 
     def close(self, error: BaseException | None = None) -> None:
-        """Nothing more comes; `error` is raised where the items end."""
+        """End the queue; the consumer raises `error` after the last item."""
         with self._changed:
             self._closed, self._error = True, error
             self._changed.notify_all()
 
     def stop(self) -> None:
-        """Nothing more is taken."""
+        """Stop consuming; `put` then raises Stopped."""
         with self._changed:
             self._stopped = True
             self._items.clear()
             self._changed.notify_all()
 
     def __iter__(self) -> Iterator[T]:
-        """Items until the giving side has closed; then its error, if it had one."""
+        """The items until `close`; raises its error, if any."""
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._items or self._closed or self._stopped)

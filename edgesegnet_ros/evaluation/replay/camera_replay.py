@@ -31,12 +31,12 @@ from edgesegnet_ros.evaluation.replay.tallies import Times
 FRAMES_NAME = 'frames'
 OPTIONAL_STAGES = ('flow', 'against', 'label_maps', 'write_bag', 'rerun', 'pictures', 'video')
 _LEAST_OF_CHANCE = 0.05
-"""Labels that agree with the masks less often than this share of chance are doubted."""
+"""Labels whose agreement with the masks is below this share of chance are reported."""
 _BLANK: Callable[[], None] = lambda: None  # noqa: E731
 
 
 class Engines:
-    """The engine, and the one it is compared with, loaded once for many bags.
+    """The engine, and the one to compare with, opened once for many bags.
 
     Args:
         options: Options of the replay.
@@ -62,7 +62,7 @@ class Engines:
 
 
 class CameraReplay:
-    """What is needed to score one camera of one bag, wherever its labels come from.
+    """The inputs and outputs of the replay of one camera of one bag.
 
     Args:
         bag: Its path.
@@ -101,7 +101,7 @@ class CameraReplay:
         self.pipeline = Pipeline(self.frames, self.truth, self.scoring, self.log)
 
     def _sinks(self) -> list[FrameSink]:
-        """Those that could be opened."""
+        """The sinks that could be opened; a failure is reported and the replay continues."""
         options, made = self.options, []
         namespace = self.camera.image_topic.rsplit('/', 1)[0]
         openings: list[tuple[str, Callable[[], Any]]] = []
@@ -170,7 +170,7 @@ class CameraReplay:
             self.frames.close()
 
     def result(self, times: dict[str, Times], engine: Any) -> ReplayResult:
-        """What was found.
+        """The result.
 
         Args:
             times: Times of the stages before scoring.
@@ -253,7 +253,7 @@ class CameraReplay:
             )
 
     def _note_agreement(self, confusion: np.ndarray) -> None:
-        """Say that the labels may be those of other classes: ids alone cannot show it."""
+        """Report labels that are probably those of other classes; ids alone cannot show it."""
         agreement, chance = agreement_and_chance(confusion)
         if agreement < _LEAST_OF_CHANCE * chance:
             self.log.add(
@@ -268,7 +268,7 @@ class CameraReplay:
 def replay_offline(
     replay: CameraReplay, engines: Engines, progress: Callable[[], None] = _BLANK
 ) -> ReplayResult:
-    """Every frame, as fast as the engine goes.
+    """Replay every frame, as fast as the engine runs.
 
     Args:
         replay: What is replayed.
@@ -333,7 +333,7 @@ def replay_offline(
 
 
 def _bare_ms(segmenter: Segmenter, options: ReplayOptions, image: np.ndarray) -> list[float]:
-    """Times of the engine alone on one image, while this process does nothing else."""
+    """Times of the engine alone on one image, without other work in this process."""
     engine = segmenter.engine
     placement = compute_placement(image.shape[:2], engine.input_size, options.resize_mode)
     pixels = to_network(image, placement)

@@ -1,4 +1,4 @@
-"""`edgesegnet replay`: recorded bags through the production path, and a report to decide by."""
+"""`edgesegnet replay`: replays recorded bags through the production path, and writes a report."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from edgesegnet_ros.evaluation.replay.worker_pool import Job
 
 BARE_FRAMES = 10
-"""By which the engine alone is timed, before and again after the frames of a single bag."""
+"""Number of frames on which the engine alone is timed, before and after a single bag."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What is replayed, through which engine, what is measured, and where it goes."""
+    """Add the command's options."""
     from edgesegnet_ros.arguments import size
     from edgesegnet_ros.evaluation.report.gates import add_gate_argument
 
@@ -195,7 +195,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Replay; 0 success, 1 something is missing or a gate fired, 2 usage error."""
+    """Replay; 0 for success, 1 if something is missing or a gate fired, 2 for usage errors."""
     from edgesegnet_ros.extras import need
 
     if args.compare:
@@ -270,7 +270,7 @@ def _replay(args: argparse.Namespace) -> int:
 
 
 def _options(args: argparse.Namespace, bags: int) -> ReplayOptions:
-    """What was asked for, checked.
+    """The options of the command line, checked.
 
     Raises:
         ReplayError: Something that cannot be.
@@ -367,7 +367,7 @@ def _outcomes(
     jobs: list[tuple[Path, str]],
     bags: int,
 ) -> Iterator[BagOutcome]:
-    """What comes of each bag, with a progress bar."""
+    """The outcome of each bag, with a progress bar."""
     from tqdm import tqdm
 
     from edgesegnet_ros.evaluation.replay.worker_pool import Job

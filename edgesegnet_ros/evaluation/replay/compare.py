@@ -1,4 +1,4 @@
-"""What changed between two replays, pixel for pixel and class for class."""
+"""Comparison of two replays, pixel by pixel and class by class."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _IDENTITY = ('weights', 'classes', 'engine', 'machine', 'software', 'options')
 
 @dataclass
 class ChangedFrame:
-    """A frame on which the two disagree.
+    """A frame whose labels differ.
 
     Attributes:
         bag: Its bag and topic.
@@ -53,7 +53,7 @@ class ChangedFrame:
 
 @dataclass
 class Comparison:
-    """What changed from A to B.
+    """The differences between A and B.
 
     Attributes:
         before: A.
@@ -76,7 +76,7 @@ class Comparison:
 
     @property
     def changed(self) -> float | None:
-        """Share of the pixels that have another class, 0-1."""
+        """Share of the pixels whose class changed, 0-1."""
         if self.transitions is None or not self.transitions.sum():
             return None
         return float(1.0 - np.trace(self.transitions) / self.transitions.sum())
@@ -203,7 +203,7 @@ def _frames(
 
 
 def figures(found: Comparison) -> dict[str, Any]:
-    """What `compare.json` holds, and gates read: `a`, `b` and `change` of each figure."""
+    """The content of `compare.json`: `a`, `b` and `change` of each figure."""
     a, b = json.loads(found.before.to_json()), json.loads(found.after.to_json())
     per_class = {}
     for index, name in enumerate(found.before.classes):
@@ -238,7 +238,7 @@ def figures(found: Comparison) -> dict[str, Any]:
 
 
 def differences(a: Any, b: Any) -> dict[str, list[Any]]:
-    """What of the provenance differs: dotted name -> [in A, in B]."""
+    """The differing values of the provenance: dotted name -> [in A, in B]."""
     found: dict[str, list[Any]] = {}
 
     def walk(name: str, left: Any, right: Any) -> None:

@@ -1,4 +1,4 @@
-"""`edgesegnet replay --compare A B`: printed, as JSON and as a page, with gates."""
+"""`edgesegnet replay --compare A B`: text, JSON and a page, with gates."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def run_compare(
     json_file: Path | None = None,
     gates: Sequence[Gate] = (),
 ) -> int:
-    """Print the comparison, write compare.json and compare.html, and judge the gates.
+    """Print the comparison, write compare.json and compare.html, and evaluate the gates.
 
     Args:
         path_a: Folder or replay.json of the one before.

@@ -32,7 +32,7 @@ _LONGEST = 120
 
 
 def write_compare_report(found: Comparison, changes: dict[str, Any], out: Path) -> Path:
-    """Write one self-contained page, whole or not at all; some 200 kB.
+    """Write one self-contained page atomically; some 200 kB.
 
     Args:
         found: The comparison.

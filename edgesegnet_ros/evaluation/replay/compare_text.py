@@ -1,4 +1,4 @@
-"""What changed between two replays, in plain words and as a table for a terminal."""
+"""The comparison of two replays as sentences and as a table for a terminal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from edgesegnet_ros.evaluation.report.page import percent
 
 
 def sentences(changes: dict[str, Any]) -> list[str]:
-    """What changed, in plain words."""
+    """Sentences about the differences."""
     said = []
     changed = changes['pixels_changed']
     if changes['labels_equal'] or changed == 0.0 and not changes['frames_left_out']:
@@ -52,7 +52,7 @@ def sentences(changes: dict[str, Any]) -> list[str]:
 
 
 def as_text(changes: dict[str, Any]) -> str:
-    """The comparison for a terminal."""
+    """The comparison as text."""
     lines = [f'A: {changes["a"]}', f'B: {changes["b"]}', *sentences(changes), '']
     lines.append(f'{"figure":<28}{"A":>12}{"B":>12}{"change":>12}')
     for name, each in changes['figures'].items():

@@ -1,4 +1,4 @@
-"""The end of a replay: its JSON and page are written, and its figures told."""
+"""The end of a replay: writes its JSON and page, and prints its figures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ REPORT_NAME = 'report.html'
 
 
 def write(result: ReplayResult, out: Path, wants_page: bool) -> bool:
-    """Write the JSON and the page; whether both are there."""
+    """Write the JSON and the page; returns whether both were written."""
     result.folder = str(out)
     well = True
     try:
@@ -38,7 +38,7 @@ def _page(result: ReplayResult, out: Path) -> Path:
 
 
 def tell(result: ReplayResult, out: Path) -> None:
-    """The figures in a few lines, each with what it is over, and everything that went wrong."""
+    """Print the figures in a few lines, and everything that went wrong."""
     lost = f' ({result.dropped} missing)' if result.dropped else ''
     parts = [f'{result.frames_in} frames in, {result.frames_out} out{lost}']
     if result.latency_ms:

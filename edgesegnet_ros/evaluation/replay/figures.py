@@ -1,4 +1,4 @@
-"""From sums to figures: the same for one camera of one bag and for a thousand bags."""
+"""Figures from sums, for one camera of one bag as for a thousand bags."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ UNLABELLED = 'unlabelled'
 def fill_in(
     result: ReplayResult, tallies: Tallies, times: dict[str, Times], classes: ClassSet
 ) -> None:
-    """Set every figure of a result that sums decide, and the sums themselves.
+    """Set every figure of a result that follows from sums, and the sums themselves.
 
     Args:
         result: Takes them.
@@ -44,7 +44,7 @@ def fill_in(
 
 
 def agreement_and_chance(confusion: np.ndarray) -> tuple[float, float]:
-    """Share of pixels whose label is the true one, and the share that chance would give.
+    """Share of pixels whose label is right, and the share expected by chance.
 
     Chance is a random permutation of the predicted labels (the expected agreement of Cohen's
     kappa, 1960).
@@ -114,5 +114,5 @@ def _share(part: Any, whole: Any) -> float | None:
 
 
 def finite(value: float) -> float | None:
-    """The number, or None where it is none (a mean over nothing)."""
+    """The number, or None if it is not finite (such as a mean over nothing)."""
     return float(value) if math.isfinite(value) else None

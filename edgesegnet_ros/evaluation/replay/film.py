@@ -23,7 +23,7 @@ RATE_HZ = 10
 MOST_FRAMES = 600
 """One minute; longer recordings show every n-th frame."""
 BIT_RATE = 800_000
-"""At most, in bit/s: a minute is 6 MB."""
+"""Largest bit rate in bit/s: a minute is 6 MB."""
 _ENCODERS: tuple[tuple[str, dict[str, str]], ...] = (
     (
         'libx264',
@@ -40,11 +40,11 @@ _ENCODERS: tuple[tuple[str, dict[str, str]], ...] = (
 
 
 class FilmError(EdgeSegNetError):
-    """A video that cannot be encoded here."""
+    """A video that cannot be encoded on this machine."""
 
 
 class Film:
-    """Encodes images one by one; the file appears when it is whole.
+    """Encodes images one by one; the file is written atomically.
 
     Args:
         path: An .mp4 file.
@@ -101,7 +101,7 @@ class Film:
         self._frames += 1
 
     def close(self, complete: bool = True) -> None:
-        """End the film.
+        """Finish the video.
 
         Args:
             complete: False removes what was begun, as does a film of no image.
@@ -118,7 +118,7 @@ class Film:
 
 
 class FilmSink:
-    """A replay's FrameSink that films the overlays.
+    """A FrameSink that writes the overlay video of a replay.
 
     Args:
         frames_dir: Takes the film.
@@ -137,7 +137,7 @@ class FilmSink:
         self.filmed = self._seen = 0
 
     def on_frame(self, frame: ReplayFrame) -> None:
-        """Film every n-th frame."""
+        """Encode every n-th frame."""
         image, labels = frame.image, frame.labels
         self._film = self._film or Film(self._path)
         if self._seen % self.step == 0 and self.filmed < MOST_FRAMES:
@@ -157,5 +157,5 @@ class FilmSink:
 
 
 def _even(size: tuple[int, ...]) -> tuple[int, int]:
-    """4:2:0 colours want even sides."""
+    """4:2:0 subsampling requires even sides."""
     return max(2, size[0] - size[0] % 2), max(2, size[1] - size[1] % 2)

@@ -1,4 +1,4 @@
-"""Temporal consistency: does a surface keep its class while it moves through the image?
+"""Temporal consistency: the share of pixels that keep their class along optical flow.
 
 Dense inverse search (Kroeger et al. 2016, arXiv 1603.03590; OpenCV's DISOpticalFlow) follows
 each pixel from one frame to the next and back; where it does not come back, something was covered
@@ -15,9 +15,9 @@ import numpy as np
 from edgesegnet_ros.data.classes import VOID
 
 LONGER_SIDE = 320
-"""Pixels that flow is computed at: enough to follow a pole, at a tenth of VGA's cost."""
+"""Number of pixels for optical flow: enough to follow a pole, at a tenth of VGA's cost."""
 _RELATIVE, _ABSOLUTE = 0.01, 0.5
-"""Of the check: |forward + backward|^2 < 0.01 (|forward|^2 + |backward|^2) + 0.5, in pixels."""
+"""The check is |forward + backward|^2 < 0.01 (|forward|^2 + |backward|^2) + 0.5, in pixels."""
 
 
 class PairAgreement(NamedTuple):
@@ -36,13 +36,13 @@ class PairAgreement(NamedTuple):
 
     @property
     def share(self) -> float | None:
-        """Share of the compared pixels that agree; None where none passed."""
+        """Share of the compared pixels that agree; None if no pixel passed the check."""
         compared = int(self.compared.sum())
         return float(self.agreed.sum()) / compared if compared else None
 
 
 class FlowConsistency:
-    """Compares each frame's labels with the former's, moved along the flow.
+    """Compares the labels of each frame with those of the previous frame, along optical flow.
 
     Args:
         num_classes: Ids are below it, or unlabelled.
@@ -55,11 +55,11 @@ class FlowConsistency:
         self._former_size: tuple[int, int] | None = None
 
     def forget(self) -> None:
-        """The next frame has no neighbour before it."""
+        """Forget the previous frame."""
         self._former = self._former_size = None
 
     def add(self, image: np.ndarray, labels: np.ndarray) -> PairAgreement | None:
-        """Compare a frame with the one before.
+        """Compare a frame with the previous one.
 
         Args:
             image: (H, W, 3) uint8 RGB.

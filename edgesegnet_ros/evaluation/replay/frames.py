@@ -1,4 +1,4 @@
-"""A replay's frames, handed on one by one to whoever draws, keeps or films them."""
+"""The frames of a replay, and the interface of their consumers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class ReplayFrame:
-    """One frame with everything known of it. The arrays belong to the receiver, who may keep them.
+    """One frame with all its data. The arrays belong to the receiver, who may keep them.
 
     Attributes:
         index: Index of the image in its bag and topic, from 0, frames that gave no labels counted.
@@ -38,7 +38,7 @@ class ReplayFrame:
 
 
 class FrameSink(Protocol):
-    """Takes frames in the order of the bag, from one thread, and keeps no more than a few.
+    """Consumes frames in the order of the bag, in one thread, and keeps only a few.
 
     A sink that raises OSError or EdgeSegNetError is not used from there on (`close(False)` is
     called); the replay continues and the result says so.
@@ -50,10 +50,10 @@ class FrameSink(Protocol):
     name: str
 
     def on_frame(self, frame: ReplayFrame) -> None:
-        """Take one frame."""
+        """Consume one frame."""
 
     def close(self, complete: bool) -> None:
-        """The last frame was seen.
+        """End after the last frame.
 
         Args:
             complete: False after an error: what was begun is removed.

@@ -1,4 +1,4 @@
-"""The key of a bag replayed in one way, by which finished work is recognised."""
+"""The key of a bag and its options, by which finished results are recognised."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from edgesegnet_ros.evaluation.replay.result import ReplayError
 
 
 def bag_identity(path: Path) -> list[list[Any]]:
-    """Name, size and time of change of a bag's files: terabytes are not read to be recognised."""
+    """Name, size and modification time of a bag's files; hashing terabytes is too slow."""
     files = [path] if path.is_file() else sorted(f for f in path.iterdir() if f.is_file())
     return [[f.name, f.stat().st_size, f.stat().st_mtime_ns] for f in files]
 
 
 def identity(options: ReplayOptions) -> dict[str, Any]:
-    """All that decides the figures but the bag: the files' bytes, not their names alone.
+    """Everything except the bag that determines the figures, files by their content.
 
     Raises:
         ReplayError: The weights or the class file cannot be read.
@@ -39,7 +39,7 @@ def identity(options: ReplayOptions) -> dict[str, Any]:
 
 
 def fingerprint(bag: Path, decided_by: dict[str, Any]) -> str:
-    """A key of 16 hexadecimal digits for one bag replayed in one way."""
+    """A key of 16 hexadecimal digits for a bag and its options."""
     text = json.dumps([str(bag.resolve()), bag_identity(bag), decided_by], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

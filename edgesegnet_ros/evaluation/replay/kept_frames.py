@@ -1,4 +1,4 @@
-"""What a replay's page shows of its frames: the worst, a sample, a video; in bounded memory.
+"""The frames on a replay's page: the worst, a sample, a video; in bounded memory.
 
 The images lie beside `frames.json`, which says what they are.
 """
@@ -25,7 +25,7 @@ SAMPLE = 6
 
 @dataclass
 class KeptFrame:
-    """What `frames.json` says of a frame.
+    """A frame's entry in `frames.json`.
 
     Attributes:
         kind: `worst` or `sample`.
@@ -45,7 +45,7 @@ class KeptFrame:
 
 
 class _Shown:
-    """A frame at the page's size, under 1 MB; it is encoded only if it stays."""
+    """A frame at the size of the page, under 1 MB; it is encoded only if it is kept."""
 
     def __init__(self, frame: ReplayFrame, classes: ClassSet) -> None:
         self._known = (frame.index, frame.stamp_ns, frame.pixel_accuracy, frame.consistency)
@@ -54,7 +54,7 @@ class _Shown:
         self._classes = classes
 
     def write(self, kind: str, folder: Path, written: list[Path]) -> KeptFrame:
-        """Encode and write the images, and note each before it is begun."""
+        """Encode and write the images, and record each before it is written."""
         kept = KeptFrame(kind, *self._known)
         for view in views(self._image, self._labels, self._truth, self._classes):
             name = f'{kept.index:08d}-{view.name}'
@@ -134,7 +134,7 @@ class ImageSink:
 def open_sinks(
     frames_dir: Path, classes: ClassSet, pictures: bool, video: bool, total: int | None
 ) -> list[FrameSink]:
-    """What makes the page's images and video.
+    """Open the sinks for the images and the video of the page.
 
     Args:
         frames_dir: Folder for images and video; it exists and is empty.
@@ -152,7 +152,7 @@ def open_sinks(
 
 
 def read_frames(frames_dir: Path | None) -> list[KeptFrame]:
-    """What `frames.json` says; nothing where it is not there."""
+    """The entries of `frames.json`; empty without the file."""
     if frames_dir is None or not (frames_dir / INDEX_NAME).is_file():
         return []
     text = (frames_dir / INDEX_NAME).read_text(encoding='utf-8')
@@ -160,6 +160,6 @@ def read_frames(frames_dir: Path | None) -> list[KeptFrame]:
 
 
 def video_of(frames_dir: Path | None) -> Path | None:
-    """The film, where there is one."""
+    """The video, if there is one."""
     path = frames_dir / VIDEO_NAME if frames_dir else None
     return path if path and path.is_file() else None

@@ -19,7 +19,7 @@ _UNITS_NS = {'nanoseconds': 1, 'microseconds': 10**3, 'milliseconds': 10**6, 'se
 
 
 class LabelFolder:
-    """Label images by what their names say.
+    """Label images by the stamps or numbers in their names.
 
     A name ends in a stamp (a whole number of nanoseconds, microseconds, milliseconds or seconds,
     or `<seconds>.<fraction>`, whose point may be `_` or `-`) or in the number of the frame in its
@@ -85,7 +85,7 @@ class LabelFolder:
         self._of_number = {number - first: file for number, file in numbers.items()}
 
     def of(self, number: int, stamp_ns: int) -> np.ndarray | None:
-        """The labels of a frame, (h, w) uint8; None where there are none.
+        """The labels of a frame, (h, w) uint8; None without any.
 
         Raises:
             CamVidError: The image is no label image.
@@ -130,7 +130,7 @@ def _by_unit(numbers: dict[int, Path], stamps: Sequence[int]) -> tuple[str, dict
 
 
 def _nearest(named: int, unit: int, known: list[int]) -> int | None:
-    """The stamp that a name means, whether its digits were cut off or rounded."""
+    """The stamp that a name stands for, whether its digits were cut off or rounded."""
     place = bisect.bisect_left(known, named)
     around = known[max(0, place - 1) : place + 1]
     nearest = min(around, key=lambda stamp: abs(stamp - named), default=None)

@@ -1,4 +1,4 @@
-"""Every label map of a replay in one file: a ZIP of 8-bit PNG images, lossless and streamed.
+"""All label maps of a replay in one file: a ZIP of 8-bit PNG images, lossless and streamed.
 
 Its entries are named `<index>-<stamp in ns>.png`, in the order of the bag, so that any tool can
 look at them; a dropped frame has none.
@@ -27,7 +27,7 @@ if hasattr(cv2, 'IMWRITE_PNG_FILTER'):
 
 
 class LabelMapWriter:
-    """A FrameSink that keeps the label maps; the file appears when it is whole."""
+    """A FrameSink that writes the label maps; the file is written atomically."""
 
     name = 'label_maps'
 
@@ -41,7 +41,7 @@ class LabelMapWriter:
         self.add(frame.index, frame.stamp_ns, frame.labels)
 
     def add(self, index: int, stamp_ns: int, labels: np.ndarray) -> None:
-        """Keep one label map, (H, W) uint8."""
+        """Write one label map, (H, W) uint8."""
         encoded = cv2.imencode('.png', labels, _PNG)[1]
         self._zip.writestr(f'{index:08d}-{stamp_ns}.png', encoded.tobytes())
 
@@ -90,11 +90,11 @@ class LabelMaps:
             raise ReplayError(f'{path}: not the label maps of a replay ({error})') from error
 
     def __len__(self) -> int:
-        """How many there are."""
+        """Number of label maps."""
         return len(self._names)
 
     def __contains__(self, index: int) -> bool:
-        """Whether the image of this index got labels."""
+        """Whether there is a label map for this image."""
         return index in self._names
 
     def __getitem__(self, index: int) -> LabelMap:
@@ -116,15 +116,15 @@ class LabelMaps:
 
     @property
     def indices(self) -> list[int]:
-        """Those of the images that got labels, in the order of the bag."""
+        """Indices of the images with label maps, in the order of the bag."""
         return sorted(self._names)
 
     def stamp_of(self, index: int) -> int:
-        """Stamp in ns of an image that got labels, which are not decoded for it."""
+        """Stamp in ns of an image with a label map, which is not decoded."""
         return int(self._names[index].partition('-')[2].partition('.')[0])
 
     def __iter__(self) -> Iterator[LabelMap]:
-        """All of them, in the order of the bag."""
+        """All label maps, in the order of the bag."""
         return (self[index] for index in self.indices)
 
     def close(self) -> None:

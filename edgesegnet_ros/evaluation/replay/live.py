@@ -1,4 +1,4 @@
-"""Bag time against the real node: what a robot would see of it.
+"""Live replay: a bag in real time through the node, as on a robot.
 
 The node, a player and a collector run as processes over DDS, as in `edgesegnet demo`, but nobody
 waits for anybody: the image subscription is the node's own (best effort, the newest alone), the
@@ -35,7 +35,7 @@ class LiveError(EdgeSegNetError):
 
 
 def replay_live(replay: CameraReplay, progress: Callable[[], None]) -> ReplayResult:
-    """Play a camera to the node in bag time, and score what came back.
+    """Play a camera to the node in real time, and score the masks.
 
     Args:
         replay: What is replayed.
@@ -92,7 +92,7 @@ def replay_live(replay: CameraReplay, progress: Callable[[], None]) -> ReplayRes
 def _play(
     replay: CameraReplay, folder: Path, progress: Callable[[], None]
 ) -> list[tuple[int, float]]:
-    """Stamp in ns of each played frame, and when it went out, in seconds of the steady clock."""
+    """Stamp in ns of each played frame, and time of its publication, in s of the steady clock."""
     from edgesegnet_ros.demo.domain import free_domain, ros_environment
     from edgesegnet_ros.demo.node_start import ROS_ARGUMENTS, bring_up, write_parameters
     from edgesegnet_ros.demo.processes import Processes
@@ -204,7 +204,7 @@ def _result(
 def _account(
     replay: CameraReplay, result: ReplayResult, played: int, values: dict[str, Any]
 ) -> None:
-    """Say what became of the frames that did not come out."""
+    """Report the frames without a mask."""
     unread = result.frames_in - played
     result.drops = {'unreadable': unread} if unread > 0 else {}
     for reason in keys.DROPS:

@@ -1,4 +1,4 @@
-"""Workers as processes of this machine."""
+"""A pool of worker processes on this machine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SPAWN = multiprocessing.get_context('spawn')
 
 @dataclass(eq=False)
 class LocalWorker:
-    """A process and the line to it."""
+    """A worker process and the connection to it."""
 
     process: Any
     line: Any
@@ -88,7 +88,7 @@ class LocalPool:
 
 
 def _cause(status: int | None) -> str:
-    """What an exit status says of how a process ended."""
+    """The cause of a process's end, from its exit status."""
     if status is not None and status < 0:
         name = signal.Signals(-status).name
         hint = ', perhaps because memory ran out' if name == 'SIGKILL' else ''

@@ -1,4 +1,4 @@
-"""One result over many bags and cameras: their sums, in the order in which they were named."""
+"""The result over many bags and cameras: their sums, in the order of the bags."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SUMMED_UP = (
 
 
 class Merger:
-    """Adds results up as they come, in any order; keeps a summary of each and no series.
+    """Adds up results in any order; keeps a summary of each, but no series.
 
     Args:
         classes: Classes of the labels.
@@ -47,7 +47,7 @@ class Merger:
         self._only_folder = ''
 
     def add(self, outcome: BagOutcome) -> None:
-        """Add what came of one bag."""
+        """Add the outcome of one bag."""
         place = self._order[outcome.bag]
         self._problems[place] = list(outcome.problems)
         self._notes[place] = list(outcome.notes)
@@ -86,7 +86,7 @@ class Merger:
         sums.disagreement = sums.disagreement or result.disagreement
 
     def result(self) -> ReplayResult:
-        """The sum; of a single camera its own result."""
+        """The sum; for a single camera its own result."""
         parts = [part for place in sorted(self._parts) for part in self._parts[place]]
         problems = [p for place in sorted(self._problems) for p in self._problems[place]]
         if len(parts) == 1 and len(self._order) == 1 and self._only is not None:

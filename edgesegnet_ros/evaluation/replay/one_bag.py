@@ -1,4 +1,4 @@
-"""One bag with all its cameras: replayed into a folder of its own, which appears when it is whole.
+"""Replay of one bag with all its cameras into its own folder, which appears atomically.
 
 A folder that is there already is a finished bag: its key is made of the bag, the weights, the
 engine and every option, so it is what would come out again.
@@ -34,7 +34,7 @@ Progress = Callable[[], None]
 
 @dataclass
 class BagOutcome:
-    """What came of one bag.
+    """The outcome of one bag.
 
     Attributes:
         bag: Its path, as it was named.
@@ -56,13 +56,13 @@ class BagOutcome:
 
 
 def folder_of(bag: Path, key: str) -> str:
-    """Of a bag's results, relative to the folder of all results."""
+    """Folder of a bag's results, relative to the folder of all results."""
     name = re.sub(r'[^\w.-]', '_', bag.resolve().name) or 'bag'
     return f'{BAGS_NAME}/{name[:64]}-{key}'
 
 
 def finished(bag: Path, out: Path, key: str, wants_bag: bool) -> BagOutcome | None:
-    """What came of a bag that was finished before; None where it was not.
+    """The outcome of a bag that was finished before; None if it was not.
 
     Args:
         bag: Its path.
@@ -90,7 +90,7 @@ def replay_bag(
     key: str,
     on_frame: Callable[[int, int], None] = lambda done, total: None,
 ) -> BagOutcome:
-    """Replay every camera of a bag that is wanted.
+    """Replay all requested cameras of a bag.
 
     Args:
         bag: Its path.
@@ -190,7 +190,7 @@ def _replay_camera(
 
 
 def _bag_for(options: ReplayOptions, name: str, cameras: int) -> Path | None:
-    """Where a camera's results go as a bag."""
+    """Path of a camera's result bag."""
     if options.write_bag is None:
         return None
     path = Path(options.write_bag)
@@ -198,7 +198,7 @@ def _bag_for(options: ReplayOptions, name: str, cameras: int) -> Path | None:
 
 
 def _names(cameras: list[Camera]) -> list[str]:
-    """A folder's name for each camera: its topic, each once."""
+    """A unique folder name for each camera, from its topic."""
     names: list[str] = []
     for camera in cameras:
         name = re.sub(r'[^\w.-]', '_', camera.image_topic.strip('/')) or 'camera'

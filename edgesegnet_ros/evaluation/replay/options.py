@@ -1,4 +1,4 @@
-"""What decides a replay's figures, in one place, so that a finished bag is recognised."""
+"""All options that determine a replay's figures, by which a finished bag is recognised."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from edgesegnet_ros.engines.request import EngineRequest
 
 @dataclass(frozen=True)
 class ReplayOptions:
-    """How a bag is replayed.
+    """The options of a replay.
 
     Attributes:
         request: Model, classes and engine.
@@ -56,7 +56,7 @@ class ReplayOptions:
     rate: float = 1.0
 
     def to_json(self) -> dict[str, Any]:
-        """Numbers, texts and lists."""
+        """The options as numbers, strings and lists."""
         values = asdict(self)
         del values['force']
         for name in ('request', 'against'):

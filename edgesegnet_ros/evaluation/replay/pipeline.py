@@ -1,4 +1,4 @@
-"""Decoding, labelling and scoring at the same time, with a few frames between them.
+"""Decoding, inference and scoring in parallel threads, with a few frames between them.
 
 Memory is bounded by WAITING frames on each side, whatever the bag's length.
 """
@@ -21,22 +21,22 @@ from edgesegnet_ros.evaluation.replay.scoring import Labelled, Scoring
 from edgesegnet_ros.evaluation.replay.tallies import Times
 
 WAITING = 4
-"""Frames between two threads: enough to ride out a slow one, 5 MB at 640x480."""
+"""Frames between two threads: enough to absorb a slow one, 5 MB at 640x480."""
 
 
 class Decoded(NamedTuple):
-    """One frame on its way to the engine."""
+    """A decoded frame."""
 
     frame: BagFrame
     truth: np.ndarray | None
 
 
 Label = Callable[[Decoded], 'Labelled | None']
-"""Gives a frame its labels; None for one that the node dropped."""
+"""Returns the labels of a frame; None if the node dropped it."""
 
 
 class Pipeline:
-    """Runs one camera's frames through the three steps.
+    """Runs the frames of one camera through the three steps.
 
     Args:
         frames: Frames of the bag.
@@ -65,7 +65,7 @@ class Pipeline:
         progress: Callable[[], None] = lambda: None,
         before: Callable[[np.ndarray], None] = lambda image: None,
     ) -> None:
-        """Label and score every frame; in this thread the labelling.
+        """Process every frame; inference runs in this thread.
 
         Args:
             label: Gives labels.

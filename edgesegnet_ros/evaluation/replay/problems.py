@@ -1,4 +1,4 @@
-"""What went wrong in a replay: one entry a kind and place, however often it happened."""
+"""The problems of a replay: one entry per kind and place, however often it occurred."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ FAILING = frozenset(
         'worker_died',
     }
 )
-"""Kinds that something is missing for, so that the command ends with 1; the others only tell."""
+"""Kinds with missing results, for which the command ends with 1; others are only reported."""
 _ONCE = ('truncated', 'no_index', 'not_written', 'unreadable')
 
 
 class ProblemLog:
-    """Collects problems; of a kind that comes again and again the first is kept, and counted.
+    """Collects problems; of a repeated kind the first one is kept, with a count.
 
     Attributes:
         problems: So far.
@@ -36,7 +36,7 @@ class ProblemLog:
         self._first: dict[tuple[str, str], int] = {}
 
     def add(self, kind: str, where: str, what: str, frames: int | None = None) -> None:
-        """Note a problem; see `Problem`."""
+        """Add a problem; see `Problem`."""
         key = (kind, where + what if kind in _ONCE else '')
         if key not in self._first:
             self._first[key] = len(self.problems)
@@ -47,21 +47,21 @@ class ProblemLog:
             self.problems[self._first[key]] = replace(known, frames=total)
 
     def on_problem(self, problem: BagProblem) -> None:
-        """Note what reading a bag found."""
+        """Add a problem that reading a bag found."""
         self.add(*problem)
 
 
 def reason(error: Exception) -> str:
-    """What an error says; of the operating system's without its number and a temporary path."""
+    """The message of an error; for an OSError without its number and temporary path."""
     return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
 
 
 def fails(problems: list[Problem]) -> bool:
-    """Whether something is missing that was asked for."""
+    """Whether something that was requested is missing."""
     return any(problem.kind in FAILING for problem in problems)
 
 
 def sentence(problem: Problem) -> str:
-    """One line for people."""
+    """The problem as one line."""
     count = f' ({problem.frames} frames)' if problem.frames else ''
     return f'{problem.where}: {problem.what}{count}'

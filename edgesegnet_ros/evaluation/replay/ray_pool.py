@@ -1,4 +1,4 @@
-"""Workers as actors of a Ray cluster, or of a Ray on this machine.
+"""A pool of workers as actors of a Ray cluster, or of a local Ray.
 
 Bags and results are on a file system that every node sees under the same path, and
 edgesegnet_ros is installed on each.

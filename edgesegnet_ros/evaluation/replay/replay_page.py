@@ -17,12 +17,12 @@ from edgesegnet_ros.evaluation.report.page import file_uri, number, of_100, perc
 PERCENTILES = ('p50', 'p95', 'p99', 'max')
 SHOWN_PROBLEMS = 20
 SHOWN_PARTS = 300
-"""More bags than these are left to the JSON: the page is for reading."""
+"""Largest number of bags on the page; all of them are in the JSON."""
 NO_COLOR = '#808080'
 
 
 def write_replay_report(result: ReplayResult, frames_dir: Path | None, out: Path) -> Path:
-    """Write one self-contained page, whole or not at all.
+    """Write one self-contained page atomically.
 
     Its size is bounded whatever the length of the recording: at most twelve frames of 480 pixels
     width (2 MB), one minute of video (6 MB, 8 MB in the page), curves of at most 1,024 points.
@@ -93,7 +93,7 @@ def _context(result: ReplayResult, frames_dir: Path | None) -> dict[str, Any]:
 
 
 def sentences(result: ReplayResult) -> list[str]:
-    """What the figures say, in plain words."""
+    """Sentences about the figures."""
     said = []
     if not result.frames_out:
         return [f'No frame of {result.frames_in} was segmented, so there is nothing to judge.']

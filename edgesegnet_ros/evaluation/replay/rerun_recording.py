@@ -1,4 +1,4 @@
-"""A replay as a Rerun recording: frames, label maps, truth and disagreement, to scrub through."""
+"""A replay as a Rerun recording: frames, label maps, ground truth and disagreement."""
 
 from __future__ import annotations
 

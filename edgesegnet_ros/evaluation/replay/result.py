@@ -1,4 +1,4 @@
-"""What a replay found: the JSON that gates, comparisons and the page read.
+"""The result of a replay: the JSON that gates, comparisons and the page read.
 
 The result of one camera of one bag has a `series`, `label_maps` and `frames_dir`.
 Where there are several (bags, cameras), the result on top is their sum: the same figures over all
@@ -33,7 +33,7 @@ class ReplayError(EdgeSegNetError):
 
 @dataclass
 class Problem:
-    """Something that was wrong; the replay continued without it.
+    """A problem; the replay continued without the affected frames.
 
     Attributes:
         kind: For programs, one of: truncated, no_index, no_images, bad_image, out_of_order,
@@ -53,7 +53,7 @@ class Problem:
 
 @dataclass
 class ReplayResult:
-    """What a replay found. Shares are 0-1, times are named by their unit, null is "not known".
+    """The result of a replay. Shares are 0-1, names of times have units, null means unknown.
 
     Attributes:
         mode: `offline` (every frame, as fast as the engine goes) or `live` (bag time, the node
@@ -192,12 +192,12 @@ class ReplayResult:
     times: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def to_json(self) -> str:
-        """Text that `from_json` reads; numbers that are not finite are null."""
+        """JSON that `from_json` reads; numbers that are not finite are null."""
         return json.dumps({'format': FORMAT, **asdict(self)}, indent=1, allow_nan=False) + '\n'
 
     @classmethod
     def from_json(cls, text: str, where: str = 'the result') -> ReplayResult:
-        """What `to_json` gave.
+        """Parse the output of `to_json`.
 
         Args:
             text: The JSON.
@@ -220,7 +220,7 @@ class ReplayResult:
 
     @classmethod
     def read(cls, path: str | Path) -> ReplayResult:
-        """The result in a file, or in the replay.json of a folder.
+        """Read a result from a file, or from the replay.json of a folder.
 
         Raises:
             ReplayError: There is none.
@@ -233,7 +233,7 @@ class ReplayResult:
             raise ReplayError(f'{path}: cannot be read ({error})') from error
 
     def write(self, path: Path) -> None:
-        """Write the JSON, whole or not at all.
+        """Write the JSON atomically.
 
         Raises:
             WriteError: The file cannot be written.

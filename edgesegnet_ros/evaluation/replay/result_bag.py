@@ -1,4 +1,4 @@
-"""Results as a bag: what the node would have published, beside the images it would have seen."""
+"""The results as a bag, with the topics that the node would have published."""
 
 from __future__ import annotations
 

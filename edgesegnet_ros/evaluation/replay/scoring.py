@@ -1,4 +1,4 @@
-"""Counts each frame of one camera in the order of the bag, and hands it on to the sinks."""
+"""Scores the frames of one camera in the order of the bag, and passes them to the sinks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from edgesegnet_ros.evaluation.replay.tallies import Tallies, Times
 
 
 class Labelled(NamedTuple):
-    """A frame that got its labels.
+    """A frame with labels.
 
     Attributes:
         frame: Without figures of its own yet.
@@ -81,16 +81,16 @@ class Scoring:
 
     @property
     def labels_sha256(self) -> str | None:
-        """Over all label maps so far: height and width as little-endian uint32, then the ids."""
+        """SHA-256 of all label maps: height and width (little-endian uint32) and ids of each."""
         return self._digest.hexdigest() if self.tallies.frames else None
 
     @property
     def duration_s(self) -> float | None:
-        """From the first stamp to the greatest."""
+        """Time from the first stamp to the latest, in s."""
         return None if self._first_ns is None else (self._last_ns - self._first_ns) * 1e-9
 
     def add(self, labelled: Labelled) -> None:
-        """Count one frame and hand it on."""
+        """Score one frame and pass it to the sinks."""
         began = time.perf_counter()
         frame = self._with_known_truth(labelled.frame)
         follows = self._look_at(frame, labelled.has_stamp)
@@ -125,18 +125,18 @@ class Scoring:
         self._hand_on(replace(frame, pixel_accuracy=accuracy, consistency=consistency))
 
     def close(self, complete: bool) -> None:
-        """The last frame was seen (or not, after an error)."""
+        """End after the last frame, or after an error."""
         for sink in self._sinks:
             self._guarded(sink, lambda sink=sink: sink.close(complete))
         self._sinks = []
 
     def skip(self) -> None:
-        """A frame is missing here: its neighbours are not compared."""
+        """Note a missing frame: its neighbours are not compared."""
         if self._flow is not None:
             self._flow.forget()
 
     def _look_at(self, frame: ReplayFrame, has_stamp: bool) -> bool:
-        """Note what is odd; whether the frame follows the one before it."""
+        """Report anomalies; returns whether the frame follows the previous one in time."""
         place_ = f'{self._where}, image {frame.index}'
         if not has_stamp:
             self._log.add(
@@ -251,7 +251,7 @@ class Scoring:
             self.times[sink.name].add((time.perf_counter() - began) * 1e3)
 
     def _guarded(self, sink: FrameSink, do: object) -> bool:
-        """Whether it went well; a full disk costs its output, not the evaluation."""
+        """Whether a sink succeeded; a full disk costs its output, not the evaluation."""
         try:
             do()  # type: ignore[operator]
         except (OSError, BagError, EdgeSegNetError) as error:
