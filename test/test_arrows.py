@@ -9,7 +9,16 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = 'edgesegnet_ros'
 # Modules beside the rooms. They know no room, and every room may import them.
-COMMON = {'arguments', 'errors', 'extras', 'lined_yaml', 'shipped', 'atomic_file', PACKAGE}
+COMMON = {
+    'arguments',
+    'atomic_file',
+    'child_process',
+    'errors',
+    'extras',
+    'lined_yaml',
+    'shipped',
+    PACKAGE,
+}
 ROOMS = {
     'network': set(),
     'data': set(),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import selectors
 import signal
@@ -13,10 +12,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Callable, Dict, List, Optional, Type
 
+from edgesegnet_ros.child_process import end_with_parent
+
 GRACE_S = 5.0
 """How long a process may take to end after SIGINT, and again after SIGTERM."""
 LAST_LINES = 12
-_PR_SET_PDEATHSIG = 1
 
 
 class ProcessFailed(Exception):
@@ -46,7 +46,7 @@ class Child:
                 env=environment,
                 # A group of its own: the terminal's Ctrl-C is ours to hand on.
                 start_new_session=True,
-                preexec_fn=_die_with_parent if sys.platform == 'linux' else None,
+                preexec_fn=end_with_parent,
             )
 
     def last_lines(self, count: int = LAST_LINES) -> List[str]:
@@ -213,8 +213,3 @@ class Processes:
                     if status < 0
                     else f'ended early, with status {status}'
                 )
-
-
-def _die_with_parent() -> None:
-    # Whoever is killed with SIGKILL cannot end its children; Linux does.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -33,7 +33,7 @@ _WARM_UP = 0.04
 _FALL = 0.5
 """Share of the steps after which the rate falls, as half a cosine."""
 _LOOK_EVERY = 20
-"""Steps between two looks at the loss and at the clock."""
+"""Steps between two looks at the loss."""
 
 
 class Diverged(ExplorationError):
@@ -109,12 +109,12 @@ def train_candidate(
         nn.utils.clip_grad_norm_(network.parameters(), config.gradient_norm)
         optimizer.step()
         average.update_parameters(network)
+        if time.monotonic() > deadline:
+            raise OutOfTime(f'the budget ended after {step + 1} of {settings.steps} steps')
         last = step + 1 in rungs
         if last or step % _LOOK_EVERY == 0:
             if not math.isfinite(loss.item()):
                 raise Diverged(f'the loss is {loss.item()} after {step + 1} steps')
-            if time.monotonic() > deadline:
-                raise OutOfTime(f'the budget ended after {step + 1} of {settings.steps} steps')
         if last:
             recipe = recipe_of(
                 average.module, info, device='cpu', num_threads=torch.get_num_threads()

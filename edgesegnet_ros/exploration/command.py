@@ -118,10 +118,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='number of val images that judge a candidate; 0 uses all',
     )
     parser.add_argument(
-        '--population', default=own.population, type=int, help='number of networks per generator'
+        '--population',
+        type=int,
+        help='number of networks per generator (default: by the budget; 4 for 10m, at most 8)',
     )
     parser.add_argument(
         '--seed', default=own.seed, type=int, help='S, the seed of all random numbers'
+    )
+    parser.add_argument(
+        '--halving',
+        default=True,
+        action=argparse.BooleanOptionalAction,
+        help='judge candidates after a ninth and a third of --steps, and go on with the best '
+        'third; --no-halving trains all to the end, and the report says how well the early order '
+        'agrees with the last one',
     )
     parser.add_argument(
         '--inquisitor',
@@ -139,7 +149,8 @@ def settings_of(args: argparse.Namespace, stored: Settings | None = None) -> Set
 
     Args:
         args: The options.
-        stored: Settings of a resumed study, which give steps and views that are not given.
+        stored: Settings of a resumed study, which give steps, views and population that are not
+            given, and the threads that latency is measured with.
 
     Raises:
         EdgeSegNetError: Something cannot be used; nothing was made.
@@ -190,13 +201,15 @@ def settings_of(args: argparse.Namespace, stored: Settings | None = None) -> Set
         performance=args.performance,
         engine=engine,
         precision=precision,
-        threads=max(1, threads_of(0) // args.workers),
+        threads=stored.threads if stored else max(1, threads_of(0) // args.workers),
         input_size=tuple(args.input_size),
         views=args.views or (stored.views if stored else _by_budget(args.budget, 2.5, 2000)),
         steps=args.steps or (stored.steps if stored else _by_budget(args.budget, 8.0, 4000)),
         batch=args.batch,
         val_images=args.val_images,
-        population=args.population,
+        population=args.population
+        or (stored.population if stored else max(3, min(8, int(args.budget / 150)))),
+        halving=args.halving,
         inquisitor=args.inquisitor,
         seed=args.seed,
     )
@@ -225,4 +238,4 @@ def run(args: argparse.Namespace) -> int:
         raise ExplorationError(f'--out {out}: cannot be made ({error.strerror})') from None
     study: optuna.Study = open_study(storage, args.study, settings)
     spent = explore(study, storage, settings, out, args.budget, args.workers)
-    return conclude(study, settings, out, spent, args.json)
+    return conclude(study, storage, settings, out, spent, args.json)

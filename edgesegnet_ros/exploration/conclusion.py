@@ -9,13 +9,14 @@ import optuna
 from tqdm import tqdm
 
 from edgesegnet_ros.atomic_file import write_json, write_text
-from edgesegnet_ros.exploration import history
+from edgesegnet_ros.exploration import comparison, history
+from edgesegnet_ros.exploration.diagram import diagram_file
 from edgesegnet_ros.exploration.processes import row
 from edgesegnet_ros.exploration.settings import Settings
 from edgesegnet_ros.network.design import Design
 from edgesegnet_ros.network.design_file import design_of
 
-BEST_DESIGN = 'best.yaml'
+BEST_DESIGN, BEST_DIAGRAM = 'best.yaml', 'best.svg'
 REPORT = 'report.html'
 
 
@@ -54,9 +55,22 @@ def figures_of(study: optuna.Study, settings: Settings, seconds: float) -> dict[
 
 
 def conclude(
-    study: optuna.Study, settings: Settings, out: Path, seconds: float, to: str | None
+    study: optuna.Study,
+    storage: str,
+    settings: Settings,
+    out: Path,
+    seconds: float,
+    to: str | None,
 ) -> int:
     """Write report, the best design and the figures; say what to do next.
+
+    Args:
+        study: With its trials.
+        storage: Its URL: another study there may differ in the inquisitor alone.
+        settings: Of the study.
+        out: Takes the report and the best design.
+        seconds: That this call took.
+        to: File for the figures.
 
     Returns:
         0; 1 where no network meets the requirement.
@@ -65,13 +79,17 @@ def conclude(
 
     figures = figures_of(study, settings, seconds)
     trials = study.get_trials(deepcopy=False)
+    sides = comparison.sides_of(study, settings, storage)
+    if sides:
+        figures['comparison'] = comparison.as_json(sides, settings.population)
     if to:
         write_json(to, figures)
-    report = write_page(study, settings, figures, out / REPORT)
+    report = write_page(study, settings, figures, out / REPORT, sides)
     best = history.best_of(trials)
     if best is not None:
         design = best_design(best)
         write_text(out / BEST_DESIGN, design.as_yaml())
+        write_text(out / BEST_DIAGRAM, diagram_file(design))
         accepted = sum(one['accepted'] for one in figures['generators'])
         tqdm.write(f'\nbest of {figures["networks"]} networks, {accepted} generators accepted:')
         tqdm.write(row(best))

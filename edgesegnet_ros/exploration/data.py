@@ -40,7 +40,10 @@ class Ground(NamedTuple):
 
 
 def open_ground(
-    settings: Settings, folder: Path, advance: Callable[[int], None] = lambda _: None
+    settings: Settings,
+    folder: Path,
+    advance: Callable[[int], None] = lambda _: None,
+    judged: bool = True,
 ) -> Ground:
     """Read the dataset, and make the pool where it is not there yet.
 
@@ -48,6 +51,7 @@ def open_ground(
         settings: Settings of the exploration.
         folder: Takes the pool.
         advance: Told how many views have come.
+        judged: Whether rendered streets are to judge on, too; a dataset's val always is.
 
     Raises:
         EdgeSegNetError: Of the room where it failed; nothing was made.
@@ -65,7 +69,8 @@ def open_ground(
         source: tuple[str, ...] = tuple(dataset.sequences('train'))
     else:
         train, source = [], ()
-        val = _streets(_VAL_SEED + settings.seed, _VAL_STREETS)
+        count = min(settings.val_images or _VAL_STREETS, _VAL_STREETS)
+        val = _streets(_VAL_SEED + settings.seed, count) if judged else []
     if settings.val_images and settings.val_images < len(val):
         chosen = np.linspace(0, len(val) - 1, settings.val_images).round().astype(int)
         val = [val[index] for index in chosen]

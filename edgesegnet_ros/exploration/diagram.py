@@ -6,7 +6,8 @@ from html import escape
 
 from edgesegnet_ros.network.design import IMAGE, Design, Layer
 
-_WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 104, 40, 26, 34, 60
+_WIDTH, _HEIGHT, _GAP_X, _GAP_Y = 104, 40, 26, 34
+_LEFT, _TOP = 44, 30
 _COLORS = {
     'conv': 'var(--accent)',
     'refine': 'var(--second)',
@@ -14,38 +15,59 @@ _COLORS = {
     'pyramid': 'var(--third)',
 }
 
+_ALONE = {
+    'var(--accent)': '#2563c9',
+    'var(--second)': '#d9662f',
+    'var(--third)': '#2f8f5b',
+    'currentColor': '#1c2128',
+    '<svg ': '<svg xmlns="http://www.w3.org/2000/svg" ',
+    'font-family="inherit">': 'font-family="sans-serif"><rect width="100%" height="100%" '
+    'fill="white"/>',
+}
+"""What a diagram needs in a file of its own, where no page gives it colours and letters."""
+
+
+def diagram_file(design: Design) -> str:
+    """The text of an SVG file with the diagram of a design."""
+    text = diagram(design)
+    for inherited, own in _ALONE.items():
+        text = text.replace(inherited, own)
+    return text + '\n'
+
 
 def diagram(design: Design) -> str:
     """SVG of a design.
 
-    Layers stand in rows by the size that they work at, in the order in which they are computed;
-    shortcuts that pass over layers are dashed. A layer's properties are shown when it is pointed
-    at.
+    Layers stand in rows by the size that they work at, and in columns by how many layers come
+    before them, so that paths run side by side; shortcuts that pass over columns are dashed. A
+    layer's properties are shown when it is pointed at.
     """
-    strides = sorted({extent.stride for extent in design.extents.values()})
+    strides = sorted({1, *(extent.stride for extent in design.extents.values())})
     row = {stride: number for number, stride in enumerate(strides)}
-    places: dict[str, tuple[float, float]] = {IMAGE: (_MARGIN, _MARGIN)}
-    for column, layer in enumerate(design.layers):
+    columns = _columns(design)
+    places: dict[str, tuple[float, float]] = {IMAGE: (_LEFT, _TOP)}
+    for layer in design.layers:
         stride = design.extents[layer.name].stride
         places[layer.name] = (
-            _MARGIN + (column + 1) * (_WIDTH + _GAP_X),
-            _MARGIN + row[stride] * (_HEIGHT + _GAP_Y),
+            _LEFT + columns[layer.name] * (_WIDTH + _GAP_X),
+            _TOP + row[stride] * (_HEIGHT + _GAP_Y),
         )
     last = design.layers[-1].name
     head = (places[last][0] + _WIDTH + _GAP_X, places[last][1])
-    width, height = head[0] + _WIDTH + 10, _MARGIN + len(strides) * (_HEIGHT + _GAP_Y)
+    width, height = head[0] + _WIDTH + 10, _TOP + len(strides) * (_HEIGHT + _GAP_Y) - _GAP_Y + 10
     parts = [
         f'<svg role="img" aria-label="Block diagram of {escape(design.title)}" '
-        f'viewBox="0 0 {width} {height}" style="min-width: {width * 0.62:.0f}px" '
+        f'viewBox="0 0 {width} {height}" '
+        f'style="display: block; min-width: {width * 0.5:.0f}px; max-width: {width:.0f}px" '
         'font-size="11" font-family="inherit">'
     ]
     for stride, number in row.items():
-        y = _MARGIN + number * (_HEIGHT + _GAP_Y) + _HEIGHT / 2 + 4
+        y = _TOP + number * (_HEIGHT + _GAP_Y) + _HEIGHT / 2 + 4
         parts.append(f'<text x="4" y="{y}" fill="currentColor" opacity="0.6">1/{stride}</text>')
-    order = [IMAGE, *(layer.name for layer in design.layers)]
     for layer in design.layers:
         for source in layer.sources:
-            parts.append(_arrow(places, order, source, layer.name))
+            over = columns[layer.name] - columns[source] > 1
+            parts.append(_line(places[source], places[layer.name], dashed=over))
     parts.append(_line(places[last], head, dashed=False))
     parts.append(_box(*places[IMAGE], 'image', '3', 'currentColor', 'the network’s input'))
     for layer in design.layers:
@@ -61,6 +83,20 @@ def diagram(design: Design) -> str:
         )
     parts.append(_box(*head, 'classifier', '1×1', 'currentColor', '1×1 convolution, then ×4'))
     return ''.join([*parts, '</svg>'])
+
+
+def _columns(design: Design) -> dict[str, int]:
+    """The column of each layer: behind all that it reads, and alone in its place."""
+    columns = {IMAGE: 0}
+    taken = {(0, 1)}
+    for layer in design.layers:
+        stride = design.extents[layer.name].stride
+        column = 1 + max(columns[source] for source in layer.sources)
+        while (column, stride) in taken:
+            column += 1
+        taken.add((column, stride))
+        columns[layer.name] = column
+    return columns
 
 
 def _box(x: float, y: float, title: str, below: str, color: str, words: str) -> str:
@@ -93,13 +129,6 @@ def _small_print(layer: Layer, width: int) -> str:
 def _words(layer: Layer) -> str:
     own = ', '.join(f'{key} {value}' for key, value in layer.properties.items())
     return f'{layer.name}: {layer.kind}, {own} of {", ".join(layer.sources)}'
-
-
-def _arrow(
-    places: dict[str, tuple[float, float]], order: list[str], source: str, target: str
-) -> str:
-    passes_over = order.index(target) - order.index(source) > 1
-    return _line(places[source], places[target], dashed=passes_over)
 
 
 def _line(start: tuple[float, float], end: tuple[float, float], dashed: bool) -> str:

@@ -15,13 +15,14 @@ from optuna.trial import FrozenTrial, TrialState
 from edgesegnet_ros.atomic_file import write_text
 from edgesegnet_ros.evaluation.provenance import as_shell, machine, software
 from edgesegnet_ros.evaluation.report.page import number, percent, render
-from edgesegnet_ros.exploration import history, plots
+from edgesegnet_ros.exploration import comparison, history, plots
 from edgesegnet_ros.exploration.diagram import diagram
 from edgesegnet_ros.exploration.settings import Settings
 from edgesegnet_ros.exploration.space import SPACE, prototype
 from edgesegnet_ros.network.design_file import design_of, read_design
 
 _FINDINGS = 8
+_LEAST_FOR_IMPORTANCE = 5
 _COSTS = {
     'latency_ms': ('latency, ms', 'Accuracy against latency on {engine} {precision}.'),
     'size_mb': ('size, MiB in fp32', 'Accuracy against size.'),
@@ -30,7 +31,11 @@ _COSTS = {
 
 
 def write_page(
-    study: optuna.Study, settings: Settings, figures: Mapping[str, Any], out: Path
+    study: optuna.Study,
+    settings: Settings,
+    figures: Mapping[str, Any],
+    out: Path,
+    sides: Sequence[comparison.Side] = (),
 ) -> Path:
     """Write the report, whole or not at all.
 
@@ -39,6 +44,7 @@ def write_page(
         settings: Its settings.
         figures: What --json writes.
         out: The file.
+        sides: With and without the inquisitor, where both were tried.
 
     Raises:
         WriteError: It cannot be written.
@@ -68,9 +74,12 @@ def write_page(
         parallel=Markup(_parallel(trained, best)),
         findings=best.user_attrs.get(history.FINDINGS, [])[:_FINDINGS] if best else [],
         inquisitor=_inquisitor(settings),
+        compared=comparison.in_words(sides, settings.population) if sides else '',
+        comparison=Markup(comparison.plot(sides)) if sides else None,
         diagrams=_diagrams(best),
         design=_design_text(best),
         agreement=agreement(trained, settings),
+        ranks=Markup(_ranks(trained, settings, best)),
         infeasible=figures['infeasible'],
         facts=[
             *((name, str(value)) for name, value in machine().items()),
@@ -136,6 +145,7 @@ def _points(
             100 * trial.user_attrs[history.FIGURES]['accuracy'],
             _words(trial),
             best is not None and trial.number == best.number,
+            trial.state != TrialState.COMPLETE,
         )
         for trial in trained
     ]
@@ -159,6 +169,9 @@ def _climbing(
 
 def importance(study: optuna.Study) -> dict[str, float]:
     """The share of each choice in U; nothing where too few networks were trained to tell."""
+    states = (TrialState.COMPLETE,)
+    if len(study.get_trials(deepcopy=False, states=states)) < _LEAST_FOR_IMPORTANCE:
+        return {}
     evaluator = optuna.importance.PedAnovaImportanceEvaluator()
     try:
         found = optuna.importance.get_param_importances(study, evaluator=evaluator)
@@ -180,7 +193,9 @@ def _parallel(trained: Sequence[FrozenTrial], best: FrozenTrial | None) -> str:
         height = (trial.user_attrs[history.PERFORMANCE] - low) / max(high - low, 1e-9)
         is_best = best is not None and trial.number == best.number
         lines.append(([*places, height], 1.0 if is_best else 0.9 * height, _words(trial)))
-    return plots.parallel('Choices of the networks', [*SPACE, 'U'], lines)
+    axes = {name: tuple(str(value) for value in values) for name, values in SPACE.items()}
+    axes['U'] = (f'{low:.1f}', f'{high:.1f}')
+    return plots.parallel('Choices of the networks', axes, lines)
 
 
 def _inquisitor(settings: Settings) -> str:
@@ -188,7 +203,7 @@ def _inquisitor(settings: Settings) -> str:
         return (
             'Half of the networks after the first generator are children of the best network, '
             'changed where the inquisitor advises it. The same command with --no-inquisitor and '
-            'another --study, on the same seed and budget, shows what that is worth.'
+            'another --study, in the same storage, adds a comparison to this page.'
         )
     return 'The inquisitor was not heard: children change by chance alone (--no-inquisitor).'
 
@@ -210,14 +225,18 @@ def _design_text(best: FrozenTrial | None) -> str:
 
 def agreement(trained: Sequence[FrozenTrial], settings: Settings) -> str:
     """How well U at the first rung ranks the networks as U at the last does, in words."""
-    both = [
-        (rungs[0][2], rungs[-1][2])
-        for rungs in (trial.user_attrs[history.RUNGS] for trial in trained)
-        if len(rungs) > 1 and rungs[-1][0] == settings.steps
-    ]
+    both = [(early, last) for _, early, last in _early_and_last(trained, settings)]
     found = history.rank_correlation([one[0] for one in both], [one[1] for one in both])
     if found is None:
-        return 'Too few networks were trained to the end to tell.'
+        return (
+            'Too few networks were trained to the end to tell; --no-halving trains all of them to '
+            'the end.'
+        )
+    left_out = (
+        'The halving has left out the worst of the others, which makes the agreement look lower.'
+        if settings.halving
+        else 'Nothing was halved away: these are all networks that could be trained.'
+    )
     few = (
         ''
         if len(both) >= 12
@@ -226,8 +245,29 @@ def agreement(trained: Sequence[FrozenTrial], settings: Settings) -> str:
     return (
         f'Over {len(both)} networks that were trained to the end, their order by U after '
         f'{settings.rungs[0]} steps and after {settings.steps} has a rank correlation '
-        f'(Spearman) of {found:.2f}. The halving has left out the worst of the others.{few}'
+        f'(Spearman) of {found:.2f}. {left_out}{few}'
     )
+
+
+def _early_and_last(
+    trained: Sequence[FrozenTrial], settings: Settings
+) -> list[tuple[FrozenTrial, float, float]]:
+    """Networks that were trained to the end, their U at the first rung and at the last."""
+    return [
+        (trial, rungs[0][2], rungs[-1][2])
+        for trial, rungs in ((trial, trial.user_attrs[history.RUNGS]) for trial in trained)
+        if len(rungs) > 1 and rungs[-1][0] == settings.steps
+    ]
+
+
+def _ranks(trained: Sequence[FrozenTrial], settings: Settings, best: FrozenTrial | None) -> str:
+    points = [
+        plots.Point(early, last, _words(trial), best is not None and trial.number == best.number)
+        for trial, early, last in _early_and_last(trained, settings)
+    ]
+    early, last = settings.rungs[0], settings.steps
+    titles = (f'U after {early} steps', f'U after {last} steps')
+    return plots.pairs('Early and last U', points, *titles)
 
 
 def _worker_hours(trials: Sequence[FrozenTrial]) -> float:

@@ -15,15 +15,17 @@ class Point(NamedTuple):
 
     Attributes:
         x: Value on the horizontal axis.
-        y: Y of the vertical axis.
+        y: Value on the vertical axis.
         words: Shown when it is pointed at.
         marked: Whether it stands out.
+        partial: Whether its training was ended early; it is drawn hollow, and is not on the front.
     """
 
     x: float
     y: float
     words: str
     marked: bool = False
+    partial: bool = False
 
 
 class _Axis(NamedTuple):
@@ -50,9 +52,9 @@ def _axis(values: Sequence[float], first: float, last: float, log: bool = False)
     return _Axis(low - room, high + room, first, last, False)
 
 
-def _frame(title: str, height: int, parts: Sequence[str]) -> str:
+def _frame(title: str, height: int, parts: Sequence[str], width: int = _WIDTH) -> str:
     return (
-        f'<svg role="img" aria-label="{escape(title)}" viewBox="0 0 {_WIDTH} {height}" '
+        f'<svg role="img" aria-label="{escape(title)}" viewBox="0 0 {width} {height}" '
         f'font-size="11" font-family="inherit">{"".join(parts)}</svg>'
     )
 
@@ -64,17 +66,28 @@ def _text(x: float, y: float, words: str, anchor: str = 'middle', extra: str = '
     )
 
 
-def _ticks(axis: _Axis, count: int = 4) -> list[float]:
-    steps = [number / count for number in range(count + 1)]
+def _ticks(axis: _Axis, whole: bool = False) -> list[float]:
+    """Round numbers within an axis: some five, steps of 1, 2 or 5 times a power of ten."""
     if axis.log:
-        low, high = math.log10(axis.low), math.log10(axis.high)
-        return [10 ** (low + step * (high - low)) for step in steps]
-    return [axis.low + step * (axis.high - axis.low) for step in steps]
+        first, last = math.floor(math.log10(axis.low)), math.ceil(math.log10(axis.high))
+        rounds = [factor * 10.0**power for power in range(first, last + 1) for factor in (1, 2, 5)]
+        found = [value for value in rounds if axis.low <= value <= axis.high]
+        if 2 <= len(found) <= 8:
+            return found
+        if len(found) > 8:
+            return [value for value in found if math.log10(value) % 1 < 1e-9]
+    span = max(axis.high - axis.low, 1e-12)
+    power = 10.0 ** math.floor(math.log10(span / 5))
+    step = next(factor * power for factor in (1, 2, 5, 10) if span / (factor * power) <= 6)
+    step = max(step, 1.0) if whole else step
+    first = math.ceil(axis.low / step - 1e-9)
+    return [step * number for number in range(first, math.floor(axis.high / step + 1e-9) + 1)]
 
 
-def _grid(x: _Axis, y: _Axis, x_title: str, y_title: str) -> list[str]:
+def _grid(x: _Axis, y: _Axis, x_title: str, y_title: str, whole: bool = False) -> list[str]:
+    """Axes and their titles; `whole` for an x axis of whole numbers."""
     parts = []
-    for value in _ticks(x):
+    for value in _ticks(x, whole):
         parts.append(_text(x.at(value), _HEIGHT - _BELOW + 15, f'{value:.3g}'))
     for value in _ticks(y):
         at = y.at(value)
@@ -103,20 +116,71 @@ def scatter(title: str, points: Sequence[Point], x_title: str, y_title: str) -> 
         return _frame(title, 60, [_text(_WIDTH / 2, 34, 'no network was trained long enough')])
     x = _axis([p.x for p in points], _LEFT + 8, _WIDTH - 16, log=True)
     y = _axis([p.y for p in points], _HEIGHT - _BELOW, 14)
-    front = pareto_front(points)
+    front = pareto_front([p for p in points if not p.partial])
     path = ' '.join(f'{x.at(p.x):.1f},{y.at(p.y):.1f}' for p in front)
     parts = _grid(x, y, x_title, y_title)
     parts.append(
         f'<polyline points="{path}" fill="none" stroke="var(--accent)" stroke-width="1.4"/>'
     )
     for point in points:
-        color = 'var(--second)' if point.marked else 'var(--accent)'
-        parts.append(
-            f'<circle cx="{x.at(point.x):.1f}" cy="{y.at(point.y):.1f}" '
-            f'r="{6 if point.marked else 4}" fill="{color}" '
-            f'fill-opacity="{0.95 if point in front or point.marked else 0.4}">'
-            f'<title>{escape(point.words)}</title></circle>'
-        )
+        parts.append(_dot(x, y, point, strong=point in front or point.marked))
+    return _frame(title, _HEIGHT, parts)
+
+
+def _dot(x: _Axis, y: _Axis, point: Point, strong: bool) -> str:
+    color = 'var(--second)' if point.marked else 'var(--accent)'
+    opacity = 0.95 if strong else 0.0 if point.partial else 0.4
+    return (
+        f'<circle cx="{x.at(point.x):.1f}" cy="{y.at(point.y):.1f}" '
+        f'r="{6 if point.marked else 4}" fill="{color}" stroke="{color}" '
+        f'fill-opacity="{opacity}"><title>{escape(point.words)}</title></circle>'
+    )
+
+
+def pairs(title: str, points: Sequence[Point], x_title: str, y_title: str) -> str:
+    """Networks by two values of U.
+
+    Args:
+        title: For those who hear the page.
+        points: On linear axes.
+        x_title: Of the axis.
+        y_title: Of the axis.
+    """
+    points = [p for p in points if math.isfinite(p.x) and math.isfinite(p.y)]
+    if not points:
+        return _frame(title, 60, [_text(_WIDTH / 2, 34, 'too few networks to tell')])
+    x = _axis([p.x for p in points], _LEFT + 8, _WIDTH - 16)
+    y = _axis([p.y for p in points], _HEIGHT - _BELOW, 14)
+    dots = [_dot(x, y, point, strong=True) for point in points]
+    return _frame(title, _HEIGHT, [*_grid(x, y, x_title, y_title), *dots])
+
+
+def steps(title: str, lines: Mapping[str, Sequence[Point]], x_title: str, y_title: str) -> str:
+    """Lines that rise in steps, each with its name at its end.
+
+    Args:
+        title: For those who hear the page.
+        lines: Name -> points from left to right.
+        x_title: Of the axis, from 0.
+        y_title: Of the axis.
+    """
+    points = [point for line in lines.values() for point in line]
+    if not points:
+        return _frame(title, 60, [_text(_WIDTH / 2, 34, 'no network meets the requirement')])
+    x = _axis([0.0, *(p.x for p in points)], _LEFT + 8, _WIDTH - 16)
+    y = _axis([p.y for p in points], _HEIGHT - _BELOW, 14)
+    parts = _grid(x, y, x_title, y_title, whole=True)
+    for number, (name, line) in enumerate(lines.items()):
+        if not line:
+            continue
+        color = ('var(--accent)', 'var(--second)', 'var(--third)')[number % 3]
+        path = f'M{x.at(line[0].x):.1f},{y.at(line[0].y):.1f}'
+        path += ''.join(f' H{x.at(p.x):.1f} V{y.at(p.y):.1f}' for p in line[1:])
+        parts.append(f'<path d="{path}" fill="none" stroke="{color}" stroke-width="1.8"/>')
+        dots = (_dot(x, y, point, strong=True) for point in line)
+        parts += [dot.replace('var(--accent)', color) for dot in dots]
+        at = _HEIGHT - _BELOW - 12 - 15 * number
+        parts.append(_text(_WIDTH - 16, at, name, 'end', f'style="fill: {color}"'))
     return _frame(title, _HEIGHT, parts)
 
 
@@ -142,7 +206,7 @@ def climbing(title: str, generators: Sequence[Mapping], networks: Sequence[Point
         return _frame(title, 60, [_text(_WIDTH / 2, 34, 'no network was trained to the end')])
     x = _axis([p.x for p in networks], _LEFT + 8, _WIDTH - 16)
     y = _axis([p.y for p in networks], _HEIGHT - _BELOW, 14)
-    parts = _grid(x, y, 'generator', 'U')
+    parts = _grid(x, y, 'generator', 'U', whole=True)
     best = [one for one in generators if one['accepted']]
     line = ' '.join(f'{x.at(one["index"]):.1f},{y.at(one["best_u"]):.1f}' for one in best)
     parts.append(f'<polyline points="{line}" fill="none" stroke="var(--accent)"/>')
@@ -154,11 +218,7 @@ def climbing(title: str, generators: Sequence[Mapping], networks: Sequence[Point
                 f'stroke-width="2"><title>mean U {one["mean_u"]:.2f}</title></path>'
             )
     for point in networks:
-        color = 'var(--second)' if point.marked else 'var(--accent)'
-        parts.append(
-            f'<circle cx="{x.at(point.x):.1f}" cy="{y.at(point.y):.1f}" r="4" fill="{color}" '
-            f'fill-opacity="0.6"><title>{escape(point.words)}</title></circle>'
-        )
+        parts.append(_dot(x, y, point, strong=False))
     return _frame(title, _HEIGHT, parts)
 
 
@@ -180,28 +240,23 @@ def bars(title: str, values: Mapping[str, float]) -> str:
 
 
 def parallel(
-    title: str, names: Sequence[str], lines: Sequence[tuple[Sequence[float], float, str]]
+    title: str,
+    axes: Mapping[str, tuple[str, ...]],
+    lines: Sequence[tuple[Sequence[float], float, str]],
 ) -> str:
     """Parallel coordinates.
 
     Args:
         title: For those who hear the page.
-        names: Names of the axes.
+        axes: Name of each -> what stands along it, from the bottom to the top.
         lines: Places on the axes, 0 to 1; how strong the line is, 0 to 1; its words.
     """
-    height, top, bottom = 250, 14, 175
-    step = (_WIDTH - 60) / max(1, len(names) - 1)
+    width, height, top, bottom, left = 1080, 330, 16, 240, 58
+    step = (width - left - 24) / max(1, len(axes) - 1)
     parts = []
-    for number, name in enumerate(names):
-        x = 30 + number * step
-        parts.append(
-            f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{bottom}" stroke="var(--line)"/>'
-        )
-        turned = f'transform="rotate(-60 {x:.1f} {bottom + 12})" font-size="9"'
-        parts.append(_text(x, bottom + 12, name.replace('_', ' '), 'end', turned))
     for places, strength, words in sorted(lines, key=lambda line: line[1]):
         path = ' '.join(
-            f'{30 + number * step:.1f},{bottom - place * (bottom - top):.1f}'
+            f'{left + number * step:.1f},{bottom - place * (bottom - top):.1f}'
             for number, place in enumerate(places)
         )
         color = 'var(--second)' if strength > 0.95 else 'var(--accent)'
@@ -209,4 +264,15 @@ def parallel(
             f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="1.6" '
             f'opacity="{0.12 + 0.75 * strength:.2f}"><title>{escape(words)}</title></polyline>'
         )
-    return _frame(title, height, parts)
+    for number, (name, marks) in enumerate(axes.items()):
+        x = left + number * step
+        parts.append(
+            f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{bottom}" stroke="var(--line)"/>'
+        )
+        for place, mark in enumerate(marks):
+            y = bottom - place / max(1, len(marks) - 1) * (bottom - top) + 3
+            halo = 'font-size="8" stroke="var(--card)" stroke-width="3" paint-order="stroke"'
+            parts.append(_text(x, y, mark, 'middle', halo))
+        turned = f'transform="rotate(-55 {x:.1f} {bottom + 18})" font-size="10"'
+        parts.append(_text(x, bottom + 18, name.replace('_', ' '), 'end', turned))
+    return _frame(title, height, parts, width)

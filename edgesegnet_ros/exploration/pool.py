@@ -7,6 +7,7 @@ little more than its own arithmetic, and all candidates see the same.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -119,7 +120,10 @@ def _arrays(folder: Path, count: int, size: tuple[int, int], classes: int, new: 
     def array(name: str, shape: tuple[int, ...], kind: type) -> np.ndarray:
         path = folder / f'{name}.npy'
         if new:
-            return np.lib.format.open_memmap(path, 'w+', np.dtype(kind), shape)
+            np.lib.format.open_memmap(path, 'w+', np.dtype(kind), shape)
+            with path.open('r+b') as file:
+                # A page that finds no room on the disk later would end the process with SIGBUS.
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
         return np.lib.format.open_memmap(path, 'r+')
 
     height, width = size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -11,22 +12,23 @@ from pathlib import Path
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.exc import SQLAlchemyError
 from tqdm import tqdm
 
 from edgesegnet_ros.exploration import history
 from edgesegnet_ros.exploration.data import open_ground
 from edgesegnet_ros.exploration.settings import ExplorationError, Settings
-from edgesegnet_ros.exploration.storage import fail_dead_trials, storage_error
+from edgesegnet_ros.exploration.storage import STORAGE_ERRORS, fail_dead_trials, storage_error
 from edgesegnet_ros.exploration.worker import STORAGE_FAILED
 from edgesegnet_ros.training.stopping import StopRequest
 
 LOG = 'workers.log'
 """Takes what the workers say."""
-_LOOK_EVERY = 1.0
+_LOOK_EVERY = 2.0
 """Seconds between two looks at the study."""
 _LOST_IN_A_ROW = 4
 """Workers that end without a finished network, after which something is wrong with all of them."""
+_LEAST_TIME = 5.0
+"""Seconds below which no worker is started: it could not even open the pool."""
 _GRACE = 60.0
 """Seconds that workers have to end by themselves when the budget is spent."""
 
@@ -62,8 +64,8 @@ def explore(
     """
     began = time.monotonic()
     with tqdm(total=settings.views, desc='views for all', unit='view', leave=False) as bar:
-        open_ground(settings, out / 'pool', lambda views: _advance(bar, views))
-    table = _ProgressTable(study, settings)
+        open_ground(settings, out / 'pool', lambda views: _advance(bar, views), judged=False)
+    table = _ProgressTable(study, settings, round(budget))
     processes: list[subprocess.Popen] = []
     lost = 0
     with StopRequest() as stop:
@@ -72,21 +74,24 @@ def explore(
                 left = budget - (time.monotonic() - began)
                 over = left <= 0 or stop.signal
                 lost = _reap(processes, study, table, lost, out / LOG)
-                while not over and len(processes) < workers:
+                while not over and left > _LEAST_TIME and len(processes) < workers:
                     processes.append(_start(storage, study.study_name, out, left))
                 if over and (not processes or stop.signal or left < -_GRACE):
                     break
-                table.look()
+                table.look(time.monotonic() - began)
                 time.sleep(_LOOK_EVERY)
-        except SQLAlchemyError as error:
+        except STORAGE_ERRORS as error:
             raise storage_error(storage, error) from None
         finally:
             for process in processes:
                 process.terminate()
             for process in processes:
                 process.wait()
-            fail_dead_trials(study, 'out of time')
+            # What cannot be written now is found by the next call.
+            with contextlib.suppress(*STORAGE_ERRORS):
+                fail_dead_trials(study, 'out of time')
     table.look()
+    table.close()
     return time.monotonic() - began
 
 
@@ -105,6 +110,8 @@ def _start(storage: str, name: str, out: Path, left: float) -> subprocess.Popen:
         name,
         '--out',
         str(out),
+        '--parent',
+        str(os.getpid()),
         '--seconds',
         str(left),
     ]
@@ -130,7 +137,11 @@ def _reap(
         processes.remove(process)
         said = log.read_text(errors='replace').strip()
         if status == STORAGE_FAILED:
-            raise ExplorationError(said.rpartition('edgesegnet explore: ')[2])
+            raise ExplorationError(
+                said.rpartition('edgesegnet explore: ')[2]
+                or f'a worker could not go on, and could not write the reason to {log}: make room '
+                'on the disk, and give the same command again; finished networks are kept'
+            )
         if status == 0:
             continue
         table.say(f'a worker ended with status {status}; its network is infeasible')
@@ -146,23 +157,52 @@ def _reap(
 
 
 class _ProgressTable:
-    """Prints a row for each network that is finished, and one for each generator."""
+    """Prints a row for each network that is finished, one for each generator, and the time left.
 
-    def __init__(self, study: optuna.Study, settings: Settings) -> None:
-        self._study, self._settings = study, settings
+    Args:
+        study: To look at.
+        settings: Of it.
+        budget: Seconds.
+    """
+
+    def __init__(self, study: optuna.Study, settings: Settings, budget: int) -> None:
+        self._study, self._settings, self._budget = study, settings, budget
         done = study.get_trials(deepcopy=False)
         self._shown = {trial.number for trial in done if trial.state.is_finished()}
         self._generations = len(history.generations(done, settings.population))
         if self._shown:
             self.say(f'resuming after {len(self._shown)} networks')
         self.say(HEADER)
+        self._bar = tqdm(
+            total=budget,
+            desc='exploring: ',
+            leave=False,
+            bar_format='{desc}{percentage:3.0f}%|{bar}| {n:.0f}/{total} s of the budget',
+            disable=None,  # where nobody looks: a log file
+        )
+
+    def _clock(self, seconds: float, trials: Sequence[FrozenTrial]) -> None:
+        """Show how much of the budget is spent, how many networks are done, and the best U."""
+        self._bar.n = min(round(seconds), self._budget)
+        best = history.best_of(trials)
+        so_far = '' if best is None else f', best U {best.user_attrs[history.PERFORMANCE]:.2f}'
+        running = sum(trial.state == TrialState.RUNNING for trial in trials)
+        self._bar.set_description(f'{len(self._shown)} networks, {running} in training{so_far}')
+
+    def close(self) -> None:
+        """Take the bar away."""
+        self._bar.close()
 
     def say(self, line: str) -> None:
         """A line above all bars."""
         tqdm.write(line)
 
-    def look(self) -> int:
-        """Print what has come since the last look; how many networks that were."""
+    def look(self, seconds: float | None = None) -> int:
+        """Print what has come since the last look; how many networks that were.
+
+        Args:
+            seconds: That are spent, for the bar.
+        """
         trials = self._study.get_trials(deepcopy=False)
         new = [t for t in trials if t.state.is_finished() and t.number not in self._shown]
         for trial in new:
@@ -176,6 +216,8 @@ class _ProgressTable:
                 f'generator {one.index}: best U {best}, {one.feasible:.0%} feasible: {verdict}'
             )
         self._generations = len(found)
+        if seconds is not None:
+            self._clock(seconds, trials)
         return len(new)
 
 

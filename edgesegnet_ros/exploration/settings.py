@@ -9,6 +9,8 @@ from edgesegnet_ros.errors import EdgeSegNetError
 
 RUNG_FACTOR = 3
 """Successive halving keeps one of this many candidates at each rung."""
+_LEAST_STEPS = 15
+"""No candidate is judged after fewer steps: their order would be chance."""
 
 
 class ExplorationError(EdgeSegNetError):
@@ -36,6 +38,8 @@ class Settings:
         learning_rate: Learning rate of Muon, at its peak.
         val_images: Number of val images, evenly spread, that judge a candidate; 0 for all.
         population: Networks of a generator.
+        halving: Whether successive halving ends the training of candidates that look worse than
+            others.
         inquisitor: Whether trained networks are probed, and the generator advised.
         seed: S, of all chance.
     """
@@ -56,6 +60,7 @@ class Settings:
     learning_rate: float = 2e-3
     val_images: int = 0
     population: int = 8
+    halving: bool = True
     inquisitor: bool = True
     seed: int = 1
 
@@ -72,7 +77,7 @@ class Settings:
     def rungs(self) -> list[int]:
         """Steps after which a candidate is judged, the last one its last."""
         found = [self.steps]
-        while len(found) < 3 and found[0] // RUNG_FACTOR >= 4:
+        while len(found) < 3 and found[0] // RUNG_FACTOR >= _LEAST_STEPS:
             found.insert(0, found[0] // RUNG_FACTOR)
         return found
 
@@ -90,9 +95,9 @@ class Settings:
 
     def differences(self, stored: dict[str, Any]) -> list[str]:
         """What a study has otherwise than these settings, in words."""
-        own = self.stored()
+        own, found = self.stored(), {**Settings().stored(), **stored}
         return [
-            f'{one.name} {stored.get(one.name)!r}, not {own[one.name]!r}'
+            f'{one.name} {found[one.name]!r}, not {own[one.name]!r}'
             for one in fields(self)
-            if stored.get(one.name) != own[one.name]
+            if found[one.name] != own[one.name]
         ]

@@ -14,11 +14,13 @@ from optuna.trial import TrialState
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from edgesegnet_ros.exploration.generator import Generator
-from edgesegnet_ros.exploration.history import REASON
+from edgesegnet_ros.exploration.history import PERFORMANCE, REASON, RUNGS
 from edgesegnet_ros.exploration.settings import RUNG_FACTOR, ExplorationError, Settings
 
 SETTINGS, REFERENCE_MS, FORMAT_KEY = 'settings', 'reference_ms', 'format'
 FORMAT = 1
+STORAGE_ERRORS = (SQLAlchemyError, optuna.exceptions.StorageInternalError)
+"""What a storage raises that cannot be read or written; a full disk under SQLite is one."""
 WORKER = 'worker'
 """Attribute of a trial: host:pid of the process that works on it."""
 _HEARTBEAT = 30
@@ -85,7 +87,7 @@ def open_study(url: str, name: str, settings: Settings) -> optuna.Study:
             study.set_user_attr(FORMAT_KEY, FORMAT)
             study.set_user_attr(SETTINGS, settings.stored())
             return study
-    except SQLAlchemyError as error:
+    except STORAGE_ERRORS as error:
         raise storage_error(url, error) from None
     newer = study.user_attrs.get(FORMAT_KEY, FORMAT)
     if newer != FORMAT:
@@ -115,7 +117,7 @@ def stored_settings(url: str, name: str) -> Settings | None:
         return Settings.restored(study.user_attrs[SETTINGS])
     except (KeyError, TypeError):
         return None
-    except SQLAlchemyError as error:
+    except STORAGE_ERRORS as error:
         raise storage_error(url, error) from None
 
 
@@ -128,13 +130,15 @@ def join_study(url: str, name: str) -> tuple[optuna.Study, Settings]:
     try:
         study = optuna.load_study(study_name=name, storage=open_storage(url))
         settings = Settings.restored(study.user_attrs[SETTINGS])
-    except (SQLAlchemyError, KeyError) as error:
+    except (*STORAGE_ERRORS, KeyError) as error:
         raise storage_error(url, error) from None
     return open_study(url, name, settings), settings
 
 
 def storage_error(url: str, error: Exception) -> ExplorationError:
     """What a storage's failure is to a user."""
+    if isinstance(error, optuna.exceptions.StorageInternalError) and error.__cause__:
+        error = error.__cause__  # type: ignore[assignment]
     return ExplorationError(
         f'--storage {_without_password(url)}: {_first_line(error)}; finished trials are kept: '
         'make room or mend it, and give the same command again'
@@ -149,7 +153,8 @@ def worker_name() -> str:
 def fail_dead_trials(study: optuna.Study, reason: str = 'killed') -> list[int]:
     """Record trials of this machine whose process is no more as infeasible.
 
-    Trials of other machines are ended by their missing heartbeat.
+    One that was trained to the end and judged is recorded as such. Trials of other machines are
+    ended by their missing heartbeat.
 
     Returns:
         Their numbers.
@@ -158,6 +163,11 @@ def fail_dead_trials(study: optuna.Study, reason: str = 'killed') -> list[int]:
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         host, _, pid = trial.user_attrs.get(WORKER, ':').rpartition(':')
         if host == socket.gethostname() and not _is_alive(int(pid)):
+            rungs = trial.user_attrs.get(RUNGS)
+            steps = study.user_attrs.get(SETTINGS, {}).get('steps')
+            if PERFORMANCE in trial.user_attrs and rungs and rungs[-1][0] == steps:
+                study.tell(trial.number, trial.user_attrs[PERFORMANCE])
+                continue
             storage: Any = study._storage  # noqa: SLF001 - a frozen trial has no public setter
             storage.set_trial_user_attr(trial._trial_id, REASON, f'{reason}: its process ended')
             study.tell(trial.number, state=TrialState.FAIL)

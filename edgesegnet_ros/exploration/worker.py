@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import sys
 import time
 from pathlib import Path
 
 import optuna
 import torch
-from sqlalchemy.exc import SQLAlchemyError
 
+from edgesegnet_ros.child_process import end_with_parent
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.exploration import history
 from edgesegnet_ros.exploration.candidate import (
@@ -29,10 +30,11 @@ from edgesegnet_ros.exploration.figures import Stopwatch, counted
 from edgesegnet_ros.exploration.inquisitor import probe
 from edgesegnet_ros.exploration.performance import performance
 from edgesegnet_ros.exploration.requirement import Requirement, read_requirement
-from edgesegnet_ros.exploration.settings import Settings
+from edgesegnet_ros.exploration.settings import ExplorationError, Settings
 from edgesegnet_ros.exploration.space import SPACE, design_from, prototype
 from edgesegnet_ros.exploration.storage import (
     REFERENCE_MS,
+    STORAGE_ERRORS,
     WORKER,
     fail_dead_trials,
     join_study,
@@ -40,10 +42,10 @@ from edgesegnet_ros.exploration.storage import (
     worker_name,
 )
 from edgesegnet_ros.network.design import Design
-from edgesegnet_ros.network.weights import WeightsInfo, save_weights
+from edgesegnet_ros.network.weights import WeightsError, WeightsInfo, save_weights
 
 STORAGE_FAILED = 3
-"""Exit status of a worker whose storage failed: another one would fail too."""
+"""Exit status of a worker whose storage or disk failed: another one would fail too."""
 _LEARNED = frozenset(('accuracy', 'miou'))
 """Figures that a network has only once it is trained."""
 
@@ -69,13 +71,18 @@ class Explorer:
     ) -> None:
         self._study, self._settings, self._ground = study, settings, ground
         self._weights, self._deadline = weights, deadline
+        self._unwritten: Exception | None = None
         self._requirement = read_requirement(settings.requirement)
         self._stopwatch = Stopwatch(settings, ground.classes, prototype())
         if REFERENCE_MS not in study.user_attrs:
             study.set_user_attr(REFERENCE_MS, self._stopwatch.reference_ms())
 
     def run(self, networks: int = sys.maxsize) -> None:
-        """Try networks one after another, until the deadline or so many."""
+        """Try networks one after another, until the deadline or so many.
+
+        Raises:
+            ExplorationError: A file cannot be written, which is no network's fault.
+        """
         for _ in range(networks):
             if time.monotonic() > self._deadline:
                 return
@@ -83,6 +90,12 @@ class Explorer:
             self._study.optimize(
                 self._objective, n_trials=1, catch=(EdgeSegNetError, RuntimeError)
             )
+            unwritten, self._unwritten = self._unwritten, None
+            if unwritten is not None:
+                raise ExplorationError(
+                    f'{unwritten}; finished networks are kept: make room, and give the same '
+                    'command again'
+                ) from None
 
     def close(self) -> None:
         """Free what was opened."""
@@ -100,6 +113,10 @@ class Explorer:
         except Diverged as error:
             trial.set_user_attr(history.REASON, f'diverged: {error}')
             raise
+        except OSError as error:
+            self._unwritten = error
+            trial.set_user_attr(history.REASON, f'not written: {error}')
+            raise ExplorationError(str(error)) from None
         except (MemoryError, RuntimeError, EdgeSegNetError) as error:
             # PyTorch says with a RuntimeError that there is no memory.
             kind = 'out of memory' if 'alloc' in str(error).lower() else 'failed'
@@ -138,20 +155,22 @@ class Explorer:
             trial.report(value, trained.steps)
             done = trained.steps == settings.steps
             # φ is what all others are measured by.
-            return done or trial.number == 0 or not trial.should_prune()
+            spared = trial.number == 0 or not settings.halving
+            return done or spared or not trial.should_prune()
 
         trained = train_candidate(design, self._ground, settings, judge, self._deadline)
         value = performance(settings.performance, figures)
         failed = self._requirement.failed(figures)
+        trial.set_constraint('requirement', self._requirement.excess(figures))
+        # U is the last: a network that has it has everything, even if its worker is killed next.
         for name, attribute in {
             history.FIGURES: figures,
             history.RUNGS: rungs,
-            history.PERFORMANCE: value,
             history.EXCESS: self._requirement.excess(figures),
             history.FAILED: [str(clause) for clause in failed],
+            history.PERFORMANCE: value,
         }.items():
             trial.set_user_attr(name, attribute)
-        trial.set_constraint('requirement', self._requirement.excess(figures))
         if not done:
             raise optuna.TrialPruned
         self._keep(trial, design, trained, choices, value)
@@ -163,9 +182,11 @@ class Explorer:
         """Weights, and what the inquisitor finds in a network that children may derive from."""
         classes = self._ground.classes
         info = WeightsInfo(classes.name, len(classes.classes), self._settings.input_size)
-        self._weights.mkdir(parents=True, exist_ok=True)
-        save_weights(self._weights / f'{design.name}.safetensors', trained.network, info)
-        if not self._settings.inquisitor:
+        try:
+            save_weights(self._weights / f'{design.name}.safetensors', trained.network, info)
+        except (OSError, WeightsError) as error:
+            self._unwritten = error  # what was found out about the network is kept
+        if not self._settings.inquisitor or time.monotonic() > self._deadline:
             return
         best = history.best_of(self._study.get_trials(deepcopy=False))
         if best is None or value >= best.user_attrs[history.PERFORMANCE]:
@@ -179,10 +200,14 @@ def main() -> int:
     parser.add_argument('--storage', required=True)
     parser.add_argument('--study', required=True)
     parser.add_argument('--out', required=True)
+    parser.add_argument('--parent', type=int, required=True)
     parser.add_argument('--seconds', type=float, required=True)
     parser.add_argument('--networks', type=int, default=sys.maxsize)
     args = parser.parse_args()
     deadline = time.monotonic() + args.seconds
+    end_with_parent()
+    if os.getppid() != args.parent:
+        return 0  # it ended before this process could ask to be told
     try:
         study, settings = join_study(args.storage, args.study)
         torch.set_num_threads(settings.threads)
@@ -196,7 +221,7 @@ def main() -> int:
     except EdgeSegNetError as error:
         print(f'edgesegnet explore: {error}', file=sys.stderr)
         return STORAGE_FAILED
-    except SQLAlchemyError as error:
+    except STORAGE_ERRORS as error:
         print(f'edgesegnet explore: {storage_error(args.storage, error)}', file=sys.stderr)
         return STORAGE_FAILED
     return 0

@@ -1,0 +1,125 @@
+"""Whether the inquisitor helps: studies of one storage that differ in it alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import optuna
+from optuna.trial import FrozenTrial
+
+from edgesegnet_ros.exploration import history
+from edgesegnet_ros.exploration.plots import Point, steps
+from edgesegnet_ros.exploration.settings import Settings
+from edgesegnet_ros.exploration.storage import SETTINGS, open_storage
+
+
+class Side(NamedTuple):
+    """One study of the comparison.
+
+    Attributes:
+        study: Its name.
+        inquisitor: Whether its generators were advised.
+        trials: Of it.
+    """
+
+    study: str
+    inquisitor: bool
+    trials: list[FrozenTrial]
+
+
+def sides_of(study: optuna.Study, settings: Settings, url: str) -> list[Side]:
+    """A study and the first other one of its storage that differs in the inquisitor alone.
+
+    Args:
+        study: The one that is reported.
+        settings: Of it.
+        url: Of the storage.
+
+    Returns:
+        Both, the one with the inquisitor first; nothing where there is no other.
+    """
+    found = {settings.inquisitor: study}
+    storage = open_storage(url)
+    for name in optuna.get_all_study_names(storage):
+        other = optuna.load_study(study_name=name, storage=storage)
+        stored = other.user_attrs.get(SETTINGS)
+        if stored is None or name == study.study_name:
+            continue
+        theirs = Settings.restored({**stored, 'inquisitor': settings.inquisitor})
+        if theirs == settings and stored['inquisitor'] != settings.inquisitor:
+            found.setdefault(stored['inquisitor'], other)
+    if len(found) < 2:
+        return []
+    return [Side(found[one].study_name, one, found[one].get_trials()) for one in (True, False)]
+
+
+def as_json(sides: Sequence[Side], population: int) -> list[dict[str, Any]]:
+    """For --json."""
+    return [
+        {
+            'study': side.study,
+            'inquisitor': side.inquisitor,
+            'networks': len(_finished(side)),
+            'worker_seconds': sum(t.user_attrs.get(history.SECONDS, 0.0) for t in side.trials),
+            'accepted': sum(g.accepted for g in history.generations(side.trials, population)),
+            'best_u': max((u for _, u in _rises(side)), default=None),
+            'best_u_of_equally_many': _best_of_first(side, _equally_many(sides)),
+        }
+        for side in sides
+    ]
+
+
+def in_words(sides: Sequence[Side], population: int) -> str:
+    """Sentences about the comparison."""
+    with_it, without = as_json(sides, population)
+
+    def u(value: float | None) -> str:
+        return 'none' if value is None else f'{value:.2f}'
+
+    return (
+        f'With the inquisitor (study {with_it["study"]}) {with_it["networks"]} networks in '
+        f'{with_it["worker_seconds"] / 60:.1f} minutes of workers had a best U of '
+        f'{u(with_it["best_u"])} and {with_it["accepted"]} accepted generators; without it (study '
+        f'{without["study"]}) {without["networks"]} networks in '
+        f'{without["worker_seconds"] / 60:.1f} minutes had {u(without["best_u"])} and '
+        f'{without["accepted"]}. Over the first {_equally_many(sides)} networks of each: '
+        f'{u(with_it["best_u_of_equally_many"])} with it, '
+        f'{u(without["best_u_of_equally_many"])} without. Seed and settings are the same; it is '
+        'one run of each, so a small difference may be chance.'
+    )
+
+
+def plot(sides: Sequence[Side]) -> str:
+    """SVG: the best U so far over the networks that were tried."""
+    lines = {}
+    for side in sides:
+        name = 'with the inquisitor' if side.inquisitor else 'without'
+        lines[name] = [
+            Point(count, u, f'{name}: network {count} of its study has U {u:.2f}')
+            for count, u in _rises(side)
+        ]
+    return steps('Best U with and without the inquisitor', lines, 'networks tried', 'best U')
+
+
+def _finished(side: Side) -> list[FrozenTrial]:
+    return [trial for trial in side.trials if trial.state.is_finished()]
+
+
+def _equally_many(sides: Sequence[Side]) -> int:
+    return min(len(_finished(side)) for side in sides)
+
+
+def _best_of_first(side: Side, count: int) -> float | None:
+    return max((u for number, u in _rises(side) if number <= count), default=None)
+
+
+def _rises(side: Side) -> list[tuple[int, float]]:
+    """How many networks were tried, and the best U by then, wherever it rose."""
+    found: list[tuple[int, float]] = []
+    for count, trial in enumerate(_finished(side), 1):
+        if history.is_feasible(trial):
+            u = trial.user_attrs[history.PERFORMANCE]
+            if not found or u > found[-1][1]:
+                found.append((count, u))
+    return found
