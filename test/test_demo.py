@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import psutil
 import pytest
+import torch
 
 pytest.importorskip('rclpy')
 
@@ -27,6 +28,8 @@ from edgesegnet_ros.data.street import Street
 from edgesegnet_ros.demo.domain import free_domain, ros_environment
 from edgesegnet_ros.demo.sheet import compose
 from edgesegnet_ros.errors import EdgeSegNetError
+from edgesegnet_ros.network.registry import build_network
+from edgesegnet_ros.network.weights import WeightsInfo, save_weights
 
 INPUT_SIZE = (96, 96)
 
@@ -37,17 +40,28 @@ def weights(tmp_path_factory) -> Path:
     try:
         return shipped.find('models', 'edgesegnet-camvid11')
     except shipped.ShippedFileError:
-        import torch
-
-        from edgesegnet_ros.network.registry import build_network
-        from edgesegnet_ros.network.weights import WeightsInfo, save_weights
-
         torch.manual_seed(1)
         path = tmp_path_factory.mktemp('model') / 'chance.safetensors'
         save_weights(
             path, build_network('edgesegnet', 11), WeightsInfo('camvid11', 11, (256, 256))
         )
         return path
+
+
+@pytest.fixture(scope='session')
+def another_design(tmp_path_factory) -> Path:
+    """Random weights of a design that is not EdgeSegNet, whose classes each win somewhere."""
+    torch.manual_seed(1)
+    model = build_network('unet-slim', 11).eval()
+    pixels = torch.from_numpy(Street(7, INPUT_SIZE).frame(0).image).permute(2, 0, 1)[None] / 255
+    with torch.no_grad():
+        logits = model.coarse_logits((pixels - 0.45) / 0.22)
+        mean, spread = logits.mean((0, 2, 3)), logits.std((0, 2, 3))
+        model.head.weight *= (3 / spread)[:, None, None, None]
+        model.head.bias.copy_((model.head.bias - mean) * 3 / spread)
+    path = tmp_path_factory.mktemp('design') / 'slim.safetensors'
+    save_weights(path, model, WeightsInfo('camvid11', 11, (256, 256)))
+    return path
 
 
 @pytest.fixture(scope='session')
@@ -188,7 +202,8 @@ def test_demo_without_input_renders_a_street_and_keeps_it(tmp_path, weights):
 
 
 @pytest.mark.node
-def test_demo_of_an_sqlite_bag_and_of_a_video(tmp_path, street, weights):
+def test_demo_of_an_sqlite_bag_and_of_a_video(tmp_path, street, another_design):
+    weights = another_design
     write_image_bag(tmp_path / 'bag', street, storage='sqlite3')
     out = tmp_path / 'out'
     summary = checked_summary(demo(tmp_path / 'bag', out=out, weights=weights), out, 3)

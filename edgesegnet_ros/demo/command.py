@@ -167,7 +167,8 @@ def _run(args: argparse.Namespace) -> int:
     line = summary.line(figures)
     pictures = _images(out)
     if pictures:
-        sheet = compose(pictures, classes, f'EdgeSegNet on ROS 2: {title}', line)
+        model = shipped.find('models', args.model).stem
+        sheet = compose(pictures, classes, f'{model} on ROS 2: {title}', line)
         encoded = cv2.imencode('.png', cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))[1]
         write_bytes(figures['overlay'], encoded.tobytes())
     else:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from edgesegnet_ros.msg import ClassMasks
 from harness import image_message, pixels_of
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
 from edgesegnet_ros.data.classes import load_classes
+from edgesegnet_ros.engines import open_engine
+from edgesegnet_ros.engines.request import EngineRequest
+from edgesegnet_ros.engines.segmenter import Segmenter
+from edgesegnet_ros.network.registry import build_network
+from edgesegnet_ros.network.weights import WeightsInfo, save_weights
 from edgesegnet_ros.node.stamps import LostFrames
 
 NOISE = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
@@ -63,6 +69,25 @@ def test_rules_say_on_which_side_of_a_group_uncertain_pixels_fall(in_process):
             assert np.array_equal(mask, expected), (group, side, threshold)
             assert np.array_equal(pixels_of(together[group].mask) == 255, mask)
             assert together[group].coverage == np.float32(mask.mean())
+
+
+def test_a_node_runs_any_design(in_process, tmp_path):
+    torch.manual_seed(0)
+    network = build_network('unet-slim', 11)
+    torch.nn.init.normal_(network.head.weight, std=30.0)  # random features vary by a little alone
+    path = str(tmp_path / 'slim.safetensors')
+    save_weights(path, network, WeightsInfo('camvid11', 11, (64, 64)))
+    node = in_process(model=path).active()
+    labels: list[Image] = []
+    topic = f'{node.node.get_namespace()}/segmentation/mask'
+    node.do(node.node.create_subscription, Image, topic, labels.append, 10)
+    node.wait(lambda: 'mask' in node.node._outputs.wanted(), 'the subscription')
+    node.send(image_message(NOISE, stamp=1))
+    node.wait(lambda: labels, 'labels')
+    request = EngineRequest(path, engine='torch', precision='fp32', input_size=(64, 64))
+    expected = Segmenter(open_engine(request).engine).segment(NOISE).labels
+    assert len(np.unique(expected)) > 2
+    assert (pixels_of(labels[0]) == expected).mean() > 0.999
 
 
 def test_a_publisher_that_offers_too_little_is_named_with_the_remedy(in_process):
