@@ -26,7 +26,7 @@ from launch_ros.actions import Node
 
 BRING_UP = Path(__file__).resolve().parent / 'edgesegnet_rviz.launch.py'
 SECONDS_FOR_LAST_FRAMES = 2.0
-"""What the node may take for the frames that it holds when the bag ends."""
+"""Time that the node has for its last frames when the bag ends."""
 ARGUMENTS = (
     ('bag', None, 'A ROS 2 bag (.mcap, .db3 or its folder), a folder of images, or a video.'),
     ('topic', '', 'Image topic in the bag; by default the first one.'),
@@ -39,7 +39,7 @@ ARGUMENTS = (
 
 
 def yes(context, name):
-    """Whether an argument says true, in the spelling of any launch file."""
+    """Whether an argument is true, in any spelling of launch files."""
     return IfCondition(LaunchConfiguration(name)).evaluate(context)
 
 

@@ -36,7 +36,7 @@ class DemoError(EdgeSegNetError):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What is played, which model segments it, and where the results go."""
+    """Add the command's options."""
     from edgesegnet_ros.arguments import output_file, output_folder, size
 
     add = parser.add_argument

@@ -1,4 +1,4 @@
-"""What starting the node takes: its modules, a parameter file, and a way to active."""
+"""Starts the node: checks its modules, writes a parameter file, and activates it."""
 
 from __future__ import annotations
 

@@ -20,11 +20,11 @@ LAST_LINES = 12
 
 
 class ProcessFailed(Exception):
-    """A process ended that should not have; the message has its last log lines."""
+    """A process ended unexpectedly; the message has its last log lines."""
 
 
 class Child:
-    """One process in a group of its own.
+    """One process in its own process group.
 
     Attributes:
         name: For people, and of its log.

@@ -44,7 +44,7 @@ def compose(
     Args:
         pictures: `image` and `overlay` (H, W, 3) uint8 RGB, `mask` and perhaps `labels` (H, W)
             uint8 class ids, `group_<name>` (H, W) uint8 0 or 255.
-        classes: Gives colours and names.
+        classes: Class set with names and colours.
         heading: The first line.
         figures: The line below it.
 

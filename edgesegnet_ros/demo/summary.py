@@ -84,7 +84,7 @@ def line(figures: Dict) -> str:
 
 
 def verdict(figures: Dict, out: Path) -> int:
-    """Exit status: 1, with a sentence, where frames that had to come out did not."""
+    """The exit status: 1, with a printed sentence, if expected masks are missing."""
     problem = ''
     if figures['frames_in'] == 0:
         problem = 'no frame was played'
@@ -103,7 +103,7 @@ def verdict(figures: Dict, out: Path) -> int:
 
 
 def machine() -> Dict[str, object]:
-    """What the figures were measured on."""
+    """Description of the machine."""
     return {
         'cpu': cpu.name(),
         'cpus': cpu.cores(),

@@ -21,7 +21,7 @@ class DoctorError(EdgeSegNetError):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What is looked at, and for how long."""
+    """Add the command's options."""
     defaults = EngineRequest()
     add = parser.add_argument
     add('--node', help='fully qualified name of the node to look at; default: all that report')
@@ -95,7 +95,7 @@ def _print(title: str, found: List[Finding]) -> List[Finding]:
 
 
 def _snapshot(node: Optional[str], watched: List[Any], seconds: float) -> Any:
-    """The document of `graph_snapshot`, or the finding that says why there is none."""
+    """The document of `graph_snapshot`, or a finding with the reason why there is none."""
     from edgesegnet_ros.demo.node_start import NodeMissing, check_node_is_there
     from edgesegnet_ros.demo.processes import Processes, ProcessFailed
 

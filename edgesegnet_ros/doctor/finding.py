@@ -10,7 +10,7 @@ _MARKS = {OK: 'ok  ', WARNING: 'WARN', ERROR: 'FAIL'}
 
 
 class Finding(NamedTuple):
-    """What was found.
+    """A finding.
 
     Attributes:
         level: OK, WARNING or ERROR.

@@ -18,7 +18,7 @@ Document = Dict[str, Any]
 
 
 def findings(document: Document, node: Optional[str] = None) -> Iterator[Finding]:
-    """What the graph shows of the segmentation nodes.
+    """Findings about the segmentation nodes in the graph.
 
     Args:
         document: Document of `graph_snapshot`.

@@ -20,7 +20,7 @@ LEAST_SHARED_MEMORY = 64 * 1024**2
 
 
 def findings(environment: Optional[Mapping[str, str]] = None) -> Iterator[Finding]:
-    """What this machine offers to the node.
+    """Findings about the machine.
 
     Args:
         environment: Environment variables; those of this process if not given.

@@ -25,7 +25,7 @@ def write_evaluate_report(
 
     Args:
         figures: The content of `--json`.
-        classes: Gives the colours.
+        classes: Class set with the colours.
         worst: The images to show.
         out: Path of the page.
 

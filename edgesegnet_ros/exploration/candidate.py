@@ -45,7 +45,7 @@ class OutOfTime(ExplorationError):
 
 
 class Trained(NamedTuple):
-    """A candidate as far as it came.
+    """A candidate after its training.
 
     Attributes:
         network: The averaged weights, with training norms, in evaluation mode.

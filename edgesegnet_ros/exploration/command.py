@@ -25,7 +25,7 @@ def seconds(text: str) -> float:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What is explored, on what, and for how long."""
+    """Add the command's options."""
     from edgesegnet_ros.exploration.performance import PERFORMANCES
     from edgesegnet_ros.exploration.requirement import FIGURES
 

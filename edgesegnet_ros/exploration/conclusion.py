@@ -1,4 +1,4 @@
-"""What an exploration found: for people, for --json, and as files to go on with."""
+"""The results of an exploration: as text, as JSON, and as files for training."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REPORT = 'report.html'
 
 
 def figures_of(study: optuna.Study, settings: Settings, seconds: float) -> dict[str, Any]:
-    """What --json writes.
+    """The content of --json.
 
     Args:
         study: With its trials.

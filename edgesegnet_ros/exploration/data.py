@@ -1,4 +1,4 @@
-"""What candidates are trained and judged on: the pool of views, and val."""
+"""The data of an exploration: the pool of views, and val."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _STREETS, _VAL_STREETS = 60, 16
 
 
 class Ground(NamedTuple):
-    """What is the same for all candidates.
+    """The data that all candidates share.
 
     Attributes:
         classes: What outputs mean.

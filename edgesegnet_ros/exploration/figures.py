@@ -1,4 +1,4 @@
-"""What a design costs, counted and measured, before anything is trained."""
+"""The cost of a design, counted and measured before it is trained."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the trials of a study say: generators, the acceptance rule, the best network, the misses.
+"""The history of a study: generators, the acceptance rule, the best network, near misses.
 
 All of it is computed from the trials, so that a kill loses nothing and workers need not agree.
 """

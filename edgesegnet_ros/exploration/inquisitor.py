@@ -1,4 +1,4 @@
-"""The inquisitor: probes a trained network, and says what to change in its design.
+"""The inquisitor: probes a trained network, and advises changes of its design.
 
 After generative synthesis (Wong et al., FermiNets, arXiv 1809.05989), where an inquisitor observes
 how a generated network reacts to input and the generator learns from it. Here it takes one part at
@@ -35,7 +35,7 @@ _SHARE_OF_CHANNELS = 0.5
 
 
 class Finding(NamedTuple):
-    """What one part contributes.
+    """The contribution of one part.
 
     Attributes:
         part: In words.

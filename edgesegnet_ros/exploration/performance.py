@@ -48,7 +48,7 @@ PERFORMANCES: dict[str, tuple[str, Callable[[Mapping[str, float]], float]]] = {
     'netscore-latency': ('accuracy, parameters, measured latency', _by_latency),
     'speed': ('accuracy and measured latency alone', _speed),
 }
-"""What U may be: a description, and the function of a network's figures."""
+"""Definitions of U: a description, and the function of a network's figures."""
 
 
 def performance(name: str, figures: Mapping[str, float]) -> float:

@@ -240,7 +240,7 @@ def row(trial: FrozenTrial) -> str:
 
 
 def verdict(trial: FrozenTrial) -> str:
-    """What became of a network, in words."""
+    """The outcome of a network as text."""
     failed = trial.user_attrs.get(history.FAILED)
     if failed:
         return f'misses {", ".join(failed)}'

@@ -24,7 +24,7 @@ FIGURES = {
     'peak_mb': 'MiB of the largest set of features that are alive at once, in fp32, and the '
     'parameters',
 }
-"""What a clause may name, and what it means."""
+"""Figures that a clause may name, and their meaning."""
 
 _OPERATORS: dict[type, str] = {ast.GtE: '>=', ast.Gt: '>', ast.LtE: '<=', ast.Lt: '<'}
 

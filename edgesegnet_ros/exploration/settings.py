@@ -1,4 +1,4 @@
-"""What an exploration is made of; it is kept in the study, so that every worker reads the same."""
+"""The settings of an exploration; they are stored in the study, so that all workers agree."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Settings:
         return cls(**given)
 
     def differences(self, stored: dict[str, Any]) -> list[str]:
-        """What a study has otherwise than these settings, in words."""
+        """The differences between a study's settings and these, as text."""
         own, found = self.stored(), {**Settings().stored(), **stored}
         return [
             f'{one.name} {found[one.name]!r}, not {own[one.name]!r}'

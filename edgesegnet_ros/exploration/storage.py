@@ -136,7 +136,7 @@ def join_study(url: str, name: str) -> tuple[optuna.Study, Settings]:
 
 
 def storage_error(url: str, error: Exception) -> ExplorationError:
-    """What a storage's failure is to a user."""
+    """The error for a failure of the storage."""
     if isinstance(error, optuna.exceptions.StorageInternalError) and error.__cause__:
         error = error.__cause__  # type: ignore[assignment]
     return ExplorationError(

@@ -1,4 +1,4 @@
-"""Print what the documentation says of parameters and diagnostics, from their definitions.
+"""Prints the documentation of parameters and diagnostics from their definitions.
 
     python -m edgesegnet_ros.interface.documents            prints all three
     python -m edgesegnet_ros.interface.documents --write    brings a checkout's files up to date

@@ -11,7 +11,7 @@ from edgesegnet_ros.interface.parameter_table import NodeParameter
 
 
 def descriptor(parameter: NodeParameter) -> ParameterDescriptor:
-    """What `ros2 param describe` tells of a parameter."""
+    """The descriptor that `ros2 param describe` shows."""
     result = ParameterDescriptor(
         description=parameter.description, additional_constraints=parameter.allowed
     )

@@ -27,7 +27,7 @@ _WHY = {
 
 
 class NodeHealth(NamedTuple):
-    """What the diagnostics need to know beside the frames.
+    """The state of the node, except for the frames, that the diagnostics report.
 
     Attributes:
         state: The lifecycle state's label.
@@ -38,7 +38,7 @@ class NodeHealth(NamedTuple):
         image_publishers: How many offer it.
         matched_publishers: How many of them the subscription takes images from; fewer than offer
             it where a QoS does not fit. None where rclpy cannot tell (Humble) or while inactive.
-        mismatch: What is wrong with the topic's type and which argument mends it, or nothing.
+        mismatch: What is wrong with the topic's type and which argument corrects it, or nothing.
         subscribed: Outputs that somebody subscribes to.
         new_bad: Bad images since the last report.
         active_for_s: Seconds since activation, or None.
@@ -139,7 +139,7 @@ def _warning(health: NodeHealth, statistics: FrameStatistics) -> Optional[str]:
 
 
 def silence(health: NodeHealth, silent_s: float) -> str:
-    """That no image comes, and the reason as far as the graph shows it."""
+    """A sentence that no image arrives, with the reason as far as the graph shows it."""
     offered, matched = health.image_publishers, health.matched_publishers
     if health.mismatch:
         why = health.mismatch

@@ -1,4 +1,4 @@
-"""What the diagnostics tell of the frames: counts, ages and stage times."""
+"""Frame statistics for the diagnostics: counts, ages and stage times."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class FrameStatistics:
                 self._stages[stage].append(value)
 
     def unpublished(self) -> Tuple[Counter, Optional[float]]:
-        """What has happened since the last publication, and when that was (time.monotonic).
+        """Counts since the last publication, and its time (time.monotonic).
 
         The counter has `in` and reasons of `diagnostic_keys.DROPS`; the time is None before the
         first publication since `activated`.

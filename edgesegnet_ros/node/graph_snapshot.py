@@ -57,7 +57,7 @@ KINDS = {
     'cloud': PointCloud2,
     'camera_info': CameraInfo,
 }
-"""What can be watched, and as which type of message."""
+"""Kinds of topics that can be watched, with their message types."""
 _KEPT_STAMPS = 200
 _SAMPLE_QOS = QoSProfile(
     depth=5, reliability=ReliabilityPolicy.BEST_EFFORT, durability=DurabilityPolicy.VOLATILE

@@ -23,10 +23,10 @@ _NOTHING = object()
 
 
 class GuardedExecutor(SingleThreadedExecutor):
-    """A SingleThreadedExecutor that goes on after an exception in a callback.
+    """A SingleThreadedExecutor that continues after an exception in a callback.
 
     Args:
-        on_error: Told of every exception, in the executor's thread.
+        on_error: Called with every exception, in the executor's thread.
         context: Context of the nodes; None for the default one.
     """
 

@@ -1,4 +1,4 @@
-"""What becomes of an image on arrival, in the executor's thread: judged here, segmented elsewhere.
+"""The intake of images, in the executor's thread: it admits or drops each image on arrival.
 
 One object serves from activate to deactivate.
 """

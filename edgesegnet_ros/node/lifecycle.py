@@ -139,7 +139,7 @@ class ManagedNode(LifecycleNode):
             return TransitionCallbackReturn.ERROR
 
     async def _until(self, condition: Callable[[], bool], timeout_s: float = 0.0) -> None:
-        """Wait for a condition, at most so long; 0 for as long as it takes."""
+        """Wait for a condition until the timeout; 0 waits without a timeout."""
         if condition():
             return
         ended: Future = Future()

@@ -1,4 +1,4 @@
-"""Everything the node publishes of a frame, each only where somebody listens."""
+"""The node's outputs; each one is only published if it has a subscriber."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class Outputs:
 
     Args:
         node: Owns the publishers.
-        classes: Gives colours.
+        classes: Class set with the colours.
         groups: By name; each gets a topic.
     """
 
@@ -138,16 +138,16 @@ class Outputs:
             self._groups = dict(groups)
 
     def publish_label_info(self, threshold: float) -> None:
-        """Latch the class names for whoever subscribes now or later."""
+        """Publish the class names as a latched message."""
         header = Header(stamp=self._node.get_clock().now().to_msg())
         self._label_info.publish(messages.label_info(_CLASSES, header, self._classes, threshold))
 
     def wanted(self) -> List[str]:
-        """Outputs that somebody listens to."""
+        """Outputs that have a subscriber."""
         return self.plan().names
 
     def plan(self) -> Plan:
-        """What to publish of the next frame."""
+        """Outputs to publish for the next frame."""
         with self._lock:
             names = [
                 name

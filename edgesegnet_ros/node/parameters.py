@@ -57,7 +57,7 @@ def _refusal(node: Node, parameter: NodeParameter, error: Exception) -> str:
 
 
 def _overrides(node: Node) -> Dict[str, Parameter]:
-    """What parameter files and the command line gave; rclpy has no public name for it."""
+    """Overrides from parameter files and the command line; rclpy has no public name for them."""
     return dict(getattr(node, '_parameter_overrides', {}))
 
 
@@ -81,7 +81,7 @@ def misspelt(node: Node) -> List[str]:
 
 
 def engine_request(node: Node) -> EngineRequest:
-    """What the parameters ask of the engine."""
+    """The engine request of the parameters."""
     fields = {name: node.get_parameter(name).value for name in EngineRequest._fields}
     fields['input_size'] = tuple(fields['input_size'])
     return EngineRequest(**fields)

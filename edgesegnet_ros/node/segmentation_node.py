@@ -110,7 +110,7 @@ class SegmentationNode(ManagedNode):
         return SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Close and free what the state had; works from every one."""
+        """Close and free everything; works in every state."""
         self._release()
         return SUCCESS
 

@@ -1,4 +1,4 @@
-"""Signals that end a process. Imports nothing that takes long, so that it can go first."""
+"""Signals that end a process. This module imports fast, so that it can be imported first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an image's stamp tells: its age by the node's clock, and the images that never came."""
+"""Ages of images by their stamps, and an estimate of lost images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FEWEST = 20
 
 
 def stamp_ns(message: Any) -> int:
-    """The stamp of a message's header in ns; negative for one that no clock gives."""
+    """The stamp of a message's header in ns; negative if it is invalid."""
     stamp = message.header.stamp
     return stamp.sec * 1_000_000_000 + stamp.nanosec
 

@@ -54,7 +54,7 @@ NEWEST = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
 WAITING_IMAGES = 30
 """Images that may wait for their mask; the node works on the newest, so few are needed."""
 NO_NODE_S = 5.0
-"""After so long without a report of a node the user is told."""
+"""Time without a report of a node after which a message is printed."""
 
 
 def say(**event: object) -> None:
@@ -70,7 +70,7 @@ class CameraFeed:
         name: Name of the segmentation node, fully qualified.
         image_topic: That it subscribes to, as it reports it.
         log: Takes the frames.
-        classes: Gives colours.
+        classes: Class set with the colours.
 
     Attributes:
         groups: Names of the groups that have a mask, once the first has come.
@@ -145,7 +145,7 @@ class CameraFeed:
         self._log.name_classes(names, colors)
 
     def report(self, header: Header, values: Dict[str, str]) -> None:
-        """Log what a status of the node says."""
+        """Log a status of the node."""
         times = keys.stage_times_ms(values, keys.LATENCY) or {}
         frames = {what: keys.count(values, what) for what in ('in', 'out', *keys.DROPS)}
         self._log.figures(stamp_ns(header), times, frames)
@@ -163,7 +163,7 @@ class ViewFeed(Node):
 
     Args:
         recording: Takes everything.
-        classes: Gives colours.
+        classes: Class set with the colours.
         only: Names of the nodes to show, fully qualified; empty for all.
         jpeg: Whether images are stored as JPEG.
         **kwargs: Arguments of rclpy.node.Node.
@@ -217,7 +217,7 @@ class ViewFeed(Node):
 
 
 def camera_of(name: str) -> str:
-    """What a segmentation node's camera is called: its namespace, or the node's name without."""
+    """Name of a segmentation node's camera: its namespace, or the node's name without one."""
     namespace, _, own = name.strip('/').rpartition('/')
     return namespace or own
 

@@ -44,7 +44,7 @@ class Arrival(NamedTuple):
 
 
 class WorkerSettings(NamedTuple):
-    """What a worker needs beside its engine.
+    """Settings of a worker.
 
     Attributes:
         request: The engine to open.
@@ -73,10 +73,10 @@ class WorkerEvents(NamedTuple):
     """Callbacks, all called in the worker's thread.
 
     Attributes:
-        on_bad_image: Told of each image that cannot be used.
-        on_engine: Told of an engine that takes the place of one that failed.
-        on_failure: Told why the worker ended by itself.
-        on_error: Told where an exception came from that is no engine's, and the exception.
+        on_bad_image: Called with each image that cannot be used.
+        on_engine: Called with an engine that takes the place of one that failed.
+        on_failure: Called with the reason why the worker ended by itself.
+        on_error: Called with the origin of an exception outside of the engine, and the exception.
     """
 
     on_bad_image: Callable[[ImageMessageError], None]
@@ -86,7 +86,7 @@ class WorkerEvents(NamedTuple):
 
 
 class SegmentationWorker:
-    """Takes the newest image, segments it, publishes it; begins with the next.
+    """Segments and publishes the newest image, again and again.
 
     Args:
         settings: What to do.
@@ -161,7 +161,7 @@ class SegmentationWorker:
         self._slot.close()
 
     def join(self, timeout_s: float) -> bool:
-        """Wait for the thread's end; False where it takes longer."""
+        """Wait for the thread to end; returns False after the timeout."""
         self._thread.join(timeout_s)
         return self.has_ended
 

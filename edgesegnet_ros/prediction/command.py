@@ -31,7 +31,7 @@ _REQUEST = ('model', 'classes', 'engine', 'precision', 'device', 'num_threads', 
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What is segmented, with which model, and what is written."""
+    """Add the command's options."""
     add = parser.add_argument
     add(
         'inputs',

@@ -1,4 +1,4 @@
-"""What `edgesegnet predict` writes of one input: images in folders, a film, a line a frame."""
+"""The results of `edgesegnet predict` for one input: image folders, a film, a line per frame."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Results:
     Args:
         folder: Takes a folder for each kind, the film and LINES_NAME.
         kinds: Some of KINDS.
-        classes: Gives names and colours.
+        classes: Class set with names and colours.
 
     Raises:
         PredictError: The folder cannot be written.
@@ -139,7 +139,7 @@ class Results:
             raise PredictError(f'{path}: cannot be written; is the disk full?')
 
     def close(self, complete: bool) -> None:
-        """End the film and the list of frames; an incomplete film is kept as far as it came."""
+        """Finish the film and the list of frames; an incomplete film is kept."""
         self._lines.close()
         if self._film:
             self._film.close(complete or bool(self._names))

@@ -15,7 +15,7 @@ _LARGEST = (720, 1280)
 
 
 class Window:
-    """Tk's window, which comes with Python; OpenCV's headless build has none.
+    """A Tk window, because OpenCV's headless build has none.
 
     Args:
         title: Title of the window.

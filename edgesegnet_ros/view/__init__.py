@@ -1,1 +1,1 @@
-"""What the camera sees, in the Rerun viewer: a running node's topics, or a source without ROS."""
+"""Camera images and masks in the Rerun viewer, from running nodes or from a source without ROS."""

@@ -1,4 +1,4 @@
-"""What is logged of one camera in a Rerun recording, and how the viewer lays it out.
+"""The log of one camera in a Rerun recording, and its layout in the viewer.
 
 Entities of a camera `front` (timeline `camera_time`, from the images' stamps):
 
@@ -62,7 +62,7 @@ class CameraLog:
     Args:
         recording: Takes them.
         camera: Name of the camera, without slashes at its ends; namespaces keep theirs inside.
-        classes: Gives names and colours.
+        classes: Class set with names and colours.
         jpeg: Whether images are stored as JPEG, at about a tenth of the size. Labels, masks and
             confidence are always stored exactly.
     """

@@ -29,7 +29,7 @@ class ViewError(EdgeSegNetError):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What is shown, where, and how a source is segmented."""
+    """Add the command's options."""
     from edgesegnet_ros.arguments import output_file, size
     from edgesegnet_ros.data.geometry import RESIZE_MODES
 
@@ -167,7 +167,7 @@ def _show(args: argparse.Namespace, folder: Path) -> int:
 
 @contextmanager
 def _recorded(path: Optional[Path]) -> Iterator[Optional[Path]]:
-    """A file beside the one that is asked for, which takes its place in the end.
+    """A temporary file, which replaces the requested one at the end.
 
     What an interrupted command has recorded is kept: it is whole as far as it goes.
     """

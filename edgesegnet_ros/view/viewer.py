@@ -1,4 +1,4 @@
-"""The Rerun viewer as a process of its own: a window, or a page for browsers."""
+"""The Rerun viewer as a separate process: a window, or a page for browsers."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def wait_until_ready(viewer: Viewer, process: subprocess.Popen) -> bool:
 
 
 def free_port() -> int:
-    """A TCP port that nobody listens on at the moment."""
+    """A free TCP port."""
     with socket.socket() as probe:
         probe.bind((LOCAL, 0))
         return int(probe.getsockname()[1])

@@ -1,4 +1,4 @@
-"""Folders that appear whole or not at all, and never over what is not theirs."""
+"""Atomic writes of folders, which never replace a folder of another kind."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .errors import BagError
 
 @contextmanager
 def atomic_folder(path: Path, force: bool, marker: str, what: str) -> Iterator[Path]:
-    """A folder to fill, which takes its place when the block ends well and is removed if not.
+    """A folder that replaces `path` when the block succeeds, and is removed otherwise.
 
     Args:
         path: Where the folder shall be.

@@ -30,7 +30,7 @@ class Camera(NamedTuple):
 
 
 class Cameras(NamedTuple):
-    """What `find_cameras` found.
+    """The result of `find_cameras`.
 
     Attributes:
         cameras: In the order of their topics' names.

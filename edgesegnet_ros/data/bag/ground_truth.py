@@ -24,7 +24,7 @@ _MOST_VALUES = 8
 
 
 class Found(NamedTuple):
-    """What `find_labels` found.
+    """The result of `find_labels`.
 
     Attributes:
         topic: Topic of the ground truth; empty for none.
@@ -36,7 +36,7 @@ class Found(NamedTuple):
 
 
 def names_labels(topic: str) -> bool:
-    """Whether a topic's name says that it holds labels."""
+    """Whether a topic's name is that of labels."""
     return any(word in topic.lower() for word in LABEL_WORDS)
 
 
@@ -118,7 +118,7 @@ def objection(
 
 
 def _other_classes(reader: Any, topic: str, classes: ClassSet) -> str:
-    """What the label_info beside a topic says that the class file does not."""
+    """The difference between a topic's label_info and the class file."""
     namespace = topic.rsplit('/', 1)[0] + '/'
     infos = [
         c.topic

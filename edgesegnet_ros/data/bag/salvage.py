@@ -1,4 +1,4 @@
-"""What a bag still holds whose recording was cut off, or whose index is gone.
+"""Recovery of bags whose recording was cut off, or whose index is missing.
 
 Each function gives something that rosbags reads in the file's place; nothing is changed where the
 bag lies. An MCAP is read through a view that ends where its whole records end; SQLite and ROS 1

@@ -1,4 +1,4 @@
-"""The topics of a bag's files: images are read, whatever else was recorded beside them.
+"""Reads single topics of a bag, whatever else was recorded beside them.
 
 rosbags reads the files. Its AnyReader refuses a bag as a whole when the definition of any one type
 in it cannot be parsed, so here only the types that are needed are taken from the bag; and what its

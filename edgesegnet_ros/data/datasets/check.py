@@ -1,4 +1,4 @@
-"""What `edgesegnet data check` finds out about a dataset, one image at a time."""
+"""The checks of `edgesegnet data check`, one image at a time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _COLUMNS = 3
 
 @dataclass
 class Findings:
-    """What was found.
+    """A finding.
 
     Attributes:
         splits: Images by split, those that cannot be used included.
@@ -137,7 +137,7 @@ def contact_sheet(dataset: Dataset, found: Findings) -> np.ndarray:
 
 
 def as_text(dataset: Dataset, found: Findings) -> str:
-    """The findings for people."""
+    """The findings as text."""
     counts = ', '.join(f'{name} {number}' for name, number in found.splits.items())
     sizes = ', '.join(
         f'{width}x{height} ({number})' for (height, width), number in found.sizes.most_common(4)
@@ -169,7 +169,7 @@ def as_text(dataset: Dataset, found: Findings) -> str:
 
 
 def as_json(dataset: Dataset, found: Findings) -> dict[str, Any]:
-    """The findings for programs."""
+    """The findings as JSON."""
     total, usable = max(int(found.pixels.sum()), 1), max(sum(found.sizes.values()), 1)
     names = [*dataset.classes.names, 'void']
     return {

@@ -1,4 +1,4 @@
-"""Which label image belongs to which image, by their names."""
+"""Pairs images with label images by their names."""
 
 from __future__ import annotations
 

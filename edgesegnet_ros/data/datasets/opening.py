@@ -1,4 +1,4 @@
-"""Opening what a user names: a dataset.yaml, or a folder of a known layout."""
+"""Opens a dataset from a dataset.yaml, or from a folder of a known layout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Drawing a split that a dataset does not have, so that no recording is in two splits."""
+"""Random splits that keep each recording in one split."""
 
 from __future__ import annotations
 

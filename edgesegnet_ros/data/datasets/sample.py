@@ -1,4 +1,4 @@
-"""What a layout finds on disk: the labelled images of each split, and how labels are read."""
+"""The files of a dataset: the labelled images of each split, and the meaning of the labels."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Sample(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """What a layout found.
+    """The files that a layout found.
 
     Attributes:
         layout: Its name.

@@ -19,7 +19,7 @@ VOID_NAME = 'void'
 
 
 class Meaning(NamedTuple):
-    """What the values in a dataset's label images stand for.
+    """The meaning of the values in a dataset's label images.
 
     Attributes:
         values: Value -> name in the dataset; None where values are the ids of the class file.

@@ -56,7 +56,7 @@ def _wardrobe(look: int) -> dict:
 
 @dataclass(frozen=True)
 class Pedestrian:
-    """Someone who walks along the pavement.
+    """A pedestrian on the pavement.
 
     Attributes:
         s: position along the road in metres.

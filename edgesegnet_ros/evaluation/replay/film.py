@@ -122,7 +122,7 @@ class FilmSink:
 
     Args:
         frames_dir: Takes the film.
-        classes: Gives the colours.
+        classes: Class set with the colours.
         total: Frames to come; unknown, the film ends after MOST_FRAMES.
     """
 

@@ -71,7 +71,7 @@ class ImageSink:
 
     Args:
         frames_dir: Takes the images.
-        classes: Gives colours and names.
+        classes: Class set with names and colours.
         total: Frames to come, as far as that is known.
     """
 
@@ -138,7 +138,7 @@ def open_sinks(
 
     Args:
         frames_dir: Folder for images and video; it exists and is empty.
-        classes: Gives colours and names.
+        classes: Class set with names and colours.
         pictures: Whether the worst and a sample of the frames are kept.
         video: Whether the overlay video is made.
         total: Frames to come, as far as that is known.

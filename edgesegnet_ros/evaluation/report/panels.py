@@ -70,7 +70,7 @@ def views(
         image: (H, W, 3) uint8 RGB.
         predicted: (H, W) uint8 class ids.
         labels: (h, w) uint8 class ids, 255 for void; None without ground truth.
-        classes: Gives the colours.
+        classes: Class set with the colours.
     """
     small, found = scaled(image), scaled_labels(predicted)
     found = _as_large_as(small, found)
