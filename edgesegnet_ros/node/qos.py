@@ -43,15 +43,6 @@ def subscription_events(topic: str, warn: Callable[[str], None]) -> Subscription
         topic: Resolved name.
         warn: For the log.
     """
-
-    def incompatible(event: Any) -> None:
-        policy = qos_policy_name_from_kind(event.last_policy_kind).lower()
-        warn(
-            f'a publisher of {topic} offers less {policy} than this node requests, so that none '
-            f'of its messages arrive: remove qos_overrides.{topic}.subscription.{policy} from '
-            f"this node's parameters, or raise it on the publisher (ros2 topic info -v {topic})"
-        )
-
     lost = 0
 
     def message_lost(event: Any) -> None:
@@ -61,6 +52,14 @@ def subscription_events(topic: str, warn: Callable[[str], None]) -> Subscription
             lost = event.total_count
             warn(f'{lost} messages on {topic} were lost between processes: {_why_lost()}')
 
+    incompatible = _on_incompatible(
+        warn,
+        lambda policy: (
+            f'a publisher of {topic} offers less {policy} than this node requests, so that none '
+            f'of its messages arrive: remove qos_overrides.{topic}.subscription.{policy} from '
+            f"this node's parameters, or raise it on the publisher (ros2 topic info -v {topic})"
+        ),
+    )
     return _Events(incompatible_qos=incompatible, message_lost=message_lost)
 
 
@@ -97,13 +96,23 @@ def publisher_events(topic: str, warn: Callable[[str], None]) -> PublisherEventC
         topic: Resolved name.
         warn: For the log.
     """
-
-    def incompatible(event: Any) -> None:
-        policy = qos_policy_name_from_kind(event.last_policy_kind).lower()
-        warn(
+    incompatible = _on_incompatible(
+        warn,
+        lambda policy: (
             f'a subscriber of {topic} requests more {policy} than this node offers, so that it '
             f'receives nothing: set qos_overrides.{topic}.publisher.{policy} on this node, or '
             f'lower the request of the subscriber (ros2 topic info -v {topic})'
-        )
-
+        ),
+    )
     return PublisherEventCallbacks(incompatible_qos=incompatible)
+
+
+def _on_incompatible(
+    warn: Callable[[str], None], sentence: Callable[[str], str]
+) -> Callable[[Any], None]:
+    """Callback of an event of incompatible QoS: warns with a sentence about the policy."""
+
+    def callback(event: Any) -> None:
+        warn(sentence(qos_policy_name_from_kind(event.last_policy_kind).lower()))
+
+    return callback

@@ -96,10 +96,10 @@ def test_transitions_that_are_not_possible(shared):
     assert any('not possible in state active' in said for said in shared.said)
 
 
-def test_a_configure_that_takes_its_time(fresh, monkeypatch):
+def test_a_configure_that_takes_its_time(in_process, monkeypatch):
     covers('slow-configure')
     covers('configure-twice')
-    node = fresh()
+    node = in_process()
     entered, release = threading.Event(), threading.Event()
     open_engine = engine_opening.open_engine
 
@@ -151,10 +151,10 @@ def test_groups_that_change_while_frames_are_published(shared):
     assert not failed and shared.node.escaped == escaped and shared.state == 'active'
 
 
-def test_class_files_that_cannot_be_read(fresh, tmp_path):
+def test_class_files_that_cannot_be_read(in_process, tmp_path):
     covers('bad-class-file')
     path = tmp_path / 'classes.yaml'
-    node = fresh(classes=str(path))
+    node = in_process(classes=str(path))
     for text in ('? [a, b]\n: c', '[' * 1000, '\t{:', 'classes: 7', ''):
         path.write_text(text)
         assert not node.transition('configure') and node.state == 'unconfigured'
@@ -163,9 +163,9 @@ def test_class_files_that_cannot_be_read(fresh, tmp_path):
         assert len(report['message']) < 1000
 
 
-def test_a_disk_that_is_full(fresh, monkeypatch):
+def test_a_disk_that_is_full(in_process, monkeypatch):
     covers('full-disk')
-    node = fresh()
+    node = in_process()
 
     def full(request):
         raise OSError(errno.ENOSPC, 'No space left on device', request.engine_cache or 'cache')

@@ -62,9 +62,9 @@ def engine_of(node):
     return node.node._worker.opened.model.engine
 
 
-def test_torch_takes_the_place_of_an_engine_that_fails(fresh, sabotage):
+def test_torch_takes_the_place_of_an_engine_that_fails(in_process, sabotage):
     covers('engine-gives-way')
-    node = fresh(on_engine_failure='torch').active()
+    node = in_process(on_engine_failure='torch').active()
     first = engine_of(node)
     sabotage.rename(first)
     sabotage.action = fail
@@ -78,9 +78,9 @@ def test_torch_takes_the_place_of_an_engine_that_fails(fresh, sabotage):
     assert report['engine'] == 'torch' and report['frames_discarded'] == '1'
 
 
-def test_a_fallback_that_fails_as_well(fresh, sabotage, monkeypatch):
+def test_a_fallback_that_fails_as_well(in_process, sabotage, monkeypatch):
     covers('fallback-fails')
-    node = fresh(on_engine_failure='torch').active()
+    node = in_process(on_engine_failure='torch').active()
     sabotage.rename(engine_of(node))
     sabotage.action = fail
 
@@ -100,11 +100,11 @@ def test_a_fallback_that_fails_as_well(fresh, sabotage, monkeypatch):
 
 
 @pytest.mark.parametrize('name', ['engine-hangs', 'engine-hangs-with-torch'])
-def test_an_engine_that_hangs(fresh, sabotage, name):
+def test_an_engine_that_hangs(in_process, sabotage, name):
     covers('engine-hangs')
     covers('engine-hangs-with-torch')
     torch = name.endswith('torch')
-    node = fresh(on_engine_failure='torch' if torch else 'error').active()
+    node = in_process(on_engine_failure='torch' if torch else 'error').active()
     first = engine_of(node)
     sabotage.rename(first)
     node.do(node.node._say_what_runs, node.node._worker.opened)
@@ -129,9 +129,9 @@ def test_an_engine_that_hangs(fresh, sabotage, name):
     assert node.node._worker is successor and node.state == 'active'
 
 
-def test_a_worker_that_dies(fresh, monkeypatch):
+def test_a_worker_that_dies(in_process, monkeypatch):
     covers('worker-dies')
-    node = fresh().active()
+    node = in_process().active()
 
     def dies():
         raise AssertionError('a bug in the thread')
@@ -158,9 +158,9 @@ def test_an_output_that_cannot_be_published(shared, monkeypatch):
     assert shared.state == 'active'
 
 
-def test_deactivate_with_a_frame_in_the_engine_and_one_that_waits(fresh, sabotage):
+def test_deactivate_with_a_frame_in_the_engine_and_one_that_waits(in_process, sabotage):
     covers('deactivate-with-waiting-frame')
-    node = fresh().active()
+    node = in_process().active()
     entered, release = threading.Event(), threading.Event()
 
     def slow():

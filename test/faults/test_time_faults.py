@@ -84,8 +84,8 @@ def test_stamps_in_the_future(shared):
     shared.node._statistics._ages.clear()
 
 
-def test_simulated_time(fresh):
-    node = fresh(use_sim_time='true').active()
+def test_simulated_time(in_process):
+    node = in_process(use_sim_time='true').active()
     covers('no-clock')
     before = node.counts['out']
     node.send(stamped(5.0))
