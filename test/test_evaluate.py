@@ -11,6 +11,8 @@ import pytest
 
 from edgesegnet_ros import cli, shipped
 from edgesegnet_ros.data import camvid_colors
+from edgesegnet_ros.data.classes import load_classes
+from edgesegnet_ros.data.datasets import open_dataset
 from edgesegnet_ros.data.street import Street
 from edgesegnet_ros.evaluation import measure
 from edgesegnet_ros.network.registry import build_network
@@ -153,7 +155,35 @@ def test_32_classes_are_scored_without_void(streets, model_of_32, tmp_path):
 def test_ids_of_the_11_are_not_taken_for_the_32(streets, model_of_32, capsys):
     words = ['--data', str(streets[0]), '--classes', 'camvid32', '--model', str(model_of_32)]
     assert cli.main([*RUN, *words]) == 2
-    assert 'these are ids of the 11 classes' in capsys.readouterr().err
+    assert "seem to be ids of CamVid's 11 classes" in capsys.readouterr().err
+
+
+def test_a_dataset_that_states_its_values_is_followed(streets, model_of_32, tmp_path):
+    """A part of a street can lack everything above the eleventh of the 32."""
+    names = load_classes('camvid11').names
+    values = {number: 'fence' if name == 'fence' else 'car' for number, name in enumerate(names)}
+    lines = ['layout: camvid', f'root: {streets[0]}', 'values:']
+    lines += [f'  {number}: {name}' for number, name in values.items()]
+    file = tmp_path / 'dataset.yaml'
+    file.write_text('\n'.join(lines))
+    words = ('--classes', 'camvid32', '--model', model_of_32, '--no-calibration')
+    figures = evaluated('--data', file, *words, '--json', tmp_path / 'a.json')
+    assert {name for name, count in figures['pixels'].items() if count} <= {'car', 'fence'}
+
+
+def test_32_classes_of_another_set_are_not_camvids(streets, tmp_path, capsys):
+    """Neither folded nor taken for CamVid's: their number alone says nothing."""
+    classes = tmp_path / 'mine.yaml'
+    lines = [f'  - {{id: {i}, name: c{i}, color: [{i}, 0, 9]}}' for i in range(32)]
+    classes.write_text('\n'.join(['name: mine', 'classes:', *lines]))
+    assert cli.main([*RUN, '--data', str(streets[0]), '--classes', str(classes)]) == 2
+    assert 'has 32 classes, but the model gives 11' in capsys.readouterr().err
+    labels = np.uint8([[30, 32, 255, 31]])
+    for folder, image in (('val', np.zeros((1, 4, 3), np.uint8)), ('valannot', labels)):
+        (tmp_path / 'data' / folder).mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / 'data' / folder / 'a.png'), image)
+    dataset = open_dataset(tmp_path / 'data', load_classes(str(classes)))
+    assert dataset.read(dataset.samples('val')[0])[1].tolist() == [[30, 255, 255, 31]]
 
 
 def test_the_temperature_is_fitted_on_val_and_kept(streets, tmp_path, capsys):

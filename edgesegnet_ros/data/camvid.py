@@ -5,14 +5,15 @@ Labels are class ids (`name.png`, one channel) or the original 32 colours (`name
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
-from typing import Tuple
+from typing import Dict, List, Tuple
 
 import cv2
 import numpy as np
 
 from edgesegnet_ros.data import camvid_colors
-from edgesegnet_ros.data.classes import VOID
+from edgesegnet_ros.data.classes import VOID, ClassSet, load_classes
 from edgesegnet_ros.data.label_image import LabelImageError, read_label_image
 from edgesegnet_ros.errors import EdgeSegNetError
 
@@ -47,7 +48,19 @@ def read_image(path: Path) -> np.ndarray:
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
-def read_labels(path: Path, num_classes: int = CLASSES) -> np.ndarray:
+@lru_cache(maxsize=1)
+def _names() -> Dict[int, List[str]]:
+    sets = {CLASSES: 'camvid11', camvid_colors.CLASSES: 'camvid32'}
+    return {number: load_classes(name).names for number, name in sets.items()}
+
+
+def size_of_own(classes: ClassSet) -> int:
+    """11 or 32 where a class set is one of CamVid's by its names; 0 for every other one."""
+    number = len(classes.classes)
+    return number if _names().get(number) == classes.names else 0
+
+
+def read_labels(path: Path, num_classes: int = CLASSES, own: bool = True) -> np.ndarray:
     """A label image as (H, W) uint8 class ids, void as 255.
 
     Args:
@@ -55,6 +68,8 @@ def read_labels(path: Path, num_classes: int = CLASSES) -> np.ndarray:
             11 classes where those are asked for. See `label_image`.
         num_classes: Number of classes. Ids store void as this number or as 255; with 32 classes
             CamVid's own void (30) is void too.
+        own: Whether 11 and 32 classes are CamVid's. Those of another class set have no void
+            beside 255 and their number.
 
     Raises:
         CamVidError: The file cannot be decoded, or holds an unknown value or colour.
@@ -76,7 +91,7 @@ def read_labels(path: Path, num_classes: int = CLASSES) -> np.ndarray:
             )
         return ids.labels
     void = [num_classes]
-    if num_classes == camvid_colors.CLASSES:
+    if own and num_classes == camvid_colors.CLASSES:
         void.append(camvid_colors.void())
     labels = np.where(np.isin(labels, void), VOID, labels)
     unknown = np.unique(labels[(labels > num_classes) & (labels != VOID)])

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgesegnet_ros import shipped
-from edgesegnet_ros.data.camvid import CLASSES
-from edgesegnet_ros.data.camvid_colors import CLASSES as COLOR_CLASSES
+from edgesegnet_ros.data import camvid, camvid_colors
 from edgesegnet_ros.engines.request import ENGINES, PRECISIONS
 from edgesegnet_ros.errors import EdgeSegNetError
 
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
 JSON_NAME = 'evaluate.json'
 PAGE_NAME = 'report.html'
-_FOLDED, _ALL = CLASSES, COLOR_CLASSES
 
 
 class EvaluateError(EdgeSegNetError):
@@ -222,15 +220,15 @@ def _classes(name: str, path: Path, weights: WeightsInfo) -> tuple[ClassSet, Cla
     count = len(asked.classes)
     if count == weights.num_classes:
         return asked, asked
-    if {count, weights.num_classes} != {_FOLDED, _ALL}:
+    own = load_classes(weights.classes) if weights.classes in shipped.names('classes') else None
+    if own is None or not (camvid.size_of_own(asked) and camvid.size_of_own(own)):
         raise EvaluateError(
             f'--classes {name} has {count} classes, but the model gives '
             f'{weights.num_classes}; it was trained for '
             f'{weights.classes}'
         )
-    own = load_classes(weights.classes)
     # Only 11 classes can be compared in either case: 32 fold to 11, never the other way.
-    return (asked, own) if count == _FOLDED else (own, own)
+    return (asked, own) if count == camvid.CLASSES else (own, own)
 
 
 def _file_of(outputs: ClassSet, asked: str) -> str:
@@ -244,24 +242,29 @@ def _file_of(outputs: ClassSet, asked: str) -> str:
 
 
 def _refuse_ids_of_another_set(dataset: Dataset, samples: list[Sample]) -> None:
-    """Refuse labels with the ids of the 11 classes, which look like ids of the 32 classes."""
-    from edgesegnet_ros.data.camvid import COLOR_SUFFIX
+    """Refuse labels with the ids of the 11 classes, which look like ids of the 32 classes.
+
+    CamVid's files do not say which they hold. Road and sky are among the highest ids of the 32,
+    so that no whole split lacks them.
+    """
     from edgesegnet_ros.data.classes import VOID
 
     if (
         dataset.layout != 'camvid'
-        or len(dataset.classes.classes) != _ALL
-        or any(sample.labels.stem.endswith(COLOR_SUFFIX) for sample in samples)
+        or dataset.states_values
+        or camvid.size_of_own(dataset.classes) != camvid_colors.CLASSES
+        or any(sample.labels.stem.endswith(camvid.COLOR_SUFFIX) for sample in samples)
     ):
         return
     for sample in samples:
         _, labels = dataset.read(sample)
-        if (labels[labels != VOID] > _FOLDED).any():
+        if (labels[labels != VOID] > camvid.CLASSES).any():
             return
     raise EvaluateError(
-        f'{samples[0].labels.parent}: no label is above {_FOLDED}, so these are ids of the '
-        f'{_FOLDED} classes, not of the {_ALL}; give --classes camvid11, or the original labels '
-        f'(name{COLOR_SUFFIX}.png)'
+        f'{samples[0].labels.parent}: no label is above {camvid.CLASSES}, so these seem to be ids '
+        f"of CamVid's {camvid.CLASSES} classes, not of its {camvid_colors.CLASSES}; give "
+        f'--classes camvid11, or the original labels (name{camvid.COLOR_SUFFIX}.png), or state in '
+        'a dataset.yaml what the values stand for (`values: {0: animal, 1: archway, …}`)'
     )
 
 

@@ -44,6 +44,8 @@ class Dataset:
         layout: Name of its layout.
         classes: Classes that the labels are given in.
         notes: Sentences on what was left out, drawn or renamed; users should see them.
+        states_values: Whether the dataset says what its label values stand for; where it does
+            not, they are ids of the class file.
         unmatched: Names of the dataset's labels that the class file does not have.
 
     Raises:
@@ -61,6 +63,7 @@ class Dataset:
         self.root, self.layout, self.classes = root, listing.layout, classes
         self._listing = listing
         self._decoder = Decoder(listing.meaning, classes)
+        self.states_values = listing.meaning.values is not None
         self.notes = list(listing.notes)
         self.unmatched = self._decoder.unmatched
         if not self._decoder.matched:

@@ -9,13 +9,11 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from edgesegnet_ros.data import camvid
-from edgesegnet_ros.data.classes import load_classes
 from edgesegnet_ros.data.datasets import cityscapes_names, coco
 from edgesegnet_ros.data.datasets.matching import images_below, left_out, other_files, paired
 from edgesegnet_ros.data.datasets.sample import (
@@ -76,16 +74,12 @@ def camvid_layout(root: Path, skip_unlabelled: bool = False) -> Listing | None:
 def _camvid_labels(sample: Sample, decoder: Decoder) -> np.ndarray | None:
     """By CamVid's protocol; None for colours of another class file, which count as they are."""
     classes = decoder.classes
-    if classes.names not in _camvid_names():
+    own = camvid.size_of_own(classes) > 0
+    if not own:
         in_color = sample.labels.stem.endswith(camvid.COLOR_SUFFIX)
         if read_label_image(sample.labels, palette_is_color=in_color).ndim == 3:
             return None
-    return camvid.read_labels(sample.labels, len(classes.classes))
-
-
-@lru_cache(maxsize=1)
-def _camvid_names() -> list[list[str]]:
-    return [load_classes(name).names for name in ('camvid11', 'camvid32')]
+    return camvid.read_labels(sample.labels, len(classes.classes), own)
 
 
 def cityscapes_layout(root: Path, skip_unlabelled: bool = False) -> Listing | None:
