@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +12,10 @@ from edgesegnet_ros import cli
 from edgesegnet_ros.evaluation.replay.compare import compare, figures
 from edgesegnet_ros.evaluation.replay.label_maps import LABEL_MAPS_NAME, LabelMapWriter
 from edgesegnet_ros.evaluation.replay.result import RESULT_NAME, ReplayError, ReplayResult
+from edgesegnet_ros.evaluation.replay.tallies import Tallies
 
 NAMES = ['road', 'car', 'tree']
-BEFORE = ReplayResult(
+BEFORE = dict(
     bags=['/drives/monday.mcap'],
     topic='/camera/image',
     labels_from='/labels',
@@ -31,7 +31,7 @@ BEFORE = ReplayResult(
     iou={'road': 0.9, 'car': 0.3, 'tree': None},
     provenance={'weights': {'sha256': 'one'}, 'engine': {'engine': 'torch', 'precision': 'fp32'}},
 )
-AFTER = replace(
+AFTER = dict(
     BEFORE,
     labels_sha256='b',
     latency_ms={'p50': 10.0, 'p95': 30.0, 'p99': 31.0},
@@ -41,14 +41,15 @@ AFTER = replace(
 )
 
 
-def kept(folder: Path, result: ReplayResult, maps: dict[int, np.ndarray], start: int = 10) -> Path:
+def kept(folder: Path, result: dict, maps: dict[int, np.ndarray], start: int = 10) -> Path:
     """A result on disk, as a replay leaves it."""
     folder.mkdir()
     writer = LabelMapWriter(folder / LABEL_MAPS_NAME)
     for index, labels in maps.items():
         writer.add(index, start + index, labels)
     writer.close(True)
-    replace(result, label_maps=LABEL_MAPS_NAME, folder=str(folder)).write(folder / RESULT_NAME)
+    written = dict(result, label_maps=LABEL_MAPS_NAME, folder=str(folder))
+    ReplayResult.from_values(written).write(folder / RESULT_NAME)
     return folder
 
 
@@ -119,7 +120,8 @@ def test_merged_results_are_compared_bag_by_bag(both, tmp_path):
         }
         top = tmp_path / f'top-{name}'
         top.mkdir()
-        replace(BEFORE, parts=[part], folder=str(top)).write(top / RESULT_NAME)
+        written = dict(BEFORE, parts=[part], folder=str(top))
+        ReplayResult.from_values(written).write(top / RESULT_NAME)
         tops.append(top)
     assert figures(compare(*tops))['pixels_changed'] == pytest.approx(2 / 80)
 
@@ -134,7 +136,7 @@ def test_merged_results_are_compared_bag_by_bag(both, tmp_path):
     ],
 )
 def test_what_cannot_be_compared_is_refused(change, sentence, both, tmp_path, capsys):
-    other = kept(tmp_path / 'other', replace(AFTER, **change), {0: road()})
+    other = kept(tmp_path / 'other', dict(AFTER, **change), {0: road()})
     out = tmp_path / 'out'
     assert cli.main(['replay', '--compare', str(both[0]), str(other), '--out', str(out)]) == 2
     assert sentence in capsys.readouterr().err
@@ -158,3 +160,40 @@ def test_what_is_no_result(tmp_path, capsys):
     (tmp_path / 'x.json').write_text('{}')
     words = ['replay', '--compare', str(tmp_path / 'x.json'), str(tmp_path / 'none')]
     assert cli.main(words) == 2 and 'no result of' in capsys.readouterr().err
+
+
+def test_the_keys_of_the_json_and_what_is_read_from_them():
+    """Other programs read these names; a result that is written and read is the same."""
+    sums = Tallies.empty(3)
+    sums.masks.add(road(4), None)
+    values = dict(
+        BEFORE,
+        drops={'unreadable': 1},
+        frames_in=4,
+        bare_rate_hz=50.0,
+        rate_hz=40.0,
+        disagreement={
+            'with': 'other',
+            'engine': 'torch',
+            'precision': 'fp32',
+            'pixels': 0.25,
+            'per_class': {},
+        },
+        problems=[{'kind': 'truncated', 'where': 'a', 'what': 'b', 'frames': 1}],
+        tallies=sums.to_json(),
+    )
+    result = ReplayResult.from_values(values)
+    told = json.loads(result.to_json())
+    assert told.keys() == {'format'} | set(KEYS.split())
+    assert told['dropped'] == 1 and told['engine_share'] == 0.8
+    assert {name: told[name] for name in values} == values
+    assert ReplayResult.from_json(result.to_json()).to_json() == result.to_json()
+
+
+KEYS = """
+mode bags topic labels_from frames_in frames_out dropped drops frames_scored labels_sha256
+latency_ms rate_hz bare_rate_hz engine_share stages_ms costs_s age_ms jitter_ms duration_s wall_s
+classes colors pixel_accuracy miou iou confusion ece temporal_consistency consistency_pairs
+consistency_coverage flicker fractions confidence_histogram mean_confidence disagreement series
+problems notes provenance report label_maps frames_dir result_bag folder parts tallies times
+"""

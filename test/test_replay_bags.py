@@ -309,8 +309,8 @@ def test_cameras_have_their_own_figures(whole, tmp_path):
     both = (front['labels_sha256'] + rear['labels_sha256']).encode()
     assert result['labels_sha256'] == hashlib.sha256(both).hexdigest()
     assert any('/depth/image is skipped: depth' in note for note in result['notes'])
-    camera_result = ReplayResult.read(tmp_path / 'out' / rear['result'])
-    assert camera_result.frames_out == 4 and camera_result.labels_from is None
+    rear_result = ReplayResult.read(tmp_path / 'out' / rear['result'])
+    assert rear_result.frames.frames_out == 4 and rear_result.source.labels_from is None
     one = replay(bag, '--topic', '/rear/image', out=tmp_path / 'one')
     assert one['labels_sha256'] == rear['labels_sha256']
 

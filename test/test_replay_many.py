@@ -75,7 +75,7 @@ def test_the_sum_of_all_is_that_of_each(drives, merged, tmp_path):
     assert one['labels_sha256'] == part['labels_sha256']
     assert one['pixel_accuracy'] == part['pixel_accuracy']
     parts = [ReplayResult.read(Path(merged['folder'], p['result'])) for p in merged['parts']]
-    confusion = sum(np.array(part.confusion) for part in parts)
+    confusion = sum(np.array(part.accuracy.confusion) for part in parts)
     np.testing.assert_array_equal(merged['confusion'], confusion)
     assert merged['pixel_accuracy'] == pytest.approx(np.trace(confusion) / confusion.sum())
 
@@ -116,7 +116,7 @@ def test_a_worker_that_dies_costs_a_retry_of_its_bag(drives, merged, tmp_path):
     notes = [note for outcome in outcomes.values() for note in outcome.notes]
     assert len(notes) == 1 and 'drive1: its worker died 1 times' in notes[0]
     for part in merged['parts']:
-        assert outcomes[part['bag']].results[0].labels_sha256 == part['labels_sha256']
+        assert outcomes[part['bag']].results[0].masks.labels_sha256 == part['labels_sha256']
     assert not list(tmp_path.glob('bags/.*'))
 
 
@@ -130,7 +130,7 @@ def test_a_bag_that_kills_every_worker_is_given_up(drives, tmp_path):
     outcomes = {o.bag: o for o in schedule(jobs, pool, 1)}
     [problem] = outcomes[jobs[0].bag].problems
     assert problem.kind == 'worker_died' and 'killed by SIGKILL' in problem.what
-    assert outcomes[jobs[1].bag].results[0].frames_out == 3
+    assert outcomes[jobs[1].bag].results[0].frames.frames_out == 3
 
 
 def test_an_exception_in_a_worker_is_told_and_costs_one_bag(tmp_path, monkeypatch):
@@ -221,7 +221,6 @@ def test_memory_does_not_grow_with_the_bag(tmp_path):
     )
     watcher = Pictures()
     replay.scoring._sinks.append(watcher)
-    replay.scoring.times['pictures'] = replay.scoring.times['score'].__class__()
 
     def label(decoded):
         image = decoded.frame.image
@@ -238,7 +237,7 @@ def test_memory_does_not_grow_with_the_bag(tmp_path):
     assert watcher.frames == 400
     # A held frame would add 37 KB for each of the 300 frames between the two.
     assert watcher.peaks[-1] < watcher.peaks[1] + 2_000_000, watcher.peaks
-    assert replay.result({}, _engine()).frames_out == 400
+    assert replay.result(_engine()).frames.frames_out == 400
 
 
 def _engine():

@@ -24,7 +24,7 @@ from edgesegnet_ros.evaluation.replay.kept_frames import (
     video_of,
 )
 from edgesegnet_ros.evaluation.replay.replay_page import sentences, write_replay_report
-from edgesegnet_ros.evaluation.replay.result import Problem, ReplayResult
+from edgesegnet_ros.evaluation.replay.result import ReplayResult
 
 FRAMES = 30
 CLASSES = load_classes('camvid11')
@@ -70,25 +70,27 @@ def frames_dir(frame, tmp_path_factory):
     return folder
 
 
+def found(**values) -> ReplayResult:
+    return ReplayResult.from_values(values)
+
+
 @pytest.fixture(scope='module')
 def result():
     """A replay's figures, all kinds of them."""
     times = [0.1 * i for i in range(FRAMES)]
     confusion = (np.eye(11, 12, dtype=int) * 90 + 1).tolist()
     spans = {'p50': 20.0, 'p95': 30.0, 'p99': 40.0, 'mean': 22.0, 'max': 50.0}
-    return ReplayResult(
+    return found(
         bags=['/drives/a.mcap'],
         topic='/image',
         labels_from='/labels',
         frames_in=FRAMES + 2,
         frames_out=FRAMES,
-        dropped=2,
         drops={'unreadable': 2},
         frames_scored=FRAMES,
         latency_ms=spans,
         rate_hz=40.0,
         bare_rate_hz=42.0,
-        engine_share=0.95,
         stages_ms={'infer': spans},
         costs_s={'flow': 1.5, 'video': 0.0},
         classes=NAMES,
@@ -109,7 +111,14 @@ def result():
             'consistency': [None] + [0.97] * (FRAMES - 1),
             'fractions': {name: [1 / 11] * FRAMES for name in NAMES},
         },
-        problems=[Problem('truncated', 'a.mcap', 'The file ends early: 2 images <are> lost.', 2)],
+        problems=[
+            {
+                'kind': 'truncated',
+                'where': 'a.mcap',
+                'what': 'The file ends early: 2 images <are> lost.',
+                'frames': 2,
+            }
+        ],
         provenance=ORIGIN,
     )
 
@@ -274,14 +283,14 @@ def test_odd_sizes_that_change_are_filmed(tmp_path):
 
 
 def test_a_page_of_next_to_nothing(tmp_path):
-    empty = ReplayResult(frames_in=3, dropped=3, bags=['a'], classes=NAMES)
+    empty = found(frames_in=3, bags=['a'], classes=NAMES)
     page = write_replay_report(empty, None, tmp_path / 'p.html').read_text()
     assert 'nothing to judge' in page and '<video' not in page
     parts = [
         {'bag': bag, 'frames_out': 2, 'miou': miou, 'problems': 0}
         for bag, miou in (('a', 0.9), ('b', 0.1))
     ]
-    live = ReplayResult(
+    live = found(
         mode='live',
         bags=['a', 'b'],
         frames_in=4,
@@ -305,5 +314,5 @@ def test_a_page_that_cannot_be_written_leaves_the_one_before(tmp_path, monkeypat
 
     monkeypatch.setattr(atomic_file.os, 'replace', full)
     with pytest.raises(atomic_file.WriteError, match='No space left'):
-        write_replay_report(ReplayResult(bags=['a'], classes=NAMES), None, page)
+        write_replay_report(found(bags=['a'], classes=NAMES), None, page)
     assert page.read_text() == 'before' and len(list(tmp_path.iterdir())) == 1

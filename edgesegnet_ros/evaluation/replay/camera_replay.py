@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ from edgesegnet_ros.data.bag import BagError, BagFrames, Camera
 from edgesegnet_ros.data.classes import ClassSet
 from edgesegnet_ros.data.geometry import compute_placement, to_network
 from edgesegnet_ros.engines import LoadedModel, open_engine
+from edgesegnet_ros.engines.base import EngineDescription
 from edgesegnet_ros.engines.segmenter import Segmenter
 from edgesegnet_ros.evaluation.provenance import provenance
-from edgesegnet_ros.evaluation.replay.figures import agreement_and_chance, fill_in
+from edgesegnet_ros.evaluation.replay.figures import Files, Frames, Source
 from edgesegnet_ros.evaluation.replay.frames import FrameSink, ReplayFrame
 from edgesegnet_ros.evaluation.replay.kept_frames import open_sinks
 from edgesegnet_ros.evaluation.replay.label_folder import LabelFolder
@@ -26,10 +28,9 @@ from edgesegnet_ros.evaluation.replay.problems import ProblemLog, reason
 from edgesegnet_ros.evaluation.replay.result import ReplayResult
 from edgesegnet_ros.evaluation.replay.result_bag import ResultBag
 from edgesegnet_ros.evaluation.replay.scoring import Labelled, Scoring
-from edgesegnet_ros.evaluation.replay.tallies import Times
+from edgesegnet_ros.evaluation.replay.tallies.times import LATENCY, StageTimes
 
 FRAMES_NAME = 'frames'
-OPTIONAL_STAGES = ('flow', 'against', 'label_maps', 'write_bag', 'rerun', 'pictures', 'video')
 _LEAST_OF_CHANCE = 0.05
 """Labels whose agreement with the masks is below this share of chance are reported."""
 _BLANK: Callable[[], None] = lambda: None  # noqa: E731
@@ -87,7 +88,7 @@ class CameraReplay:
         self.result_bag = result_bag
         self.bag, self.camera, self.options, self.classes = bag, camera, options, classes
         self.folder, self.key = folder, key
-        self.log = ProblemLog()
+        self.log, self.times = ProblemLog(), StageTimes()
         self.where = f'{bag}: {camera.image_topic}'
         self.frames = BagFrames(bag, camera.image_topic, camera.label_topic, self.log.on_problem)
         labels = options.labels
@@ -97,8 +98,9 @@ class CameraReplay:
             self.truth = LabelFolder(
                 Path(str(labels)), len(classes.classes), self.frames.stamps(), options.label_start
             )
-        self.scoring = Scoring(self.where, classes, options.flow, self._sinks(), self.log)
-        self.pipeline = Pipeline(self.frames, self.truth, self.scoring, self.log)
+        sinks = self._sinks()
+        self.scoring = Scoring(self.where, classes, options.flow, sinks, self.times, self.log)
+        self.pipeline = Pipeline(self.frames, self.truth, self.scoring, self.times, self.log)
 
     def _sinks(self) -> list[FrameSink]:
         """The sinks that could be opened; a failure is reported and the replay continues."""
@@ -169,18 +171,46 @@ class CameraReplay:
             self.scoring.close(complete)
             self.frames.close()
 
-    def result(self, times: dict[str, Times], engine: Any) -> ReplayResult:
+    def result(self, engine: EngineDescription) -> ReplayResult:
         """The result.
 
         Args:
-            times: Times of the stages before scoring.
             engine: Description of what ran.
         """
-        scoring, options = self.scoring, self.options
+        tallies, options = self.scoring.tallies, self.options
+        names, frames = self.classes.names, self._frames()
+        self._note_labels()
+        self._note_agreement()
+        request = options.request
+        origin = provenance(request.model, request.classes, engine, {'replay': None})
+        return ReplayResult(
+            mode='live' if options.live else 'offline',
+            classes=names,
+            colors={entry.name: list(entry.color) for entry in self.classes.classes},
+            source=Source(
+                [str(self.bag)],
+                self.camera.image_topic,
+                self._labels_from(),
+                self.scoring.duration_s,
+            ),
+            frames=frames,
+            timing=self.times.timing(frames.frames_out),
+            accuracy=tallies.accuracy.accuracy(names),
+            consistency=tallies.consistency.consistency(names),
+            masks=tallies.masks.masks(names, tallies.masks.labels_sha256()),
+            series=self.scoring.series.to_json(),
+            problems=list(self.log.problems),
+            provenance=origin | {'options': options.to_json(), 'fingerprint': self.key},
+            files=self._files(),
+            tallies=tallies,
+            times=self.times,
+        )
+
+    def _frames(self) -> Frames:
+        """What became of the images, and a problem where some of them could not be read."""
         seen = max(self.frames.seen, self.frames.total)
         if not seen:
             self.log.add('no_images', self.where, 'holds no image: there is nothing to evaluate')
-        missing = seen - scoring.tallies.frames
         unread = self.frames.total - self.frames.seen
         if unread > 0:
             self.log.add(
@@ -190,53 +220,27 @@ class CameraReplay:
                 'that the bag announces could not be read',
                 unread,
             )
-        self._note_labels(scoring.tallies.frames_scored)
-        self._note_agreement(scoring.tallies.confusion)
-        result = ReplayResult(
-            mode='live' if options.live else 'offline',
-            bags=[str(self.bag)],
-            topic=self.camera.image_topic,
-            labels_from=self._labels_from(),
-            frames_in=seen,
-            dropped=missing,
-            labels_sha256=scoring.labels_sha256,
-            duration_s=scoring.duration_s,
-            wall_s=self.pipeline.wall_s,
-            series=scoring.series.to_json(),
-        )
-        if missing:
-            result.drops['unreadable'] = missing
-        spent = {'read': self.pipeline.read_times, **times, **scoring.times}
-        result.costs_s = {
-            stage: round(spent[stage].total_ms / 1e3, 3) if stage in spent else 0.0
-            for stage in OPTIONAL_STAGES
-        }
-        if options.against is not None:
-            result.disagreement = {'with': options.against.model}
-        fill_in(result, scoring.tallies, spent, self.classes)
-        if self.pipeline.wall_s > 0:
-            result.rate_hz = round(result.frames_out / self.pipeline.wall_s, 4)
-        for name, file in (('label_maps', LABEL_MAPS_NAME), ('frames_dir', FRAMES_NAME)):
-            if (self.folder / file).exists():
-                setattr(result, name, file)
-        if self.result_bag is not None and self.result_bag.exists():
-            result.result_bag = str(self.result_bag.absolute())
-        result.problems = self.log.problems
-        request = options.request
-        result.provenance = provenance(
-            request.model, request.classes, engine, {'replay': None}
-        ) | {'options': options.to_json(), 'fingerprint': self.key}
-        return result
+        frames = Frames(seen, self.scoring.tallies.masks.frames)
+        return replace(frames, drops={'unreadable': frames.dropped}) if frames.dropped else frames
+
+    def _files(self) -> Files:
+        names = [
+            name if (self.folder / name).exists() else None
+            for name in (LABEL_MAPS_NAME, FRAMES_NAME)
+        ]
+        bag = self.result_bag
+        written = str(bag.absolute()) if bag is not None and bag.exists() else None
+        return Files(label_maps=names[0], frames_dir=names[1], result_bag=written)
 
     def _labels_from(self) -> str | None:
         return str(self.truth.folder) if self.truth else (self.camera.label_topic or None)
 
-    def _note_labels(self, scored: int) -> None:
+    def _note_labels(self) -> None:
         source = self._labels_from()
-        frames = self.scoring.tallies.frames
+        frames = self.scoring.tallies.masks.frames
         if source is None or not frames:
             return
-        if not scored:
+        if not self.scoring.tallies.accuracy.frames_scored:
             self.log.add(
                 'labels_unmatched',
                 self.where,
@@ -252,9 +256,9 @@ class CameraReplay:
                 'no frame',
             )
 
-    def _note_agreement(self, confusion: np.ndarray) -> None:
+    def _note_agreement(self) -> None:
         """Report labels that are probably those of other classes; ids alone cannot show it."""
-        agreement, chance = agreement_and_chance(confusion)
+        agreement, chance = self.scoring.tallies.accuracy.agreement_and_chance()
         if agreement < _LEAST_OF_CHANCE * chance:
             self.log.add(
                 'labels_disagree',
@@ -278,10 +282,7 @@ def replay_offline(
     Raises:
         EdgeSegNetError: The engine failed.
     """
-    options = replay.options
-    times = {name: Times() for name in ('latency', 'resize', 'infer')}
-    if engines.other is not None:
-        times['against'] = Times()
+    options, times = replay.options, replay.times
     bare: list[float] = []
 
     def label(decoded: Decoded) -> Labelled:
@@ -301,14 +302,13 @@ def replay_offline(
             camera_info=replay.frames.camera_info,
         )
         latency_ms = (labelled - began) * 1e3
-        times['latency'].add(latency_ms)
+        times.add(LATENCY, latency_ms)
         for stage, spent in done.stages_ms.items():
-            times[stage].add(spent)
+            times.add(stage, spent)
         other = None
         if engines.other is not None:
-            began = time.perf_counter()
-            other = engines.other.segment(frame.image).labels.copy()
-            times['against'].add((time.perf_counter() - began) * 1e3)
+            with times.measure('against'):
+                other = engines.other.segment(frame.image).labels.copy()
         stamp = frame.message.header.stamp
         return Labelled(kept, bool(stamp.sec or stamp.nanosec), latency_ms, other)
 
@@ -321,14 +321,16 @@ def replay_offline(
     replay.run(label, progress, time_bare)
     if last:
         time_bare(last[0])
-    description = engines.model.engine.describe()
-    result = replay.result(times, description)
-    if bare and result.rate_hz:
-        result.bare_rate_hz = round(1e3 * len(bare) / sum(bare), 4)
-        result.engine_share = round(result.rate_hz / result.bare_rate_hz, 4)
-    if result.disagreement is not None and engines.other_model is not None:
+    result = replay.result(engines.model.engine.describe())
+    if bare:
+        timing = replace(result.timing, bare_rate_hz=round(1e3 * len(bare) / sum(bare), 4))
+        result = replace(result, timing=timing)
+    if options.against is not None and engines.other_model is not None:
         other = engines.other_model.engine.describe()
-        result.disagreement |= {'engine': other.engine, 'precision': other.precision}
+        disagreement = replay.scoring.tallies.disagreement.disagreement(
+            result.classes, options.against.model, other.engine, other.precision
+        )
+        result = replace(result, disagreement=disagreement)
     return result
 
 

@@ -254,7 +254,7 @@ def _replay(args: argparse.Namespace) -> int:
     for outcome in _outcomes(args, options, out, jobs, len(bags)):
         merger.add(outcome)
     result = merger.result()
-    written = write(result, out, args.page)
+    result, written = write(result, out, args.page)
     text = result.to_json()
     if args.json:
         try:
@@ -266,7 +266,8 @@ def _replay(args: argparse.Namespace) -> int:
     fired = check(args.fail_if, json.loads(text))
     for each in fired:
         print(f'edgesegnet replay: --fail-if {each}', file=sys.stderr)
-    return 1 if fired or fails(result.problems) or not written or not result.frames_out else 0
+    failed = fired or fails(result.problems) or not written or not result.frames.frames_out
+    return 1 if failed else 0
 
 
 def _options(args: argparse.Namespace, bags: int) -> ReplayOptions:

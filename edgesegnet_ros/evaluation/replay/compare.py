@@ -85,7 +85,8 @@ class Comparison:
 def _parts(result: ReplayResult, file: Path) -> dict[str, tuple[ReplayResult, Path]]:
     """Results of single cameras, by bag and topic."""
     if not result.parts:
-        return {_key(result.bags[0] if result.bags else '', result.topic): (result, file)}
+        bag = result.source.bags[0] if result.source.bags else ''
+        return {_key(bag, result.source.topic): (result, file)}
     parts = {}
     for part in result.parts:
         path = result.beside(part.get('result'), file)
@@ -121,7 +122,7 @@ def _check_comparable(
             f'{len(b.classes)}, or other names for them: classes that differ '
             'cannot be compared; replay both with the same --classes'
         )
-    if (a.labels_from is None) != (b.labels_from is None):
+    if (a.source.labels_from is None) != (b.source.labels_from is None):
         raise ReplayError(
             '--compare: only one of the two was scored against labels, so their figures cannot '
             'be compared; replay both with --labels, or both without'
@@ -170,7 +171,7 @@ def compare(path_a: Path, path_b: Path) -> Comparison:
 
 
 def _label_maps(result: ReplayResult, file: Path) -> LabelMaps | None:
-    path = result.beside(result.label_maps, file)
+    path = result.beside(result.files.label_maps, file)
     return LabelMaps(path) if path else None
 
 

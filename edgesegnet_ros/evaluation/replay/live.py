@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,13 @@ import numpy as np
 from edgesegnet_ros.engines.base import EngineDescription
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.evaluation.replay.camera_replay import CameraReplay
+from edgesegnet_ros.evaluation.replay.figures import Frames, Timing
 from edgesegnet_ros.evaluation.replay.frames import ReplayFrame
 from edgesegnet_ros.evaluation.replay.label_maps import LabelMaps
 from edgesegnet_ros.evaluation.replay.pipeline import Decoded
 from edgesegnet_ros.evaluation.replay.result import ReplayResult
 from edgesegnet_ros.evaluation.replay.scoring import Labelled
-from edgesegnet_ros.evaluation.replay.tallies import Times
+from edgesegnet_ros.evaluation.replay.tallies.times import AGE
 from edgesegnet_ros.interface import diagnostic_keys as keys
 
 BRING_UP_S = 180.0
@@ -171,10 +173,9 @@ def _result(
     arrived: dict[int, float],
     values: dict[str, Any],
 ) -> ReplayResult:
-    ages = Times()
     for stamp, published_s in played:
         if stamp in arrived:
-            ages.add((arrived[stamp] - published_s) * 1e3)
+            replay.times.add(AGE, (arrived[stamp] - published_s) * 1e3)
     engine = EngineDescription(
         values.get(keys.ENGINE, 'unknown'),
         values.get(keys.PRECISION, 'unknown'),
@@ -183,38 +184,54 @@ def _result(
         int(values.get(keys.THREADS, 0)),
         values.get(keys.ENGINE_REASON, ''),
     )
-    result = replay.result({'age': ages}, engine)
-    result.labels_sha256 = None
-    result.age_ms = ages.summary()
-    result.stages_ms = {
-        stage: times for stage in keys.STAGES if (times := keys.stage_times_ms(values, stage))
-    }
-    result.latency_ms = keys.stage_times_ms(values, keys.LATENCY)
+    result = replay.result(engine)
+    frames = _frames(replay, result.frames, len(played), values)
+    return replace(
+        result,
+        frames=frames,
+        timing=_timing(replay, result.timing, arrived, values),
+        # The node's masks depend on what it was given time for.
+        masks=replace(result.masks, labels_sha256=None),
+        problems=list(replay.log.problems),
+    )
+
+
+def _timing(
+    replay: CameraReplay, timing: Timing, arrived: dict[int, float], values: dict[str, Any]
+) -> Timing:
+    """The node's own times, and those of the masks' arrival."""
+    timing = replace(
+        timing,
+        latency_ms=keys.stage_times_ms(values, keys.LATENCY),
+        stages_ms={
+            stage: times for stage in keys.STAGES if (times := keys.stage_times_ms(values, stage))
+        },
+    )
     times_s = np.array(sorted(arrived.values()))
     if len(times_s) > 1:
-        result.wall_s = float(times_s[-1] - times_s[0])
-        result.rate_hz = round((len(times_s) - 1) / max(result.wall_s, 1e-9), 4)
+        wall_s = float(times_s[-1] - times_s[0])
+        rate_hz = round((len(times_s) - 1) / max(wall_s, 1e-9), 4)
+        replay.times.wall_s = wall_s  # not that of the scoring afterwards
+        timing = replace(timing, wall_s=wall_s, rate_hz=rate_hz)
     if len(times_s) > 2:  # one interval alone deviates from nothing
         stamps_s = np.array(sorted(arrived)) * 1e-9 / replay.options.rate
-        result.jitter_ms = round(float(np.std(np.diff(times_s) - np.diff(stamps_s)) * 1e3), 4)
-    _account(replay, result, len(played), values)
-    return result
+        jitter_ms = float(np.std(np.diff(times_s) - np.diff(stamps_s)) * 1e3)
+        timing = replace(timing, jitter_ms=round(jitter_ms, 4))
+    return timing
 
 
-def _account(
-    replay: CameraReplay, result: ReplayResult, played: int, values: dict[str, Any]
-) -> None:
-    """Report the frames without a mask."""
-    unread = result.frames_in - played
-    result.drops = {'unreadable': unread} if unread > 0 else {}
+def _frames(replay: CameraReplay, frames: Frames, played: int, values: dict[str, Any]) -> Frames:
+    """Count, by reason, and report the frames without a mask."""
+    unread = max(0, frames.frames_in - played)
+    drops = {'unreadable': unread} if unread else {}
     for reason in keys.DROPS:
         count = keys.count(values, reason)
         if count:
-            result.drops[reason] = count
-    rest = result.dropped - sum(result.drops.values())
+            drops[reason] = count
+    rest = frames.dropped - sum(drops.values())
     if rest > 0:
-        result.drops['unaccounted'] = rest
-    dropped = result.dropped - max(0, unread)
+        drops['unaccounted'] = rest
+    dropped = frames.dropped - unread
     if dropped:
         replay.log.add(
             'dropped',
@@ -223,3 +240,4 @@ def _account(
             'cover the other frames',
             dropped,
         )
+    return replace(frames, drops=drops)

@@ -11,7 +11,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edgesegnet_ros.atomic_file import write_text
@@ -19,6 +19,7 @@ from edgesegnet_ros.data.bag import BagError, Camera, find_cameras
 from edgesegnet_ros.data.bag.atomic_folder import atomic_folder
 from edgesegnet_ros.data.classes import load_classes
 from edgesegnet_ros.evaluation.replay.camera_replay import CameraReplay, Engines, replay_offline
+from edgesegnet_ros.evaluation.replay.figures import Files
 from edgesegnet_ros.evaluation.replay.options import ReplayOptions
 from edgesegnet_ros.evaluation.replay.problems import ProblemLog
 from edgesegnet_ros.evaluation.replay.result import (
@@ -77,7 +78,8 @@ def finished(bag: Path, out: Path, key: str, wants_bag: bool) -> BagOutcome | No
         results = [ReplayResult.read(out / name) for name in folders]
     except (OSError, ValueError, KeyError, TypeError, ReplayError):
         return None
-    if wants_bag and not all(r.result_bag and Path(r.result_bag).exists() for r in results):
+    bags = [result.files.result_bag for result in results]
+    if wants_bag and not all(written and Path(written).exists() for written in bags):
         return None
     return BagOutcome(str(bag), folders, results, notes=index['notes'], resumed=True)
 
@@ -146,8 +148,9 @@ def replay_bag(
                 result = _replay_camera(
                     bag, camera, options, engines, filling / name, key, written, on_frame
                 )
-                result.folder = str((out / folder / name).absolute())
-                result.notes = found.notes
+                place = str((out / folder / name).absolute())
+                files = replace(result.files, folder=place)
+                result = replace(result, files=files, notes=found.notes)
                 outcome.results.append(result)
                 result.write(filling / name / RESULT_NAME)
             index = {'bag': str(bag), 'cameras': names, 'notes': found.notes}
@@ -157,9 +160,15 @@ def replay_bag(
             raise
         # What was found is worth more than where it should have been kept.
         outcome.folders = []
-        for result in outcome.results:
-            result.folder = result.label_maps = result.frames_dir = None
-            result.problems.append(Problem('not_written', str(out / folder), str(error)))
+        problem = Problem('not_written', str(out / folder), str(error))
+        outcome.results = [
+            replace(
+                result,
+                files=Files(result_bag=result.files.result_bag),
+                problems=[*result.problems, problem],
+            )
+            for result in outcome.results
+        ]
     return outcome
 
 

@@ -18,7 +18,7 @@ from edgesegnet_ros.evaluation.replay.bounded_queue import BoundedQueue, Stopped
 from edgesegnet_ros.evaluation.replay.label_folder import LabelFolder
 from edgesegnet_ros.evaluation.replay.problems import ProblemLog
 from edgesegnet_ros.evaluation.replay.scoring import Labelled, Scoring
-from edgesegnet_ros.evaluation.replay.tallies import Times
+from edgesegnet_ros.evaluation.replay.tallies.times import StageTimes
 
 WAITING = 4
 """Frames between two threads: enough to absorb a slow one, 5 MB at 640x480."""
@@ -42,21 +42,22 @@ class Pipeline:
         frames: Frames of the bag.
         folder: Folder of ground truth, where that is not a topic.
         scoring: Takes what was labelled.
+        times: Takes that of reading and decoding, and of the whole.
         log: Takes what is wrong.
-
-    Attributes:
-        read_times: Reading and decoding.
-        wall_s: From the first frame to the last.
     """
 
     def __init__(
-        self, frames: BagFrames, folder: LabelFolder | None, scoring: Scoring, log: ProblemLog
+        self,
+        frames: BagFrames,
+        folder: LabelFolder | None,
+        scoring: Scoring,
+        times: StageTimes,
+        log: ProblemLog,
     ) -> None:
-        self._frames, self._folder, self._scoring, self._log = frames, folder, scoring, log
+        self._frames, self._folder, self._scoring = frames, folder, scoring
+        self._times, self._log = times, log
         self._decoded: BoundedQueue[Decoded] = BoundedQueue(WAITING)
         self._labelled: BoundedQueue[Labelled | None] = BoundedQueue(WAITING)
-        self.read_times = Times()
-        self.wall_s = 0.0
         self._failure: BaseException | None = None
 
     def run(
@@ -101,7 +102,7 @@ class Pipeline:
             reader.join()
             if began is not None:
                 scorer.join()
-                self.wall_s = time.perf_counter() - began
+                self._times.wall_s = time.perf_counter() - began
         if self._failure is not None:
             raise self._failure
 
@@ -127,7 +128,7 @@ class Pipeline:
                     truth = self._folder.of(frame.number, frame.stamp_ns)
                 except EdgeSegNetError as error:
                     self._log.add('bad_labels', str(self._folder.folder), f'skipped: {error}', 1)
-            self.read_times.add((time.perf_counter() - began) * 1e3)
+            self._times.add('read', (time.perf_counter() - began) * 1e3)
             yield Decoded(frame, truth)
 
     def _score(self) -> None:

@@ -45,7 +45,7 @@ def _context(result: ReplayResult, frames_dir: Path | None) -> dict[str, Any]:
     series = result.series or {}
     times = series.get('t_s') or []
     engine = result.provenance.get('engine') or {}
-    bags = [Path(bag).name for bag in result.bags]
+    bags = [Path(bag).name for bag in result.source.bags]
     return {
         'title': f'Replay of {bags[0] if len(bags) == 1 else f"{len(bags)} bags"}',
         'subtitle': _subtitle(result, engine),
@@ -62,11 +62,11 @@ def _context(result: ReplayResult, frames_dir: Path | None) -> dict[str, Any]:
         'latency': _latency(result, times),
         'percentile_names': PERCENTILES,
         'stages': _stages(result),
-        'costs': result.costs_s,
-        'frames_scored': f'{result.frames_scored:,}',
+        'costs': result.timing.costs_s,
+        'frames_scored': f'{result.accuracy.frames_scored:,}',
         'rows': _class_rows(result, colors),
-        'confusion': Markup(plots.confusion(result.confusion, result.classes))
-        if result.confusion
+        'confusion': Markup(plots.confusion(result.accuracy.confusion, result.classes))
+        if result.accuracy.confusion
         else None,
         'fractions': Markup(
             plots.fractions(times, series['fractions'], {**colors, 'unlabelled': NO_COLOR})
@@ -74,69 +74,69 @@ def _context(result: ReplayResult, frames_dir: Path | None) -> dict[str, Any]:
         if times and series.get('fractions')
         else None,
         **_quality(series, times),
-        'histogram': Markup(plots.confidence_histogram(result.confidence_histogram))
-        if result.confidence_histogram
+        'histogram': Markup(plots.confidence_histogram(result.masks.confidence_histogram))
+        if result.masks.confidence_histogram
         else None,
-        'flicker': _by_class(result.flicker, colors),
+        'flicker': _by_class(result.consistency.flicker, colors),
         'disagreement': _disagreement(result, colors),
         **_parts(result),
         'worst': [_frame(f, frames_dir) for f in frames if f.kind == 'worst'],
         'worst_note': 'By their pixel accuracy; in the last image wrong pixels are red.'
-        if result.frames_scored
+        if result.accuracy.frames_scored
         else 'There are no labels: those that agree least with the frame '
         'before, along optical flow.',
         'sample': [_frame(f, frames_dir) for f in frames if f.kind == 'sample'],
         'notes': result.notes,
-        'sha256': result.labels_sha256,
+        'sha256': result.masks.labels_sha256,
         **verdicts.origin(result.provenance),
     }
 
 
 def sentences(result: ReplayResult) -> list[str]:
     """Sentences about the figures."""
+    frames, timing, accuracy = result.frames, result.timing, result.accuracy
     said = []
-    if not result.frames_out:
-        return [f'No frame of {result.frames_in} was segmented, so there is nothing to judge.']
-    if result.dropped:
+    if not frames.frames_out:
+        return [f'No frame of {frames.frames_in} was segmented, so there is nothing to judge.']
+    if frames.dropped:
         why = ', '.join(
             f'{count} {reason.replace("_", " ")}'
-            for reason, count in result.drops.items()
+            for reason, count in frames.drops.items()
             if count
         )
         said.append(
-            f'{result.dropped:,} of {result.frames_in:,} frames were not '
+            f'{frames.dropped:,} of {frames.frames_in:,} frames were not '
             f'segmented{(f" ({why})" if why else "")}: every figure below covers the other '
-            f'{result.frames_out:,}.'
+            f'{frames.frames_out:,}.'
         )
     else:
-        said.append(f'All {result.frames_out:,} frames were segmented.')
-    if result.latency_ms:
-        times = result.latency_ms
+        said.append(f'All {frames.frames_out:,} frames were segmented.')
+    if timing.latency_ms:
+        times = timing.latency_ms
         said.append(
             f'Half of the frames take at most {times["p50"]:.0f} ms, 95 of 100 at most '
             f'{times["p95"]:.0f} ms, 99 of 100 at most {times["p99"]:.0f} ms.'
         )
-    if result.pixel_accuracy is not None:
-        if result.frames_scored < result.frames_out:
+    if accuracy.pixel_accuracy is not None:
+        if accuracy.frames_scored < frames.frames_out:
             said.append(
-                f'Only {result.frames_scored:,} of them have labels; the accuracy below covers '
+                f'Only {accuracy.frames_scored:,} of them have labels; the accuracy below covers '
                 'these.'
             )
-        said += verdicts.accuracy(result.pixel_accuracy, result.miou, result.iou or {})
+        said += verdicts.accuracy(accuracy.pixel_accuracy, accuracy.miou, accuracy.iou or {})
     else:
         said.append('There are no labels, so accuracy was not measured.')
-    if result.ece is not None:
-        said.append(verdicts.calibration(result.ece))
-    if result.temporal_consistency is not None:
+    if accuracy.ece is not None:
+        said.append(verdicts.calibration(accuracy.ece))
+    consistency = result.consistency.temporal_consistency
+    if consistency is not None:
         said.append(
-            f'{of_100(result.temporal_consistency)} of 100 pixels keep their class from '
+            f'{of_100(consistency)} of 100 pixels keep their class from '
             'one frame to the next, followed along optical flow.'
         )
-    if result.disagreement and result.disagreement.get('pixels') is not None:
-        said.append(
-            f'{of_100(result.disagreement["pixels"])} of 100 pixels have another class '
-            f'in {result.disagreement["with"]}.'
-        )
+    other = result.disagreement
+    if other is not None and other.pixels is not None:
+        said.append(f'{of_100(other.pixels)} of 100 pixels have another class in {other.model}.')
     return said
 
 
@@ -147,24 +147,26 @@ def _subtitle(result: ReplayResult, engine: dict[str, Any]) -> str:
         else 'live, in bag time through the node over DDS'
     )
     parts = [
-        result.topic,
+        result.source.topic,
         how,
         ' '.join(filter(None, (engine.get('engine'), engine.get('precision')))),
     ]
-    if result.duration_s:
-        parts.insert(1, f'{result.duration_s:,.1f} s of recording')
-    if result.labels_from:
-        parts.append(f'labels from {result.labels_from}')
+    if result.source.duration_s:
+        parts.insert(1, f'{result.source.duration_s:,.1f} s of recording')
+    if result.source.labels_from:
+        parts.append(f'labels from {result.source.labels_from}')
     return ', '.join(part for part in parts if part)
 
 
 def _cards(result: ReplayResult) -> list[dict[str, str]]:
-    latency = result.latency_ms or {}
+    frames, timing, accuracy = result.frames, result.timing, result.accuracy
+    consistency = result.consistency
+    latency = timing.latency_ms or {}
     cards = [
         {
             'label': 'frames',
-            'value': f'{result.frames_out:,}',
-            'aside': f'of {result.frames_in:,}, {result.dropped:,} dropped',
+            'value': f'{frames.frames_out:,}',
+            'aside': f'of {frames.frames_in:,}, {frames.dropped:,} dropped',
         },
         {
             'label': 'latency, 95 of 100',
@@ -173,50 +175,50 @@ def _cards(result: ReplayResult) -> list[dict[str, str]]:
         },
         {
             'label': 'rate',
-            'value': number(result.rate_hz, 1, 'Hz'),
-            'aside': f'{percent(result.engine_share, 0)} of the bare engine'
-            if result.engine_share is not None
+            'value': number(timing.rate_hz, 1, 'Hz'),
+            'aside': f'{percent(timing.engine_share, 0)} of the bare engine'
+            if timing.engine_share is not None
             else 'label maps a second',
         },
     ]
-    if result.pixel_accuracy is not None:
+    if accuracy.pixel_accuracy is not None:
         cards += [
             {
                 'label': 'pixel accuracy',
-                'value': percent(result.pixel_accuracy),
-                'aside': f'over {result.frames_scored:,} frames',
+                'value': percent(accuracy.pixel_accuracy),
+                'aside': f'over {accuracy.frames_scored:,} frames',
             },
-            {'label': 'mIoU', 'value': percent(result.miou), 'aside': 'mean of the classes'},
+            {'label': 'mIoU', 'value': percent(accuracy.miou), 'aside': 'mean of the classes'},
         ]
-    if result.ece is not None:
+    if accuracy.ece is not None:
         cards.append(
             {
                 'label': 'calibration error',
-                'value': number(100 * result.ece, 1, 'pt'),
+                'value': number(100 * accuracy.ece, 1, 'pt'),
                 'aside': 'of the confidence',
             }
         )
-    if result.temporal_consistency is not None:
+    if consistency.temporal_consistency is not None:
         cards.append(
             {
                 'label': 'temporal consistency',
-                'value': percent(result.temporal_consistency),
-                'aside': f'{result.consistency_pairs:,} pairs of frames',
+                'value': percent(consistency.temporal_consistency),
+                'aside': f'{consistency.consistency_pairs:,} pairs of frames',
             }
         )
-    if result.age_ms:
+    if timing.age_ms:
         cards.append(
             {
                 'label': 'age, 95 of 100',
-                'value': number(result.age_ms.get('p95'), 0, 'ms'),
-                'aside': f'jitter {number(result.jitter_ms, 1, "ms")}',
+                'value': number(timing.age_ms.get('p95'), 0, 'ms'),
+                'aside': f'jitter {number(timing.jitter_ms, 1, "ms")}',
             }
         )
     return cards
 
 
 def _video_note(result: ReplayResult) -> str:
-    step = max(1, -(-result.frames_in // film.MOST_FRAMES))
+    step = max(1, -(-result.frames.frames_in // film.MOST_FRAMES))
     which = 'Every frame' if step == 1 else f'Every {step}th frame'
     return f'{which} with the class colours over it, at {film.RATE_HZ} frames per second.'
 
@@ -232,13 +234,14 @@ def _speed_note(result: ReplayResult) -> str:
             'Latency is measured by the node, from the arrival of an image to the '
             'publication of its mask.'
         )
-    if result.bare_rate_hz and result.rate_hz:
+    timing = result.timing
+    if timing.bare_rate_hz and timing.rate_hz:
         said.append(
-            f'The engine alone ran at {result.bare_rate_hz:.1f} frames per second in the same '
-            f'run, the replay at {result.rate_hz:.1f}.'
+            f'The engine alone ran at {timing.bare_rate_hz:.1f} frames per second in the same '
+            f'run, the replay at {timing.rate_hz:.1f}.'
         )
-    if result.wall_s:
-        said.append(f'The replay took {result.wall_s:,.1f} s.')
+    if result.timing.wall_s:
+        said.append(f'The replay took {result.timing.wall_s:,.1f} s.')
     return ' '.join(said)
 
 
@@ -247,27 +250,27 @@ def _latency(result: ReplayResult, times: list[float]) -> Markup | None:
     if not times or not any(value is not None for value in mean):
         return None
     worst = result.series.get('latency_max_ms') or mean
-    return Markup(plots.latency(times, mean, worst, result.latency_ms or {}))
+    return Markup(plots.latency(times, mean, worst, result.timing.latency_ms or {}))
 
 
 def _stages(result: ReplayResult) -> dict[str, dict[str, float]]:
-    stages = {'whole frame': result.latency_ms} if result.latency_ms else {}
-    stages |= result.stages_ms
-    return stages | ({'age at arrival': result.age_ms} if result.age_ms else {})
+    stages = {'whole frame': result.timing.latency_ms} if result.timing.latency_ms else {}
+    stages |= result.timing.stages_ms
+    return stages | ({'age at arrival': result.timing.age_ms} if result.timing.age_ms else {})
 
 
 def _class_rows(result: ReplayResult, colors: dict[str, str]) -> list[dict[str, Any]]:
-    if not result.iou or not result.confusion:
+    if not result.accuracy.iou or not result.accuracy.confusion:
         return []
-    total = max(1, sum(map(sum, result.confusion)))
+    total = max(1, sum(map(sum, result.accuracy.confusion)))
     return [
         {
             'name': name,
             'color': colors.get(name, NO_COLOR),
-            'iou': result.iou.get(name),
+            'iou': result.accuracy.iou.get(name),
             'share': sum(row) / total,
         }
-        for name, row in zip(result.classes, result.confusion, strict=True)
+        for name, row in zip(result.classes, result.accuracy.confusion, strict=True)
     ]
 
 
@@ -300,14 +303,14 @@ def _by_class(
 
 
 def _disagreement(result: ReplayResult, colors: dict[str, str]) -> dict[str, Any] | None:
-    against = result.disagreement
-    if not against or against.get('pixels') is None:
+    other = result.disagreement
+    if other is None or other.pixels is None:
         return None
     return {
-        'name': against['with'],
-        'note': f'{percent(against["pixels"], 2)} of the pixels have another class there '
-        f'({against.get("engine", "")} {against.get("precision", "")}); by our class:',
-        'rows': _by_class(against.get('per_class'), colors),
+        'name': other.model,
+        'note': f'{percent(other.pixels, 2)} of the pixels have another class there '
+        f'({other.engine} {other.precision}); by our class:',
+        'rows': _by_class(other.per_class, colors),
     }
 
 

@@ -22,9 +22,31 @@ from typing import Any
 
 from edgesegnet_ros.atomic_file import write_text
 from edgesegnet_ros.errors import EdgeSegNetError
+from edgesegnet_ros.evaluation.replay.figures import (
+    Accuracy,
+    Consistency,
+    Disagreement,
+    Figures,
+    Files,
+    Frames,
+    Masks,
+    Source,
+    Timing,
+)
+from edgesegnet_ros.evaluation.replay.tallies import Tallies
+from edgesegnet_ros.evaluation.replay.tallies.times import StageTimes
 
 FORMAT = 'edgesegnet_ros replay 1'
 RESULT_NAME = 'replay.json'
+_GROUPS: dict[str, type[Figures]] = {
+    'source': Source,
+    'frames': Frames,
+    'timing': Timing,
+    'accuracy': Accuracy,
+    'consistency': Consistency,
+    'masks': Masks,
+    'files': Files,
+}
 
 
 class ReplayError(EdgeSegNetError):
@@ -51,70 +73,26 @@ class Problem:
     frames: int | None = None
 
 
-@dataclass
+@dataclass(frozen=True)
 class ReplayResult:
-    """The result of a replay. Shares are 0-1, names of times have units, null means unknown.
+    """The result of a replay, in groups of figures whose keys replay.json has on one level.
 
     Attributes:
         mode: `offline` (every frame, as fast as the engine goes) or `live` (bag time, the node
             as a process over DDS).
-        bags: Paths of the bags, as they were named.
-        topic: The image topic; None over several cameras.
-        labels_from: Topic or folder of the ground truth; None without.
-
-        frames_in: Images that the bag holds (offline) or that were played (live), as far as they
-            can be known: those lost to damage are counted where the bag says how many there were.
-        frames_out: Label maps that came out.
-        dropped: frames_in - frames_out; why, is in `drops` and `problems`.
-        drops: Reason -> frames: `unreadable` (damaged, offline); the node's own counters, such as
-            `replaced` and `too_old` (live); `unaccounted`.
-        frames_scored: Frames compared with ground truth, which pixel_accuracy, miou, iou,
-            confusion and ece are over.
-        labels_sha256: Over all label maps in order, each with height and width before its bytes
-            (offline); over several parts, over their hashes. None live, and of no label map.
-
-        latency_ms: p50, p95, p99, mean, max. Offline: image to label map at the image's own
-            size. Live: the node's own, from the image callback's entry to the publication.
-        rate_hz: Label maps a second of the replay (offline), as they arrived (live); over several
-            parts, frames_out by the sum of their wall_s: what one process does.
-        bare_rate_hz: What the engine alone did in the same run, nothing beside it; None if not
-            measured.
-        engine_share: rate_hz / bare_rate_hz.
-        stages_ms: Stage -> p50, p95, p99, mean, max. Offline: read (and decode), resize, infer,
-            score, and each optional stage. Live: the node's wait, convert, resize, infer, publish.
-        costs_s: Optional stage (flow, against, label_maps, write_bag, pictures, video) -> seconds
-            of one thread that it took; 0.0 where it was switched off.
-        age_ms: Live: from a frame's publication to its mask's arrival, on one steady clock.
-        jitter_ms: Live: standard deviation of (interval of arrivals - interval of stamps);
-            None for fewer than two intervals.
-        duration_s: Duration of the recording in s, from the first stamp to the last.
-        wall_s: Duration of the replay in s, from the first frame to the last, without opening the
-            engine; over several parts their sum.
-
         classes: Names, in the order of their ids.
         colors: Class -> [red, green, blue].
-        pixel_accuracy: Over all scored pixels; None without labels.
-        miou: Mean over the classes that occur; None without labels.
-        iou: Class -> intersection over union, None for one that does not occur.
-        confusion: [true][predicted] pixels, N rows of N + 1: the last column is "unlabelled".
-        ece: Expected calibration error, 15 equal bins; None without labels or confidence.
-
-        temporal_consistency: Share of pixels that keep their class along optical flow; None
-            where it was switched off or no pair could be compared.
-        consistency_pairs: Pairs of frames that it is over.
-        consistency_coverage: Share of those pairs' pixels whose flow passed the check forward
-            and backward, and that it is over.
-        flicker: Class -> share of its pixels that had another class one frame later, along flow.
-        fractions: Class -> share of all pixels; `unlabelled` too, where there are any.
-        confidence_histogram: 256 counts of pixels by uint8 confidence; None if not asked for.
-        mean_confidence: 0-1.
-        disagreement: With `--against`: {"with": name, "engine", "precision", "pixels": share,
-            "per_class": {class: share or null}}; None without.
+        source: What was replayed.
+        frames: What became of the images.
+        timing: How long it took.
+        accuracy: Against ground truth.
+        consistency: Along optical flow.
+        masks: What the label maps hold.
+        disagreement: With `--against`; None without.
         series: Over time, at most 1,024 points, each the mean over its frames: `t_s` (since the
             first stamp), `frames`, `latency_ms`, `latency_max_ms`, `confidence`, `consistency`,
             `pixel_accuracy`, `disagreement`, and `fractions` {class: [...]}; entries are None
             where unknown. Empty over several parts.
-
         problems: What was wrong; the replay continued without it. If empty, the figures are of
             every frame.
         notes: Choices made, such as topics that were skipped, in sentences.
@@ -123,77 +101,50 @@ class ReplayResult:
             precision, device, version, threads, reason}, `machine` {cpu, cpus, system, …},
             `options` {option: value} and `fingerprint`, which all that decides the figures goes
             into.
-
-        report: Path of the HTML page; None without.
-        label_maps: labels.zip, relative to the folder of replay.json; None if not kept.
-        frames_dir: Folder of images and video, relative to the folder of replay.json.
-        result_bag: Absolute path of the bag that `--write-bag` wrote; None without.
-        folder: Absolute path of the folder of replay.json, when it was written.
+        files: Where its files are.
         parts: The results summed up here, each {"bag", "topic", "result" (path of its replay.json
             relative to this one), and its frames_in, frames_out, dropped, frames_scored,
             labels_sha256, latency_ms, rate_hz, temporal_consistency, pixel_accuracy, miou,
             problems}.
-        tallies: The sums behind the figures (tallies.Tallies), for merging.
-        times: Stage -> histogram (tallies.Times), with `latency`; for merging.
+        tallies: The sums behind the figures, for merging; None where they are not known.
+        times: Stage -> histogram (StageTimes), for merging.
     """
 
     mode: str = 'offline'
-    bags: list[str] = field(default_factory=list)
-    topic: str | None = None
-    labels_from: str | None = None
-
-    frames_in: int = 0
-    frames_out: int = 0
-    dropped: int = 0
-    drops: dict[str, int] = field(default_factory=dict)
-    frames_scored: int = 0
-    labels_sha256: str | None = None
-
-    latency_ms: dict[str, float] | None = None
-    rate_hz: float | None = None
-    bare_rate_hz: float | None = None
-    engine_share: float | None = None
-    stages_ms: dict[str, dict[str, float]] = field(default_factory=dict)
-    costs_s: dict[str, float] = field(default_factory=dict)
-    age_ms: dict[str, float] | None = None
-    jitter_ms: float | None = None
-    duration_s: float | None = None
-    wall_s: float | None = None
-
     classes: list[str] = field(default_factory=list)
     colors: dict[str, list[int]] = field(default_factory=dict)
-    pixel_accuracy: float | None = None
-    miou: float | None = None
-    iou: dict[str, float | None] | None = None
-    confusion: list[list[int]] | None = None
-    ece: float | None = None
-
-    temporal_consistency: float | None = None
-    consistency_pairs: int = 0
-    consistency_coverage: float | None = None
-    flicker: dict[str, float | None] | None = None
-    fractions: dict[str, float] | None = None
-    confidence_histogram: list[int] | None = None
-    mean_confidence: float | None = None
-    disagreement: dict[str, Any] | None = None
+    source: Source = Source()
+    frames: Frames = Frames()
+    timing: Timing = Timing()
+    accuracy: Accuracy = Accuracy()
+    consistency: Consistency = Consistency()
+    masks: Masks = Masks()
+    disagreement: Disagreement | None = None
     series: dict[str, Any] = field(default_factory=dict)
-
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     provenance: dict[str, Any] = field(default_factory=dict)
-
-    report: str | None = None
-    label_maps: str | None = None
-    frames_dir: str | None = None
-    result_bag: str | None = None
-    folder: str | None = None
+    files: Files = Files()
     parts: list[dict[str, Any]] = field(default_factory=list)
-    tallies: dict[str, Any] | None = None
-    times: dict[str, dict[str, Any]] = field(default_factory=dict)
+    tallies: Tallies | None = None
+    times: StageTimes = field(default_factory=StageTimes)
+
+    def values(self) -> dict[str, Any]:
+        """The figures as `replay.json` has them: those of all groups on one level."""
+        values: dict[str, Any] = {}
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if isinstance(value, Figures):
+                values |= value.to_json()
+            elif isinstance(value, (Tallies, StageTimes, Disagreement)):
+                values[each.name] = value.to_json()
+            else:
+                values[each.name] = value
+        return {**values, 'problems': [asdict(problem) for problem in self.problems]}
 
     def to_json(self) -> str:
         """JSON that `from_json` reads; numbers that are not finite are null."""
-        return json.dumps({'format': FORMAT, **asdict(self)}, indent=1, allow_nan=False) + '\n'
+        return json.dumps({'format': FORMAT, **self.values()}, indent=1, allow_nan=False) + '\n'
 
     @classmethod
     def from_json(cls, text: str, where: str = 'the result') -> ReplayResult:
@@ -212,11 +163,27 @@ class ReplayResult:
                 raise ReplayError(
                     f'{where}: no result of `edgesegnet replay` ({FORMAT}); name its {RESULT_NAME}'
                 )
-            problems = [Problem(**problem) for problem in values.pop('problems')]
-            known = {field.name for field in fields(cls)}
-            return cls(problems=problems, **{k: v for k, v in values.items() if k in known})
+            return cls.from_values(values)
         except (ValueError, TypeError, KeyError) as error:
             raise ReplayError(f'{where}: no result of `edgesegnet replay` ({error})') from error
+
+    @classmethod
+    def from_values(cls, values: dict[str, Any]) -> ReplayResult:
+        """What `values` gave; other names are left out, and missing ones are not known.
+
+        Raises:
+            TypeError, ValueError, KeyError: A value is something else.
+        """
+        groups: dict[str, Any] = {name: kind.from_json(values) for name, kind in _GROUPS.items()}
+        known = {each.name for each in fields(cls)} - groups.keys()
+        given = {name: value for name, value in values.items() if name in known}
+        given['problems'] = [Problem(**problem) for problem in values.get('problems', ())]
+        if given.get('tallies'):
+            given['tallies'] = Tallies.from_json(given['tallies'])
+        if given.get('disagreement'):
+            given['disagreement'] = Disagreement.from_json(given['disagreement'])
+        given['times'] = StageTimes.from_json(given.get('times', {}), groups['timing'].wall_s)
+        return cls(**groups, **given)
 
     @classmethod
     def read(cls, path: str | Path) -> ReplayResult:
@@ -250,5 +217,5 @@ class ReplayResult:
         if relative is None:
             return None
         folders = [read_from.absolute().parent] if read_from else []
-        folders += [Path(self.folder)] if self.folder else []
+        folders += [Path(self.files.folder)] if self.files.folder else []
         return next((f / relative for f in folders if (f / relative).exists()), None)

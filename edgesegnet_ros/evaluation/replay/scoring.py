@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import struct
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -15,12 +12,12 @@ from edgesegnet_ros.data.bag import BagError
 from edgesegnet_ros.data.classes import VOID, ClassSet
 from edgesegnet_ros.data.geometry import compute_placement, to_source
 from edgesegnet_ros.errors import EdgeSegNetError
-from edgesegnet_ros.evaluation.accuracy import count_bytes, count_pixels
 from edgesegnet_ros.evaluation.replay.flow import FlowConsistency
 from edgesegnet_ros.evaluation.replay.frames import FrameSink, ReplayFrame
 from edgesegnet_ros.evaluation.replay.problems import ProblemLog, reason
 from edgesegnet_ros.evaluation.replay.series import Series
-from edgesegnet_ros.evaluation.replay.tallies import Tallies, Times
+from edgesegnet_ros.evaluation.replay.tallies import Tallies
+from edgesegnet_ros.evaluation.replay.tallies.times import StageTimes
 
 
 class Labelled(NamedTuple):
@@ -47,13 +44,12 @@ class Scoring:
         classes: Classes of the labels.
         flow: Whether neighbouring frames are compared.
         sinks: Take every frame.
+        times: Takes those of `score`, `flow` and each sink.
         log: Takes what is wrong.
 
     Attributes:
         tallies: Counts.
-        times: Stage -> times, of `score`, `flow` and each sink.
         series: Over time.
-        jumps: Frames whose size is not the former's.
     """
 
     def __init__(
@@ -62,27 +58,18 @@ class Scoring:
         classes: ClassSet,
         flow: bool,
         sinks: Sequence[FrameSink],
+        times: StageTimes,
         log: ProblemLog,
     ) -> None:
-        self._where, self._log = where, log
+        self._where, self._times, self._log = where, times, log
         self._count = len(classes.classes)
         self._flow = FlowConsistency(self._count) if flow else None
         self._sinks = list(sinks)
-        self.tallies = Tallies(self._count)
+        self.tallies = Tallies.empty(self._count)
         self.series = Series([entry.name for entry in classes.classes])
-        self.times = {
-            name: Times()
-            for name in ('score', *(['flow'] if flow else []), *(sink.name for sink in sinks))
-        }
-        self._digest = hashlib.sha256()
         self._first_ns: int | None = None
         self._last_ns = 0
         self._size: tuple[int, ...] | None = None
-
-    @property
-    def labels_sha256(self) -> str | None:
-        """SHA-256 of all label maps: height and width (little-endian uint32) and ids of each."""
-        return self._digest.hexdigest() if self.tallies.frames else None
 
     @property
     def duration_s(self) -> float | None:
@@ -91,24 +78,15 @@ class Scoring:
 
     def add(self, labelled: Labelled) -> None:
         """Score one frame and pass it to the sinks."""
-        began = time.perf_counter()
-        frame = self._with_known_truth(labelled.frame)
-        follows = self._look_at(frame, labelled.has_stamp)
-        labels = frame.labels
-        self._digest.update(struct.pack('<II', *labels.shape))
-        self._digest.update(np.ascontiguousarray(labels).data)
-        pixels = _by_class(labels, self._count)
         tallies = self.tallies
-        tallies.frames += 1
-        tallies.pixels += pixels
-        confidence = None
-        if frame.confidence is not None:
-            counts = count_bytes(frame.confidence)
-            tallies.confidence += counts
-            confidence = float(counts @ np.arange(256) / labels.size / 255.0)
-        accuracy = self._score(frame)
-        disagreement = self._disagreement(labelled.other, labels)
-        self.times['score'].add((time.perf_counter() - began) * 1e3)
+        with self._times.measure('score'):
+            frame = self._with_known_truth(labelled.frame)
+            follows = self._look_at(frame, labelled.has_stamp)
+            fractions, confidence = tallies.masks.add(frame.labels, frame.confidence)
+            accuracy = self._score(frame)
+            disagreement = None
+            if labelled.other is not None:
+                disagreement = tallies.disagreement.add(frame.labels, labelled.other)
         consistency = self._compare(frame, follows)
         assert self._first_ns is not None
         self.series.add(
@@ -120,7 +98,7 @@ class Scoring:
                 'pixel_accuracy': accuracy,
                 'disagreement': disagreement,
             },
-            pixels[:-1] / labels.size,
+            fractions,
         )
         self._hand_on(replace(frame, pixel_accuracy=accuracy, consistency=consistency))
 
@@ -204,51 +182,25 @@ class Scoring:
             placement = compute_placement(truth.shape, labels.shape, 'stretch')
             labels = to_source(labels, placement)
             confidence = None if confidence is None else to_source(confidence, placement)
-        counts = count_pixels(labels, truth, self._count)
-        total = int(counts.sum())
-        if not total:
-            return None
-        self.tallies.frames_scored += 1
-        self.tallies.confusion += counts
-        if confidence is not None:
-            known = truth != VOID
-            self.tallies.bins_pixels += count_bytes(confidence, known)
-            self.tallies.bins_right += count_bytes(confidence, known & (labels == truth))
-        return float(np.trace(counts)) / total
-
-    def _disagreement(self, other: np.ndarray | None, labels: np.ndarray) -> float | None:
-        if other is None:
-            return None
-        differ = _by_class(labels[labels != other], self._count)
-        self.tallies.against_pixels += _by_class(labels, self._count)
-        self.tallies.against_differ += differ
-        return float(differ.sum()) / labels.size
+        return self.tallies.accuracy.add(labels, truth, confidence)
 
     def _compare(self, frame: ReplayFrame, follows: bool) -> float | None:
         if self._flow is None:
             return None
-        began = time.perf_counter()
-        first = self.tallies.frames == 1
-        if not follows:
-            self._flow.forget()
-        pair = self._flow.add(frame.image, frame.labels)
-        self.times['flow'].add((time.perf_counter() - began) * 1e3)
-        if pair is None:
-            self.tallies.pairs_skipped += not first
+        with self._times.measure('flow'):
+            if not follows:
+                self._flow.forget()
+            pair = self._flow.add(frame.image, frame.labels)
+        if self.tallies.masks.frames == 1:  # the first has no neighbour before it
             return None
-        self.tallies.pairs += 1
-        self.tallies.flow_pixels += pair.pixels
-        self.tallies.flow_compared += pair.compared
-        self.tallies.flow_agreed += pair.agreed
-        return pair.share
+        return self.tallies.consistency.add(pair)
 
     def _hand_on(self, frame: ReplayFrame) -> None:
         for sink in list(self._sinks):
-            began = time.perf_counter()
-            if not self._guarded(sink, lambda sink=sink: sink.on_frame(frame)):
-                self._sinks.remove(sink)
-                self._guarded(sink, lambda sink=sink: sink.close(False))
-            self.times[sink.name].add((time.perf_counter() - began) * 1e3)
+            with self._times.measure(sink.name):
+                if not self._guarded(sink, lambda sink=sink: sink.on_frame(frame)):
+                    self._sinks.remove(sink)
+                    self._guarded(sink, lambda sink=sink: sink.close(False))
 
     def _guarded(self, sink: FrameSink, do: object) -> bool:
         """Whether a sink succeeded; a full disk costs its output, not the evaluation."""
@@ -262,9 +214,3 @@ class Scoring:
             )
             return False
         return True
-
-
-def _by_class(labels: np.ndarray, count: int) -> np.ndarray:
-    """(count + 1) int64 pixels by class; those without a class are the last."""
-    counts = count_bytes(labels)
-    return np.append(counts[:count], counts[count:].sum())
