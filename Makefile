@@ -33,7 +33,7 @@ ON_ROBOT := edgesegnet_ros/__init__.py edgesegnet_ros/arguments.py edgesegnet_ro
   edgesegnet_ros/data/camvid.py edgesegnet_ros/data/camvid_colors.py \
   edgesegnet_ros/data/encodings.py edgesegnet_ros/data/file_kind.py edgesegnet_ros/data/geometry.py edgesegnet_ros/data/jpeg.py \
   edgesegnet_ros/data/label_image.py edgesegnet_ros/data/masks.py edgesegnet_ros/data/overlay.py \
-  edgesegnet_ros/data/sources.py edgesegnet_ros/data/street edgesegnet_ros/view
+  edgesegnet_ros/data/image_files.py edgesegnet_ros/data/sources edgesegnet_ros/data/street edgesegnet_ros/view
 # Before the set-up there is only the machine's python3.
 SET_UP := wheels setup.py
 

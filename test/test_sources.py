@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from edgesegnet_ros.data import sources
 from edgesegnet_ros.data.bag import BagWriter, ImageFrame, write_image_bag
 from edgesegnet_ros.data.sources import PERIOD_NS, START_NS, open_source
+from edgesegnet_ros.data.sources import camera as camera_source
 from edgesegnet_ros.data.street.camera import PinholeCamera
 from edgesegnet_ros.errors import EdgeSegNetError
 
@@ -117,11 +117,11 @@ def test_stamps_that_do_not_rise_are_moved(tmp_path):
 
 
 def test_camera_that_is_not_there_names_those_that_are(monkeypatch):
-    monkeypatch.setattr(sources, 'cameras', lambda: {2: 'Dash Cam'})
+    monkeypatch.setattr(camera_source, 'cameras', lambda: {2: 'Dash Cam'})
     message = r'camera:0: no such camera; this machine has camera:2 \(Dash Cam\)'
     with pytest.raises(EdgeSegNetError, match=message):
         open_source('camera:0')
-    monkeypatch.setattr(sources, 'cameras', lambda: {})
+    monkeypatch.setattr(camera_source, 'cameras', lambda: {})
     with pytest.raises(EdgeSegNetError, match='camera:/dev/video0: no such camera.*has none'):
         open_source('camera:/dev/video0')
 
@@ -144,8 +144,8 @@ class FakeCapture:
 
 
 def test_camera_is_live_and_says_when_it_stops(monkeypatch):
-    monkeypatch.setattr(sources, 'cameras', lambda: {0: 'Dash Cam'})
-    monkeypatch.setattr(sources, '_captured', FakeCapture)
+    monkeypatch.setattr(camera_source, 'cameras', lambda: {0: 'Dash Cam'})
+    monkeypatch.setattr(camera_source, 'open_capture', FakeCapture)
     source = open_source('camera:0')
     assert source.live and source.total is None
     seen = []

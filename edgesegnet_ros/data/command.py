@@ -296,7 +296,7 @@ def _to_bag(args: argparse.Namespace) -> dict:
     from edgesegnet_ros.data.bag import ImageFrame, write_image_bag
     from edgesegnet_ros.data.camvid import labels_folder, read_labels
     from edgesegnet_ros.data.classes import load_classes
-    from edgesegnet_ros.data.sources import images_in
+    from edgesegnet_ros.data.image_files import images_in
 
     count = len(load_classes(args.classes).classes)
     files = images_in(args.images)

@@ -10,7 +10,7 @@ import numpy as np
 
 from edgesegnet_ros.data.camvid import CamVidError, labels_folder, read_image, read_labels
 from edgesegnet_ros.data.classes import ClassSet, load_classes
-from edgesegnet_ros.data.sources import IMAGE_SUFFIXES, images_in
+from edgesegnet_ros.data.image_files import IMAGE_SUFFIXES, images_in
 from edgesegnet_ros.data.street import random_scenes
 from edgesegnet_ros.data.street.labels import CLASSES as STREET_CLASSES
 from edgesegnet_ros.engines.request import EngineError

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from edgesegnet_ros.data.datasets.sample import DatasetError, Sample, sequence_of
-from edgesegnet_ros.data.sources import IMAGE_SUFFIXES
+from edgesegnet_ros.data.image_files import IMAGE_SUFFIXES
 
 
 def images_below(folder: Path) -> list[Path]:

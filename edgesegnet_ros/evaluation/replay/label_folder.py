@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from edgesegnet_ros.data.camvid import read_labels
-from edgesegnet_ros.data.sources import images_in
+from edgesegnet_ros.data.image_files import images_in
 from edgesegnet_ros.evaluation.replay.result import ReplayError
 
 _SECONDS = re.compile(r'(?:.*[^0-9])?(\d{9,10})[._-](\d{1,9})')
