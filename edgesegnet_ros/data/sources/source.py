@@ -16,6 +16,7 @@ PERIOD_NS = 100_000_000
 """Between the frames of a folder, and of a video that does not tell its rate."""
 
 MOST_REASONS = 5
+"""How many skipped images a source explains."""
 
 _log = logging.getLogger(__name__)
 
