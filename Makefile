@@ -2,15 +2,15 @@
 SHELL := /bin/bash
 ROS ?= kilted
 PYTHON ?=
-# The CPU build where pip's configuration offers one. A torch that is in .venv already is kept.
+# The CPU build, if pip's configuration offers one. A torch that is installed already is kept.
 TORCH_SPEC ?= torch==2.13.0
 export TORCH_SPEC
-# Of wheels/extras.py; what is installed stays. Set-up runs once for all goals of a command, so it
-# asks for what the most demanding of them needs.
+# A set of wheels/extras.py; installed extras are kept. The set-up runs once for all goals of a
+# command, so the set is that of the most demanding goal.
 EXTRAS := $(if $(filter test lint,$(MAKECMDGOALS)),all,$(if $(filter test-node soak,$(MAKECMDGOALS)),node-tests,commands))
 
 ifdef ROS_DISTRO
-  # A sourced ROS goes first; its workspace is sourced on top, for the messages.
+  # A sourced ROS is used; its workspace is sourced on top of it, for the messages.
   ENVIRONMENT := .venv
   SOURCED := . install/setup.bash &&
 else
@@ -34,13 +34,13 @@ ON_ROBOT := edgesegnet_ros/__init__.py edgesegnet_ros/arguments.py edgesegnet_ro
   edgesegnet_ros/data/encodings.py edgesegnet_ros/data/file_kind.py edgesegnet_ros/data/geometry.py edgesegnet_ros/data/jpeg.py \
   edgesegnet_ros/data/label_image.py edgesegnet_ros/data/masks.py edgesegnet_ros/data/overlay.py \
   edgesegnet_ros/data/image_files.py edgesegnet_ros/data/sources edgesegnet_ros/data/street edgesegnet_ros/view
-# Before the set-up there is only the machine's python3.
+# These files run before the set-up, with the machine's python3.
 SET_UP := wheels setup.py
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-node soak lint clean
 
-help:  ## this list
+help:  ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 	@echo
 	@echo 'ROS=jazzy      Jazzy in place of Kilted, beside it (with no ROS sourced)'
@@ -51,12 +51,12 @@ help:  ## this list
 	@echo 'SOAK_ARGS=…    for soak, such as --help or --parts cycles'
 	@echo 'WORKERS=       for test: one test after another (default: $(WORKERS))'
 
-setup:  ## environment, ROS 2 from wheels, messages (two to three minutes, then seconds)
+setup:  ## create the environment with ROS 2 and the messages (2 to 3 minutes, then seconds)
 	@python=$$(command -v $(or $(PYTHON),python3)) || \
 	  { echo 'set-up: no $(or $(PYTHON),python3) on PATH; name a Python 3.10 to 3.13 with PYTHON=FILE' >&2; exit 2; }; \
 	$$python wheels/set_up.py --ros $(ROS) --extras $(EXTRAS) $(if $(PYTHON),--python $(PYTHON))
 
-demo: setup  ## watch the node segment a street, or INPUT=…
+demo: setup  ## run the node on a rendered street, or on INPUT=…
 	@$(ENVIRONMENT)/bin/edgesegnet demo $(if $(INPUT),--input "$$INPUT")
 
 test: setup camvid-notice  ## everything, the node over DDS included

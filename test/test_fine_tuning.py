@@ -91,7 +91,7 @@ def test_rows_of_the_head_are_kept_by_the_name_of_their_class(field, given):
             assert torch.equal(own[name][row], source[name][of])
     assert all(torch.equal(own[n], v) for n, v in source.items() if not n.startswith('head.'))
     table = initial.table('x')
-    assert 'classes kept        2: road, sky' in table and 'classes drawn anew  1: crop' in table
+    assert 'classes kept        2: road, sky' in table and 'new classes         1: crop' in table
 
 
 def test_the_weights_know_their_classes_and_the_printed_command_works(

@@ -1,6 +1,6 @@
 """Damaged JPEG data, which decoders fill with grey or with wrong pixels instead of refusing it.
 
-libjpeg goes on after damage and says so in a warning, which OpenCV does not hand on. simplejpeg
+libjpeg continues after damage with a warning, which OpenCV does not report. simplejpeg
 does; it is optional, since a robot whose images are raw does not need it.
 """
 
@@ -17,7 +17,7 @@ _START = b'\xff\xd8'
 
 
 def missing_checker() -> str:
-    """What cannot be found out here and what mends it; empty where simplejpeg is installed."""
+    """A sentence on what cannot be detected, with the remedy; empty with simplejpeg installed."""
     if is_there(_CHECKER):
         return ''
     return (

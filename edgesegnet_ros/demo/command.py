@@ -141,7 +141,7 @@ def _run(args: argparse.Namespace) -> int:
     classes = load_classes(args.classes)
     out = args.out.resolve()
     if args.input and not args.input.startswith('camera:'):
-        # What cannot be played is told before the results of an earlier demo are removed.
+        # A wrong input is refused before the results of an earlier demo are removed.
         open_source(args.input, len(classes.classes), args.topic, args.labels)
     out.mkdir(parents=True, exist_ok=True)
     for name in ('summary.json', 'overlay.png', 'collected.json', 'pictures.npz'):

@@ -153,7 +153,7 @@ class Processes:
         on_line: Callable[[str], None] = lambda line: None,
         about: Optional[Child] = None,
     ) -> None:
-        """Wait until a child has ended well, while all others go on.
+        """Wait until a child has ended with status 0, while all others run.
 
         Args:
             child: The one that ends.

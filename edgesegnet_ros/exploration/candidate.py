@@ -74,7 +74,7 @@ def train_candidate(
         design: Design of the network.
         ground: Pool and val.
         settings: Steps, batch, rate and seed.
-        judge: Told at each rung; says whether to go on.
+        judge: Called at each rung; returns whether to continue.
         deadline: Deadline by time.monotonic(), after which nothing is begun.
 
     Raises:

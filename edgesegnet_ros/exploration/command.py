@@ -129,7 +129,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--halving',
         default=True,
         action=argparse.BooleanOptionalAction,
-        help='judge candidates after a ninth and a third of --steps, and go on with the best '
+        help='judge candidates after a ninth and a third of --steps, and continue with the best '
         'third; --no-halving trains all to the end, and the report says how well the early order '
         'agrees with the last one',
     )

@@ -75,7 +75,7 @@ class Stopwatch:
         reference: Design to compare with; its weights are random.
 
     Raises:
-        EdgeSegNetError: The engine cannot be had here.
+        EdgeSegNetError: The engine is not available.
     """
 
     def __init__(self, settings: Settings, classes: ClassSet, reference: Design) -> None:

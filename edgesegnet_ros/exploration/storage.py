@@ -60,12 +60,12 @@ def open_storage(url: str) -> optuna.storages.RDBStorage:
     except (SQLAlchemyError, RuntimeError, OSError) as error:
         raise ExplorationError(
             f'--storage {shown}: cannot be reached ({_first_line(error)}); start the server, or '
-            'mend the URL; what is finished there is kept'
+            'correct the URL; finished trials are kept'
         ) from None
 
 
 def open_study(url: str, name: str, settings: Settings) -> optuna.Study:
-    """Begin a study, or go on with the one that is there.
+    """Create a study, or resume an existing one.
 
     Raises:
         ExplorationError: The storage cannot be reached, or holds another study's settings.
@@ -141,7 +141,7 @@ def storage_error(url: str, error: Exception) -> ExplorationError:
         error = error.__cause__  # type: ignore[assignment]
     return ExplorationError(
         f'--storage {_without_password(url)}: {_first_line(error)}; finished trials are kept: '
-        'make room or mend it, and give the same command again'
+        'free some space or repair it, and run the same command again'
     )
 
 

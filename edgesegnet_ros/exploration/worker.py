@@ -78,7 +78,7 @@ class Explorer:
             study.set_user_attr(REFERENCE_MS, self._stopwatch.reference_ms())
 
     def run(self, networks: int = sys.maxsize) -> None:
-        """Try networks one after another, until the deadline or so many.
+        """Try networks one after another, until the deadline or this number.
 
         Raises:
             ExplorationError: A file cannot be written, which is no network's fault.
@@ -207,7 +207,7 @@ def main() -> int:
     deadline = time.monotonic() + args.seconds
     end_with_parent()
     if os.getppid() != args.parent:
-        return 0  # it ended before this process could ask to be told
+        return 0  # it ended before this process could register
     try:
         study, settings = join_study(args.storage, args.study)
         torch.set_num_threads(settings.threads)

@@ -39,7 +39,7 @@ class NodeHealth(NamedTuple):
         matched_publishers: How many of them the subscription takes images from; fewer than offer
             it where a QoS does not fit. None where rclpy cannot tell (Humble) or while inactive.
         mismatch: What is wrong with the topic's type and which argument corrects it, or nothing.
-        subscribed: Outputs that somebody subscribes to.
+        subscribed: Outputs that have a subscriber.
         new_bad: Bad images since the last report.
         active_for_s: Seconds since activation, or None.
         fallback: Why another engine than the wanted one runs, or None.
@@ -96,7 +96,7 @@ def verdict(health: NodeHealth, statistics: FrameStatistics) -> Tuple[bytes, str
         return DiagnosticStatus.WARN, warning
     rates = statistics.rates_hz()
     if rates['out'] == 0.0 and statistics.counts['unseen']:
-        return DiagnosticStatus.OK, 'idle: nobody subscribes to an output (lazy)'
+        return DiagnosticStatus.OK, 'idle: no output has a subscriber (lazy)'
     return DiagnosticStatus.OK, f'segmenting at {rates["out"]:.1f} Hz'
 
 

@@ -24,7 +24,7 @@ def open_or_fall_back(request: EngineRequest, may_fall_back: bool) -> OpenedEngi
     """The engine that was asked for, or torch where `on_engine_failure` allows it.
 
     Raises:
-        EdgeSegNetError: Neither can be had.
+        EdgeSegNetError: Neither is available.
     """
     try:
         return OpenedEngine(open_engine(request))
@@ -43,7 +43,7 @@ def fall_back(request: EngineRequest, reason: str) -> OpenedEngine:
         reason: What became of that.
 
     Raises:
-        EdgeSegNetError: It cannot be had either.
+        EdgeSegNetError: It is not available, either.
     """
     device = 'auto' if request.device.startswith('dla') else request.device
     plain = request._replace(engine='torch', precision='fp32', device=device)

@@ -232,7 +232,7 @@ def _plain(value: Any) -> Any:
 
 
 def take(watched: List[List[str]], node: Optional[str], seconds: float) -> Dict[str, Any]:
-    """Look at the graph for so many seconds and return the document."""
+    """Observe the graph for this many seconds, and return the document."""
     snapshot = GraphSnapshot(watched)
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -51,8 +51,8 @@ class SegmentedFrame(NamedTuple):
     Attributes:
         header: The input's, unchanged.
         labels: (H, W) uint8 class ids.
-        confidence: (H, W) uint8 or None where nobody needs it.
-        image: (H, W, 3) uint8 RGB or None where nobody asked.
+        confidence: (H, W) uint8 or None if it is not needed.
+        image: (H, W, 3) uint8 RGB or None if it is not needed.
         camera_info: Matches `labels`, or None where the camera gave none.
     """
 
@@ -67,7 +67,7 @@ class Plan(NamedTuple):
     """What is published of one frame: groups that change meanwhile are those of the next one.
 
     Attributes:
-        names: Outputs that somebody listens to.
+        names: Outputs that have a subscriber.
         groups: All groups by name.
     """
 

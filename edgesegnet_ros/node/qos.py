@@ -75,7 +75,7 @@ class _Events(SubscriptionEventCallbacks):
 
 
 def _why_lost() -> str:
-    """The likely cause, and what mends it."""
+    """The likely cause, and the remedy."""
     fast_dds = os.environ.get('RMW_IMPLEMENTATION', 'rmw_fastrtps_cpp').startswith('rmw_fastrtps')
     if fast_dds and not any(os.environ.get(name) for name in shipped.FAST_DDS_VARIABLES):
         return (

@@ -213,7 +213,7 @@ class SegmentationWorker:
                 if reason is not None:
                     return reason
                 segmenter = self._segmenter()
-            except Exception as error:  # not the engine's: it can go on
+            except Exception as error:  # not the engine's error: it can continue
                 self._statistics.count('discarded')
                 if not self._closing:
                     self._events.on_error('a frame', error)

@@ -48,7 +48,7 @@ class Initial(NamedTuple):
         rows = [('body', f'all of {path}')]
         for title, names in (
             ('classes kept', self.kept),
-            ('classes drawn anew', self.drawn),
+            ('new classes', self.drawn),
             ('classes left out', self.left),
         ):
             rows.append((title, f'{len(names)}: {", ".join(names)}' if names else 'none'))

@@ -34,7 +34,7 @@ def log_source(
         source: Gives images, and true labels where it has any.
         model: The engine, and the classes of its labels.
         resize_mode: `stretch` or `letterbox`.
-        frames: At most so many; None for all.
+        frames: Largest number of frames; None for all.
         jpeg: Whether images are stored as JPEG.
 
     Raises:

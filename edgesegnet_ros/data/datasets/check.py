@@ -17,7 +17,7 @@ from edgesegnet_ros.data.overlay import legend, overlay
 
 SHOWN = 12
 _ALIKE_BITS = 4
-"""Images whose 64-bit hashes differ in at most so many bits look the same."""
+"""Images whose 64-bit hashes differ in at most this many bits look the same."""
 _TILE = 320
 _COLUMNS = 3
 

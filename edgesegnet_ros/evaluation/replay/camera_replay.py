@@ -43,7 +43,7 @@ class Engines:
         options: Options of the replay.
 
     Raises:
-        EdgeSegNetError: One cannot be had, or they were trained for other classes.
+        EdgeSegNetError: One is not available, or they were trained for different classes.
     """
 
     def __init__(self, options: ReplayOptions) -> None:

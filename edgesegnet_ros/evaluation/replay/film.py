@@ -130,7 +130,7 @@ class FilmSink:
 
     def __init__(self, frames_dir: Path, classes: ClassSet, total: int | None) -> None:
         self._path = frames_dir / VIDEO_NAME
-        # Opened by the first frame: without PyAV a replay goes on with no video.
+        # Opened by the first frame: without PyAV a replay continues without a video.
         self._film: Film | None = None
         self._palette = classes.palette
         self.step = max(1, -(-(total or 0) // MOST_FRAMES))

@@ -1,4 +1,4 @@
-"""Many bags by many workers: whoever is free takes the next, and a death costs one retry."""
+"""Distributes bags to workers: a free worker gets the next bag, and a dead one a retry."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def shares(options: ReplayOptions, bags: int, jobs: int, cores: int) -> tuple[in
 
 
 def with_threads(options: ReplayOptions, threads: int) -> ReplayOptions:
-    """The same with both engines limited to so many threads."""
+    """The options with both engines limited to this many threads."""
     against = options.against
     return replace(
         options,
