@@ -93,23 +93,34 @@ def leaves(layout) -> list:
 
 
 PANELS = {
-    'Image': ('sensor_msgs/msg/Image', lambda config: [config['imageMode']['imageTopic']]),
-    'RawMessages': ('vision_msgs/msg/LabelInfo', lambda config: [config['topicPath']]),
-    'Plot': ('edgesegnet_ros/msg/ClassMasks', lambda config: plotted(config)),
-    'DiagnosticStatusPanel': (
-        'diagnostic_msgs/msg/DiagnosticArray',
-        lambda config: [config['topicToRender']],
+    'Image': (
+        {'sensor_msgs/msg/Image'},
+        {'cameraState', 'followMode', 'scene', 'transforms', 'topics', 'layers', 'publish'}
+        | {'imageMode'},
+        lambda config: [config['imageMode']['imageTopic']],
+    ),
+    'RawMessages': (
+        {'vision_msgs/msg/LabelInfo', 'diagnostic_msgs/msg/DiagnosticArray'},
+        {'topicPath', 'diffEnabled', 'diffMethod', 'diffTopicPath', 'showFullMessageForDiff'}
+        | {'expansion'},
+        lambda config: [config['topicPath'].partition('.')[0]],
+    ),
+    'Plot': (
+        {'edgesegnet_ros/msg/ClassMasks'},
+        {'paths', 'minYValue', 'maxYValue', 'showXAxisLabels', 'showYAxisLabels', 'showLegend'}
+        | {'legendDisplay', 'showPlotValuesInLegend', 'xAxisVal', 'isSynced', 'sidebarDimension'},
+        lambda config: [path['value'].partition('.')[0] for path in config['paths']],
     ),
     'DiagnosticSummary': (
-        'diagnostic_msgs/msg/DiagnosticArray',
+        {'diagnostic_msgs/msg/DiagnosticArray'},
+        {'topicToRender', 'minLevel', 'pinnedIds', 'hardwareIdFilter', 'sortByLevel'},
         lambda config: [config['topicToRender']],
     ),
 }
-"""Kind of a Foxglove panel -> type of its messages, and its topics."""
+"""Kind of a Foxglove panel -> types of its messages, keys of its configuration, and its topics.
 
-
-def plotted(config) -> list[str]:
-    return [path['value'].partition('.')[0] for path in config['paths']]
+Kinds and keys are those of Lichtblick's panels, which come from Foxglove Studio: docs/viewing.md.
+"""
 
 
 def test_foxglove_shows_the_topics_of_the_node_with_panels_of_their_types():
@@ -118,13 +129,14 @@ def test_foxglove_shows_the_topics_of_the_node_with_panels_of_their_types():
     types = documented_types()
     shown = set()
     for name, config in layout['configById'].items():
-        type_, topics = PANELS[name.partition('!')[0]]
+        expected, keys, topics = PANELS[name.partition('!')[0]]
+        assert set(config) <= keys | {'foxglovePanelTitle'}, name
         for topic in topics(config):
             shown.add(topic)
-            assert types[re.sub('/masks/.*', '/masks/<group>', topic)] == type_, name
+            assert types[re.sub('/masks/.*', '/masks/<group>', topic)] in expected, name
     assert {'/image', '/segmentation/overlay', '/segmentation/confidence'} <= shown
-    status = layout['configById']['DiagnosticStatusPanel!node']['selectedName']
-    assert status == 'edgesegnet' + diagnostic_keys.STATUS_SUFFIX
+    status = layout['configById']['RawMessages!node']['topicPath']
+    assert f'{{name=="edgesegnet{diagnostic_keys.STATUS_SUFFIX}"}}' in status
 
 
 def documented_types() -> dict[str, str]:

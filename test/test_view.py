@@ -212,14 +212,21 @@ def test_the_page_listens_on_this_machine_alone_and_ends_with_the_command(page):
 
 def test_a_replay_is_recorded_with_truth_and_disagreement(tmp_path, capsys):
     pytest.importorskip('rosbags')
+    import torch
     from replay_bags import SIZE as BAG_SIZE
     from replay_bags import frames, replay, truth, write
 
     from edgesegnet_ros.evaluation.replay.label_maps import LabelMaps
+    from edgesegnet_ros.network.registry import build_network
+    from edgesegnet_ros.network.weights import WeightsInfo, save_weights
 
     bag = write(tmp_path / 'bag', frames(2))
     file = tmp_path / 'drive.rrd'
-    told = replay(bag, '--no-flow', '--rerun', file, out=tmp_path / 'out')
+    second = tmp_path / 'second.safetensors'
+    torch.manual_seed(0)
+    save_weights(second, build_network('edgesegnet', 11), WeightsInfo('camvid11', 11, (32, 32)))
+    against = ('--against', f'{second},torch,fp32')
+    told = replay(bag, '--no-flow', '--rerun', file, *against, out=tmp_path / 'out')
     found = read(file)
     maps = list(LabelMaps(Path(told['folder'], told['label_maps'])))
     assert len(maps) == 2
@@ -230,6 +237,16 @@ def test_a_replay_is_recorded_with_truth_and_disagreement(tmp_path, capsys):
         np.testing.assert_array_equal(found['camera/image/truth'][each.stamp_ns], expected)
         wrong = found['camera/image/wrong'][each.stamp_ns]
         np.testing.assert_array_equal(wrong, labels != expected)
+    alone = replay(bag, '--no-flow', '--model', second, out=tmp_path / 'alone')
+    seconds = list(LabelMaps(Path(alone['folder'], alone['label_maps'])))
+    differing = 0
+    for first, second in zip(maps, seconds, strict=True):
+        other = found['camera/image/other'][first.stamp_ns]
+        np.testing.assert_array_equal(other, second.labels)
+        differ = found['camera/image/disagree'][first.stamp_ns]
+        np.testing.assert_array_equal(differ, first.labels != second.labels)
+        differing += int(differ.sum())
+    assert 0 < differing == round(told['disagreement']['pixels'] * 2 * first.labels.size)
     other = write(tmp_path / 'other', frames(2))
     assert cli.main(['replay', str(bag), str(other), '--rerun', str(file)]) == 2
     assert 'records one bag' in capsys.readouterr().err

@@ -7,6 +7,7 @@ Entities of a camera `front` (timeline `camera_time`, from the images' stamps):
     front/masks/<group>         1 where the group is, else 0
     front/confidence            0 to 255
     front/truth, front/wrong    true labels, and 1 where the labels differ from them
+    front/other, front/disagree labels of a second network, and 1 where the two networks differ
     front/latency/<what>        ms
     front/frames/<what>         numbers of frames that were segmented, or dropped and why
     front/engine                text
@@ -79,11 +80,14 @@ class CameraLog:
             {entry.id: entry.name for entry in classes.classes},
             {entry.id: entry.color for entry in classes.classes},
         )
-        wrong = [
-            rr.AnnotationInfo(0, 'agrees', (0, 0, 0, 0)),
-            rr.AnnotationInfo(1, 'differs', WRONG),
-        ]
-        recording.log(f'{camera}/wrong', rr.AnnotationContext(wrong), static=True)
+        context = rr.AnnotationContext(
+            [
+                rr.AnnotationInfo(0, 'agrees', (0, 0, 0, 0)),
+                rr.AnnotationInfo(1, 'differs', WRONG),
+            ]
+        )
+        for entity in ('wrong', 'disagree'):
+            recording.log(f'{camera}/{entity}', context, static=True)
 
     def name_classes(
         self, names: Mapping[int, str], colors: Mapping[int, Tuple[int, int, int]]
@@ -95,7 +99,7 @@ class CameraLog:
             rr.AnnotationInfo(number, name, colors.get(number)) for number, name in names.items()
         ]
         context = rr.AnnotationContext([*known, rr.AnnotationInfo(VOID, 'unlabelled', (0, 0, 0))])
-        for entity in ('labels', 'truth'):
+        for entity in ('labels', 'truth', 'other'):
             self._recording.log(f'{self.camera}/{entity}', context, static=True)
 
     def frame(
@@ -106,6 +110,7 @@ class CameraLog:
         confidence: Optional[np.ndarray] = None,
         truth: Optional[np.ndarray] = None,
         masks: Optional[Mapping[str, np.ndarray]] = None,
+        other: Optional[np.ndarray] = None,
     ) -> None:
         """Log what is there of one frame.
 
@@ -116,6 +121,7 @@ class CameraLog:
             confidence: (h, w) uint8, 255 for certainty.
             truth: (h, w) uint8 class ids, 255 for void, of the size of `labels`.
             masks: Group name -> (h, w) uint8, 0 where the group is not.
+            other: (h, w) uint8 class ids of a second network, of the size of `labels`.
         """
         import rerun as rr
 
@@ -136,6 +142,10 @@ class CameraLog:
             if labels is not None:
                 wrong = (labels != truth) & (truth != VOID)
                 self._log('wrong', rr.SegmentationImage(wrong.astype(np.uint8)))
+        if other is not None:
+            self._log('other', rr.SegmentationImage(other))
+            if labels is not None:
+                self._log('disagree', rr.SegmentationImage((labels != other).astype(np.uint8)))
 
     def figures(
         self,
@@ -165,7 +175,10 @@ class CameraLog:
 
 
 def layout(
-    cameras: Sequence[str], groups: Mapping[str, Sequence[str]], truth: bool = False
+    cameras: Sequence[str],
+    groups: Mapping[str, Sequence[str]],
+    truth: bool = False,
+    other: bool = False,
 ) -> rrb.Blueprint:
     """The viewer's panels: one column a camera, all with the same rows.
 
@@ -173,10 +186,11 @@ def layout(
         cameras: Names, left to right.
         groups: Camera -> its groups that have a mask.
         truth: Whether there are true labels.
+        other: Whether there are labels of a second network.
     """
     import rerun.blueprint as rrb
 
-    columns = [_column(camera, groups.get(camera, ()), truth) for camera in cameras]
+    columns = [_column(camera, groups.get(camera, ()), truth, other) for camera in cameras]
     return rrb.Blueprint(
         rrb.Horizontal(*columns),
         rrb.TimePanel(state='collapsed'),
@@ -185,7 +199,7 @@ def layout(
     )
 
 
-def _column(camera: str, groups: Sequence[str], truth: bool) -> rrb.Vertical:
+def _column(camera: str, groups: Sequence[str], truth: bool, other: bool) -> rrb.Vertical:
     import rerun.blueprint as rrb
 
     def view(name: str, *entities: str) -> rrb.Spatial2DView:
@@ -201,6 +215,9 @@ def _column(camera: str, groups: Sequence[str], truth: bool) -> rrb.Vertical:
     if truth:
         images.append(view('truth', 'truth'))
         details.insert(0, view('where the labels differ from the truth', 'image', 'wrong'))
+    if other:
+        images.append(view('labels of the second network', 'other'))
+        details.insert(0, view('where the networks differ', 'image', 'disagree'))
     plots: Dict[str, str] = {'latency in ms': 'latency', 'frames': 'frames'}
     return rrb.Vertical(
         view('overlay', 'image', 'labels'),

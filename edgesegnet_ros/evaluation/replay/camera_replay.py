@@ -145,7 +145,8 @@ class CameraReplay:
         path = Path(str(self.options.rerun))
         camera = self.camera.image_topic.strip('/')
         truth = self.truth is not None or bool(self.camera.label_topic)
-        return [RerunSink(path, camera, self.classes, truth)]
+        other = self.options.against is not None
+        return [RerunSink(path, camera, self.classes, truth, other)]
 
     def _report_sinks(self) -> list[FrameSink]:
         folder = self.folder / FRAMES_NAME
@@ -290,6 +291,10 @@ def replay_offline(
         began = time.perf_counter()
         done = engines.segmenter.segment(frame.image, options.confidence, options.unlabeled_below)
         labelled = time.perf_counter()
+        other = None
+        if engines.other is not None:
+            with times.measure('against'):
+                other = engines.other.segment(frame.image).labels.copy()
         # The segmenter's buffers are written again with the next frame.
         kept = ReplayFrame(
             frame.number,
@@ -298,6 +303,7 @@ def replay_offline(
             done.labels.copy(),
             decoded.truth,
             None if done.confidence is None else done.confidence.copy(),
+            other,
             source=frame.message,
             camera_info=replay.frames.camera_info,
         )
@@ -305,12 +311,8 @@ def replay_offline(
         times.add(LATENCY, latency_ms)
         for stage, spent in done.stages_ms.items():
             times.add(stage, spent)
-        other = None
-        if engines.other is not None:
-            with times.measure('against'):
-                other = engines.other.segment(frame.image).labels.copy()
         stamp = frame.message.header.stamp
-        return Labelled(kept, bool(stamp.sec or stamp.nanosec), latency_ms, other)
+        return Labelled(kept, bool(stamp.sec or stamp.nanosec), latency_ms)
 
     last: list[np.ndarray] = []
 

@@ -19,6 +19,7 @@ class ReplayFrame:
         labels: (H, W) uint8 class ids, 255 for unlabelled; a dropped frame does not come here.
         truth: (h, w) uint8 class ids, 255 for void, or None.
         confidence: (H, W) uint8, or None where it was not asked for.
+        other: (H, W) uint8 labels of the second engine (`--against`), or None without one.
         pixel_accuracy: Pixel accuracy of this frame, 0-1; None without truth.
         consistency: With the frame before along flow, 0-1; None where unknown.
         source: The image message as rosbags gives it.
@@ -31,6 +32,7 @@ class ReplayFrame:
     labels: np.ndarray
     truth: np.ndarray | None = None
     confidence: np.ndarray | None = None
+    other: np.ndarray | None = None
     pixel_accuracy: float | None = None
     consistency: float | None = None
     source: Any = None

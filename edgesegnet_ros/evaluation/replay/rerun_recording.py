@@ -20,18 +20,22 @@ class RerunSink:
         camera: Name of the camera in it.
         classes: Gives names, colours and groups.
         truth: Whether there are true labels.
+        other: Whether there is a second network.
     """
 
     name = 'rerun'
 
-    def __init__(self, path: Path, camera: str, classes: ClassSet, truth: bool) -> None:
+    def __init__(
+        self, path: Path, camera: str, classes: ClassSet, truth: bool, other: bool
+    ) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
         self._partial = path.with_name(path.name + '.partial')
         self._classes = classes
         self._recording = open_recording(self._partial)
         self._log = CameraLog(self._recording, camera, classes)
-        self._recording.send_blueprint(layout([camera], {camera: list(classes.groups)}, truth))
+        groups = {camera: list(classes.groups)}
+        self._recording.send_blueprint(layout([camera], groups, truth, other))
 
     def on_frame(self, frame: ReplayFrame) -> None:
         """See FrameSink."""
@@ -46,6 +50,7 @@ class RerunSink:
             frame.confidence,
             truth,
             {name: group_mask(frame.labels, Group(ids)) for name, ids in groups},
+            frame.other,
         )
 
     def close(self, complete: bool) -> None:

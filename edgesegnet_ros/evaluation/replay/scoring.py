@@ -27,13 +27,11 @@ class Labelled(NamedTuple):
         frame: Without figures of its own yet.
         has_stamp: Whether its header had one.
         latency_ms: Picture to labels; None where unknown.
-        other: (H, W) uint8, labels of the second engine; None without one.
     """
 
     frame: ReplayFrame
     has_stamp: bool = True
     latency_ms: float | None = None
-    other: np.ndarray | None = None
 
 
 class Scoring:
@@ -85,8 +83,8 @@ class Scoring:
             fractions, confidence = tallies.masks.add(frame.labels, frame.confidence)
             accuracy = self._score(frame)
             disagreement = None
-            if labelled.other is not None:
-                disagreement = tallies.disagreement.add(frame.labels, labelled.other)
+            if frame.other is not None:
+                disagreement = tallies.disagreement.add(frame.labels, frame.other)
         consistency = self._compare(frame, follows)
         assert self._first_ns is not None
         self.series.add(
