@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import edgesegnet_ros
 from edgesegnet_ros import shipped
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,10 +24,12 @@ EXECUTABLES = ('bag_player', 'edgesegnet', 'segmentation_node')
 REPORT = """
 import importlib.util, json, sys
 sys.path.insert(0, sys.argv[1])
+import edgesegnet_ros
 from edgesegnet_ros import shipped
 found = {kind: {name: str(shipped.find(kind, name)) for name in shipped.names(kind)}
          for kind in shipped.FOLDERS}
 print(json.dumps({'package': shipped.__file__, 'found': found,
+                  'version': edgesegnet_ros.__version__,
                   'messages': importlib.util.find_spec('edgesegnet_ros.msg').origin}))
 """
 
@@ -99,6 +102,7 @@ def test_colcon_build(checkout: Path, tmp_path: Path):
 
     assert Path(told['package']).is_relative_to(modules)
     assert Path(told['messages']).is_relative_to(modules)
+    assert told['version'] == edgesegnet_ros.__version__, 'not the empty one of the messages'
     assert_all_found_below(prefix, told['found'])
     for name in EXECUTABLES:
         assert os.access(prefix / 'lib/edgesegnet_ros' / name, os.X_OK)

@@ -27,7 +27,6 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.parameter import parameter_value_to_python
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.topic_endpoint_info import TopicEndpointInfo
 from rclpy.utilities import remove_ros_args
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from vision_msgs.msg import LabelInfo
@@ -218,7 +217,8 @@ class GraphSnapshot(Node):
         }
 
 
-def _endpoint(info: TopicEndpointInfo) -> Dict[str, str]:
+def _endpoint(info: Any) -> Dict[str, str]:
+    # TopicEndpointInfo is in rclpy.topic_endpoint_info, and in rclpy.endpoint_info from Lyrical.
     return {
         'node': f'{info.node_namespace.rstrip("/")}/{info.node_name}',
         'type': info.topic_type,
