@@ -14,6 +14,7 @@ from edgesegnet_ros import cli
 from edgesegnet_ros.data.street import Street
 from edgesegnet_ros.engines import open_engine
 from edgesegnet_ros.engines.image_sets import ImageSet
+from edgesegnet_ros.engines.recipe import recipe_for
 from edgesegnet_ros.engines.request import EngineError, EngineRequest
 
 onnx = pytest.importorskip('onnx', reason='SKIPPED FOR WANT OF onnx')
@@ -273,6 +274,7 @@ def test_evaluate_takes_it(folder, image):
 
 def test_bench_counts_and_measures_it(folder, monkeypatch):
     from edgesegnet_ros.evaluation.bench import peak
+    from edgesegnet_ros.evaluation.bench.onnx_cost import onnx_cost
 
     monkeypatch.setitem(peak._SIDE, 'cpu', 64)
     path = export(folder / 'net.onnx', Small(), dynamic=False)
@@ -287,3 +289,8 @@ def test_bench_counts_and_measures_it(folder, monkeypatch):
     assert row['params'] == 8 * 27 + 8 + 3 * 72 + 3
     macs = 8 * 27 * 32 * 48 + 3 * 72 * 16 * 24
     assert row['gmac'] == pytest.approx(macs / 1e9, abs=6e-4)
+    work = onnx_cost(recipe_for(EngineRequest(model=str(path))))[1]
+    assert work.gmac * 1e9 == pytest.approx(macs)
+    # Of the taps along an axis only the first one of the first position is on padding.
+    inside = 8 * 3 * (32 * 3 - 1) * (48 * 3 - 1) + 3 * 8 * (16 * 3 - 1) * (24 * 3 - 1)
+    assert work.inside * 1e9 == pytest.approx(inside)

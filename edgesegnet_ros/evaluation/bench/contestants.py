@@ -20,8 +20,9 @@ from edgesegnet_ros.engines.registry import back_end
 from edgesegnet_ros.engines.request import BACK_ENDS, EngineRequest
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.evaluation.bench.timing import Infer
+from edgesegnet_ros.evaluation.bench.work import Work, work
 from edgesegnet_ros.network import HEAD_STRIDE
-from edgesegnet_ros.network.cost import gmac, parameters
+from edgesegnet_ros.network.cost import parameters
 from edgesegnet_ros.network.registry import build_network, identity, inference_form, title_of
 from edgesegnet_ros.network.upsampling import upsample
 from edgesegnet_ros.network.weights import WeightsInfo
@@ -59,7 +60,7 @@ class Contestant(NamedTuple):
         network: Title.
         described: What runs it.
         params: Parameters of the network as it is trained.
-        gmac: 10⁹ multiply-accumulates per image, in the form that runs: the engines fold first.
+        work: Multiply-accumulates per image, in the form that runs: the engines fold first.
         infer: Does it.
         close: Frees it.
     """
@@ -67,7 +68,7 @@ class Contestant(NamedTuple):
     network: str
     described: EngineDescription
     params: int
-    gmac: float
+    work: Work
     infer: Infer
     close: Callable[[], None] = lambda: None
 
@@ -106,16 +107,6 @@ def attempt(
         return Skipped(network, engine, precision, str(error))
     except Exception as error:
         return Skipped(network, engine, precision, in_words(error), failed=True)
-
-
-def cost(network: nn.Module, size: tuple[int, int]) -> float:
-    """10⁹ multiply-accumulates per image, counted without computing.
-
-    Args:
-        network: Moved to the device `meta`: of no more use afterwards.
-        size: Height and width.
-    """
-    return gmac(network.to('meta'), size)
 
 
 def is_model(name: str) -> bool:
@@ -162,11 +153,11 @@ def own_contestants(
         params, folded = onnx_cost(recipe)
     else:
         title, params = title_of(recipe.model), parameters(recipe.model)
-        folded = cost(inference_form(recipe.model), size)
+        folded = work(inference_form(recipe.model), size)
     if 'eager' in engines and recipe.onnx is None:
 
         def eager() -> Contestant:
-            written = cost(copy.deepcopy(recipe.model), size)
+            written = work(copy.deepcopy(recipe.model), size)
             engine = EagerReference(
                 recipe.model,
                 recipe.info,
@@ -245,12 +236,12 @@ def other_contestants(
 
         deployed, params = _deployed(name, network()), parameters(network())
         peer = OpenVinoPeer(deployed, info, size, request.num_threads, precision)
-        computed = cost(copy.deepcopy(deployed), size)
+        computed = work(copy.deepcopy(deployed), size)
         return Contestant(title, peer.describe(), params, computed, peer.infer, peer.close)
 
     def by_eager() -> Contestant:
         eager = EagerReference(network(), info, size, str(pick_device(request.device)))
-        written = cost(copy.deepcopy(network()), size)
+        written = work(copy.deepcopy(network()), size)
         return Contestant(title, eager.describe(), parameters(network()), written, eager.infer)
 
     if 'openvino' in engines:

@@ -1,32 +1,37 @@
-"""The fastest matrix multiplication of this machine's libraries, by precision.
+"""The highest rate of matrix products and convolutions in this machine's libraries, by precision.
 
-It is timed in turns with the networks, so that their share of it does not depend on what else the
-machine does.
+No single shape is the fastest everywhere: a network may pass the rate of one large product. So
+products and convolutions of several shapes are tried, and the best of them are timed in turns with
+the networks, so that their share does not depend on what else the machine does.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from edgesegnet_ros.engines import cpu
+from edgesegnet_ros.evaluation.bench.work import taps
 
 _SIDE = {'cpu': 2048, 'cuda': 4096}
-"""Rows and columns of the square matrices: large enough for the full speed of all libraries."""
+"""Rows and columns of the largest square matrices: no library gets faster beyond them."""
+_CONVOLUTIONS = ((1, 2, 64), (1, 4, 32), (3, 4, 64), (3, 8, 32), (3, 16, 16))
+"""Kernel, and the parts of _SIDE that are its channels and the height and width of its maps."""
+_TRIES, _KEPT = 3, 3
 
 
 class Probe(NamedTuple):
-    """One way to multiply matrices.
+    """One way to multiply matrices, or to convolve.
 
     Attributes:
         place: cpu or cuda.
         precision: Precision of its operands.
         by: Library and operator, for people.
-        gmac: 10⁹ multiply-accumulates a call.
+        gmac: 10⁹ multiply-accumulates a call, without those on padding.
         multiply: Does it once, to the end.
     """
 
@@ -49,16 +54,37 @@ def probes(place: str, precision: str, threads: int) -> list[Probe]:
         precision: fp32, bf16, fp16 or int8.
         threads: CPU threads.
     """
-    side = _SIDE[place]
-    found: list[tuple[str, Callable[[], Any]]] = list(_torch(place, precision, side))
-    if place == 'cpu':
-        if precision == 'fp32' and threads == len(os.sched_getaffinity(0)):
+    found: list[Probe] = []
+    for side in (_SIDE[place], _SIDE[place] // 2):
+        ways = list(_torch(place, precision, side))
+        if place == 'cpu' and precision == 'fp32' and threads == len(os.sched_getaffinity(0)):
             # NumPy's threads are fixed when it is loaded: all cores.
-            found.append(('numpy matmul', _numpy(side)))
-    probes = [Probe(place, precision, by, side**3 / 1e9, call) for by, call in found]
+            ways.append(('numpy matmul', _numpy(side)))
+        for by, call in ways:
+            found.append(Probe(place, precision, f'{by} {side}', side**3 / 1e9, call))
     if place == 'cpu' and precision in ('fp32', 'bf16', 'int8'):
-        probes += _openvino(precision, side, threads)
-    return probes
+        found += _openvino(precision, _SIDE[place], threads)
+    return found
+
+
+def fastest(found: Sequence[Probe], clock: Callable[[], float] = time.perf_counter) -> list[Probe]:
+    """Those worth a turn: the best of each place and precision in a few calls.
+
+    Args:
+        found: Of one place and precision.
+        clock: Seconds.
+    """
+    rates = []
+    for probe in found:
+        probe.multiply()
+        spent = []
+        for _ in range(_TRIES):
+            started = clock()
+            probe.multiply()
+            spent.append(clock() - started)
+        rates.append(probe.gmac / min(spent))
+    order = sorted(range(len(found)), key=lambda index: -rates[index])
+    return [found[index] for index in order[:_KEPT]]
 
 
 def _torch(place: str, precision: str, side: int) -> Iterator[tuple[str, Callable[[], Any]]]:
@@ -110,7 +136,7 @@ def _numpy(side: int) -> Callable[[], Any]:
 
 
 def _openvino(precision: str, side: int, threads: int) -> Iterator[Probe]:
-    """A matrix product, and the same work as 1×1 and 3×3 convolutions with kernels of their own.
+    """Matrix products, and convolutions of the shapes that networks are made of.
 
     For int8 the operands are quantised as NNCF quantises a network, and what is left in floats is
     bf16 where the CPU has it, as in the engine: in any other form OpenVINO may leave the units
@@ -137,22 +163,24 @@ def _openvino(precision: str, side: int, threads: int) -> Iterator[Probe]:
         low, high = (ops.constant(np.float32(bound)) for bound in (0.0, 2.55))
         return ops.fake_quantize(value, low, high, low, high, 256)
 
-    def convolution(kernel: int, edge: int) -> Any:
-        # As many multiplications as the matrix product: side³ = width² · kernel² · edge².
-        width = max(8, round(side**1.5 / kernel / edge / 8) * 8)
+    def matrices(side: int) -> Any:
+        parameter = ops.parameter([side, side], openvino.Type.f32)
+        product = ops.matmul(quantised(parameter), weights([side, side]), False, True)
+        return openvino.Model([product], [parameter]), side**3 / 1e9
+
+    def convolution(kernel: int, width: int, edge: int) -> Any:
         parameter = ops.parameter([1, width, edge, edge], openvino.Type.f32)
         pad = [kernel // 2] * 2
         filters = weights([width, width, kernel, kernel])
         product = ops.convolution(quantised(parameter), filters, [1, 1], pad, pad, [1, 1])
-        gmac = width * width * kernel * kernel * edge * edge / 1e9
+        gmac = width * width * taps(edge, edge, kernel, 1, kernel // 2, 1) ** 2 / 1e9
         return openvino.Model([product], [parameter]), gmac
 
-    parameter = ops.parameter([side, side], openvino.Type.f32)
-    product = ops.matmul(quantised(parameter), weights([side, side]), False, True)
-    edge = max(8, int(side**0.5))
-    models = [('openvino matmul', openvino.Model([product], [parameter]), side**3 / 1e9)]
-    for kernel in (1, 3):
-        models.append((f'openvino {kernel}x{kernel} convolution', *convolution(kernel, edge)))
+    models = [(f'openvino matmul {edge}', *matrices(edge)) for edge in (side, side // 2)]
+    for kernel, channels, maps in _CONVOLUTIONS:
+        width, edge = max(8, side // channels), max(8, side // maps)
+        name = f'openvino {kernel}x{kernel} convolution of {width} channels at {edge}x{edge}'
+        models.append((name, *convolution(kernel, width, edge)))
     half = precision != 'fp32' and cpu.has_bf16()
     settings = {
         'PERFORMANCE_HINT': 'LATENCY',

@@ -29,14 +29,15 @@ def make_rows(
 
     Returns:
         The rows (DESIGN of the command's JSON: network, engine, precision, input_size, params,
-        gmac, latency_ms, fps, relative; and device, gmac_per_s, peak_share), and the matrix
-        multiplication of each place and precision that was fastest. `relative` and `peak_share`
-        are null where eager fp32 of the network, or a probe of the precision, was not measured.
+        gmac, latency_ms, fps, relative; and device, gmac_per_s, peak_share), and what multiplied
+        fastest of each place and precision, in its fastest turn. `gmac_per_s` and `peak_share` do
+        not count what is multiplied by padding. `relative` and `peak_share` are null where eager
+        fp32 of the network, or a probe of the precision, was not measured.
     """
-    middle = np.median(times, axis=1)
+    middle, best = np.median(times, axis=1), times.min(axis=1)
     peaks: dict[tuple[str, str], dict[str, Any]] = {}
-    for probe, p50 in zip(probes, middle[len(contestants) :], strict=True):
-        rate = probe.gmac / p50 * 1e3
+    for probe, milliseconds in zip(probes, best[len(contestants) :], strict=True):
+        rate = probe.gmac / milliseconds * 1e3
         key = (probe.place, probe.precision)
         if key not in peaks or rate > peaks[key]['gmac_per_s']:
             peaks[key] = {
@@ -54,7 +55,7 @@ def make_rows(
     for contestant, milliseconds in zip(contestants, times):
         is_ = contestant.described
         p50, p95 = (float(value) for value in np.percentile(milliseconds, (50, 95)))
-        rate = contestant.gmac / p50 * 1e3
+        rate = contestant.work.inside / p50 * 1e3
         peak = peaks.get((place_of(contestant), is_.precision))
         reference = eager.get(contestant.network)
         rows.append(
@@ -65,7 +66,7 @@ def make_rows(
                 'device': is_.device,
                 'input_size': list(size),
                 'params': contestant.params,
-                'gmac': round(contestant.gmac, 3),
+                'gmac': round(contestant.work.gmac, 3),
                 'latency_ms': {'p50': round(p50, 2), 'p95': round(p95, 2)},
                 'fps': round(1e3 / p50, 2),
                 'relative': None if reference is None else round(float(reference) / p50, 3),
@@ -113,7 +114,7 @@ def peak_share(row: dict[str, Any]) -> str:
 def peak_lines(peaks: Sequence[dict[str, Any]]) -> str:
     """The measured peaks as text."""
     return '\n'.join(
-        f'matrix multiplication, {peak["precision"]} on the {peak["place"]}: '
+        f'peak of products and convolutions, {peak["precision"]} on the {peak["place"]}: '
         f'{peak["gmac_per_s"]:.1f} GMAC/s ({peak["by"]})'
         for peak in peaks
     )
