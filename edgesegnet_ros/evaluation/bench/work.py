@@ -33,13 +33,20 @@ def work(network: nn.Module, size: tuple[int, int]) -> Work:
         network: Moved to the device `meta`: of no more use afterwards.
         size: Height and width.
     """
-    return Work(*(_count(network.to('meta'), size, mapping) for mapping in ({}, _INSIDE)))
+    outside = 0
 
+    def inside(*shapes: Any, **more: Any) -> int:
+        nonlocal outside
+        every, pixels = _products(*shapes, **more)
+        outside += every - pixels
+        return 2 * pixels
 
-def _count(network: nn.Module, size: tuple[int, int], mapping: dict[Any, Any]) -> float:
+    mapping: dict[Any, Any] = {torch.ops.aten.convolution: inside}
+    image = torch.zeros(1, 3, *size, device='meta')
     with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=mapping) as counter:
-        network(torch.zeros(1, 3, *size, device='meta'))
-    return counter.get_total_flops() / 2e9
+        network.to('meta')(image)
+    pixels = counter.get_total_flops() / 2
+    return Work((pixels + outside) / 1e9, pixels / 1e9)
 
 
 def taps(positions: int, edge: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
@@ -57,7 +64,7 @@ def taps(positions: int, edge: int, kernel: int, stride: int, padding: int, dila
     return sum(0 <= start + k * dilation < edge for start in starts for k in range(kernel))
 
 
-def _flops_inside(
+def _products(
     x_shape: Sequence[int],
     w_shape: Sequence[int],
     _bias: Any,
@@ -68,14 +75,12 @@ def _flops_inside(
     *_: Any,
     out_shape: Sequence[int],
     **__: Any,
-) -> int:
-    """Twice the multiply-accumulates of a convolution, without those on padding."""
+) -> tuple[int, int]:
+    """Multiply-accumulates of a convolution: all, and those whose factor is a pixel."""
     few, many = (x_shape, out_shape) if transposed else (out_shape, x_shape)
-    product = x_shape[0] * w_shape[0] * w_shape[1]
+    every = pixels = x_shape[0] * w_shape[0] * w_shape[1]
     for axis, kernel in enumerate(w_shape[2:]):
         known = (stride[axis], padding[axis], dilation[axis])
-        product *= taps(few[2 + axis], many[2 + axis], kernel, *known)
-    return 2 * product
-
-
-_INSIDE = {torch.ops.aten.convolution: _flops_inside}
+        pixels *= taps(few[2 + axis], many[2 + axis], kernel, *known)
+        every *= few[2 + axis] * kernel
+    return every, pixels
