@@ -14,10 +14,6 @@ from edgesegnet_ros.data.jpeg import missing_checker
 from edgesegnet_ros.node import qos
 from edgesegnet_ros.node.camera_info import sibling
 
-INPUT_QOS = QoSProfile(
-    depth=1, reliability=ReliabilityPolicy.BEST_EFFORT, durability=DurabilityPolicy.VOLATILE
-)
-"""Best effort and volatile are compatible with every publisher."""
 _COMPRESSED = '/compressed'
 CameraMessage = Union[Image, CompressedImage]
 
@@ -64,7 +60,7 @@ class Camera:
             self._type,
             self.topic,
             self._on_image,
-            INPUT_QOS,
+            _best_effort(),
             event_callbacks=qos.subscription_events(self.topic, node.get_logger().warning),
             qos_overriding_options=qos.overridable(),
             callback_group=callbacks,
@@ -73,7 +69,7 @@ class Camera:
             CameraInfo,
             info_topic,
             self._on_info,
-            INPUT_QOS,
+            _best_effort(),
             qos_overriding_options=qos.overridable(),
             callback_group=callbacks,
         )
@@ -128,6 +124,15 @@ class Camera:
 
     def _on_info(self, message: CameraInfo) -> None:
         self.info = message
+
+
+def _best_effort() -> QoSProfile:
+    """What matches every offer; a new one, since rclpy writes a topic's overrides into it."""
+    return QoSProfile(
+        depth=1,
+        reliability=ReliabilityPolicy.BEST_EFFORT,
+        durability=DurabilityPolicy.VOLATILE,
+    )
 
 
 def _type_name(kind: Type[CameraMessage]) -> str:

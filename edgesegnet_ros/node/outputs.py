@@ -22,12 +22,6 @@ from edgesegnet_ros.msg import ClassMask, ClassMasks
 from edgesegnet_ros.node import qos
 from edgesegnet_ros.node.images import to_message
 
-OUTPUT_QOS = QoSProfile(
-    depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE
-)
-LATCHED_QOS = QoSProfile(
-    depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
-)
 _TYPES = {
     'mask': Image,
     'confidence': Image,
@@ -43,6 +37,11 @@ _CLASSES: messages.Types = {
     messages.CLASS_MASK: ClassMask,
     messages.REGION: RegionOfInterest,
 }
+
+
+def _reliable(durability: DurabilityPolicy) -> QoSProfile:
+    """Reliable, depth 1; a new one, since rclpy writes a topic's overrides into it."""
+    return QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=durability)
 
 
 class SegmentedFrame(NamedTuple):
@@ -108,7 +107,7 @@ class Outputs:
         self._label_info = node.create_publisher(
             LabelInfo,
             'segmentation/label_info',
-            LATCHED_QOS,
+            _reliable(DurabilityPolicy.TRANSIENT_LOCAL),
             qos_overriding_options=qos.overridable(),
             callback_group=self._callbacks,
         )
@@ -119,7 +118,7 @@ class Outputs:
         return self._node.create_lifecycle_publisher(
             type_,
             topic,
-            OUTPUT_QOS,
+            _reliable(DurabilityPolicy.VOLATILE),
             event_callbacks=qos.publisher_events(resolved, self._node.get_logger().warning),
             qos_overriding_options=qos.overridable(),
             callback_group=self._callbacks,

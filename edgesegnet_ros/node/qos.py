@@ -24,6 +24,16 @@ except ImportError:  # Humble
     )
 
 
+def send_beside() -> None:
+    """Let Fast DDS send in a thread of its own; must be called before the context is initialized.
+
+    Otherwise a publication sends before it returns. Beside a reader that is stopped, that took
+    4 ms in place of 0.3 ms for a mask of 640x480, once 3 s, in the thread that segments. A value
+    that the environment has already is kept.
+    """
+    os.environ.setdefault('RMW_FASTRTPS_PUBLICATION_MODE', 'ASYNCHRONOUS')
+
+
 def overridable() -> QoSOverridingOptions:
     """History, depth, reliability and durability, as parameters below qos_overrides."""
     return QoSOverridingOptions(

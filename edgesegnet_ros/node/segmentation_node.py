@@ -18,7 +18,7 @@ from rclpy.signals import SignalHandlerOptions
 from edgesegnet_ros.data.encodings import ImageMessageError
 from edgesegnet_ros.engines.base import EngineDescription
 from edgesegnet_ros.errors import EdgeSegNetError
-from edgesegnet_ros.node import parameters, threads
+from edgesegnet_ros.node import parameters, qos, threads
 from edgesegnet_ros.node.camera import Camera, CameraMessage
 from edgesegnet_ros.node.diagnostics import SILENT_AFTER_S, NodeHealth, report, silence
 from edgesegnet_ros.node.ending import leave, shut_down
@@ -410,6 +410,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
     node: Optional[SegmentationNode] = None
     idle = True
     threads.wait_passively()
+    qos.send_beside()
     # Engines tell what they build, and why, through Python's logging.
     logging.basicConfig(format='[%(levelname)s] [%(name)s]: %(message)s')
     logging.getLogger('edgesegnet_ros').setLevel(logging.INFO)

@@ -286,6 +286,12 @@ FAULTS = (
         'a WARN that stays, with the reason',
     ),
     Fault(
+        'cleanup-while-torch-loads',
+        'A deactivate and a cleanup while torch is loaded in the place of an engine that failed',
+        'The node is unconfigured, and torch is closed as soon as it is loaded.',
+        '',
+    ),
+    Fault(
         'worker-dies',
         'The thread that segments ends with an unexpected exception',
         'The node deactivates and cleans up.',
@@ -364,14 +370,27 @@ FAULTS = (
     ),
     Fault(
         'kill-node',
-        'kill -9 of the node while it starts or configures, and a restart',
+        'kill -9 of the node while it builds an engine, and a restart',
         'The new node configures, with the same engine cache.',
         '',
     ),
     Fault(
+        'kill-writer',
+        'kill -9 of a process that writes a bag over another one',
+        'The bag that was there stays as it was; the next writer replaces it.',
+        '',
+    ),
+    Fault(
+        'kill-pipeline',
+        'kill -9 of the node that segments, of the player and of the collector, and a restart',
+        'No report and no recording is left behind half written; the new ones work.',
+        '',
+    ),
+    Fault(
         'stalled-subscriber',
-        'A reliable subscriber that is stopped',
-        'The others receive frames without delay.',
+        'A reliable subscriber that is stopped, or killed',
+        'The others receive frames; a publication takes less than 1 ms longer, and no memory is '
+        'kept.',
         '',
     ),
     Fault(

@@ -129,6 +129,36 @@ def test_an_engine_that_hangs(in_process, sabotage, name):
     assert node.node._worker is successor and node.state == 'active'
 
 
+def test_a_cleanup_while_torch_is_loaded_leaves_no_model(in_process, sabotage, monkeypatch):
+    covers('cleanup-while-torch-loads')
+    node = in_process(on_engine_failure='torch').active()
+    first, worker = engine_of(node), node.node._worker
+    sabotage.rename(first)
+    sabotage.action = fail
+    entered, release = threading.Event(), threading.Event()
+    open_engine, loaded = engine_opening.open_engine, []
+
+    def slow(request):
+        entered.set()
+        release.wait(60)
+        loaded.append(open_engine(request))
+        return loaded[0]
+
+    monkeypatch.setattr(engine_opening, 'open_engine', slow)
+    node.send(image_message(GREY))
+    assert entered.wait(60)
+    assert node.transition('deactivate')
+    number = node.node._state_machine.get_transition_by_label('cleanup')
+    cleaning = node.executor.create_task(node.node.change_state, number)
+    node.wait(lambda: node.state == 'cleaningup', 'cleaning up')
+    release.set()
+    node.wait(cleaning.done, 'cleanup to answer')
+    node.wait(lambda: worker.has_ended, 'the thread to end')
+    assert node.state == 'unconfigured' and node.node._worker is None
+    assert sabotage.closed == [first, loaded[0].engine] and worker.opened is None
+    assert node.settled()
+
+
 def test_a_worker_that_dies(in_process, monkeypatch):
     covers('worker-dies')
     node = in_process().active()

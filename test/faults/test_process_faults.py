@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import time
 
 import harness
 import numpy as np
+import psutil
 from faults import covers
 from harness import ACTIVATE, CONFIGURE, image_message
 from lifecycle_msgs.msg import Transition
@@ -37,24 +37,8 @@ def active(client):
     return client
 
 
-def test_killed_while_it_configures_and_started_again(launch, tmp_path):
-    covers('kill-node')
-    parameters = {**SMALL, 'engine_cache': str(tmp_path / 'cache'), 'autostart': 'true'}
-    chance = random.Random(0)
-    for _ in range(2):
-        node = harness.NodeProcess(parameters, {}, tmp_path / 'killed.log')
-        time.sleep(chance.uniform(0.5, 3.0))  # any moment will do
-        node.process.kill()
-        assert node.process.wait(10) == -signal.SIGKILL
-    client = launch(parameters)
-    client.wait(lambda: client.state() == 'active', 'the node to be active')
-    left = [file for file in (tmp_path / 'cache').rglob('*') if 'partial' in file.name]
-    assert not left
-
-
-def test_signals_subscribers_and_qos_under_load(launch, tmp_path):
+def test_signals_and_qos_under_load(launch):
     covers('sigterm-under-load')
-    covers('stalled-subscriber')
     covers('incompatible-qos')
     client = active(launch(SMALL))
     client.subscribe(Image, 'segmentation/mask')
@@ -69,32 +53,7 @@ def test_signals_subscribers_and_qos_under_load(launch, tmp_path):
     remedy = 'segmentation/color.publisher.durability'
     client.wait(lambda: remedy in client.target.log, 'a warning with the remedy')
 
-    stalls = subprocess.Popen(
-        [sys.executable, '-c', SUBSCRIBER, client.target.namespace], stdout=subprocess.PIPE
-    )
-    try:
-        client.repeat(
-            lambda: camera.publish(image_message(GREY)),
-            lambda: os.set_blocking(stalls.stdout.fileno(), False) or stalls.stdout.read(),
-            'the other subscriber to receive masks',
-            1.0,
-        )
-        stalls.send_signal(signal.SIGSTOP)
-        masks = client.received['segmentation/mask']
-        for _ in range(30):  # more than the depth of anything
-            before = len(masks)
-            client.repeat(
-                lambda: camera.publish(image_message(GREY)),
-                lambda before=before: len(masks) > before,
-                'a mask beside the stopped subscriber',
-                2.0,
-            )
-        values = client.diagnostics(lambda v: 'publish_ms_p95' in v, 'times')
-        assert float(values['publish_ms_p50']) < 50.0
-    finally:
-        stalls.kill()
-        stalls.wait(10)
-
+    masks = client.received['segmentation/mask']
     stream = client.node.create_timer(0.0025, lambda: camera.publish(image_message(GREY)))
     before = len(masks)
     client.wait(lambda: len(masks) > before + 5, 'masks under load')
@@ -102,6 +61,59 @@ def test_signals_subscribers_and_qos_under_load(launch, tmp_path):
     assert client.target.process.wait(15) == 0, client.target.log
     client.node.destroy_timer(stream)
     assert 'Traceback' not in client.target.log and 'RCLError' not in client.target.log
+
+
+def test_a_reader_that_stalls_or_dies_delays_no_frame_and_keeps_no_memory(in_process):
+    covers('stalled-subscriber')
+    node = in_process().active()
+    publish, times_ms = node.node._outputs.publish, []
+
+    def timed(*arguments) -> None:
+        began = time.perf_counter()
+        publish(*arguments)
+        times_ms.append(1e3 * (time.perf_counter() - began))
+
+    node.node._outputs.publish = timed
+    space = node.node.get_namespace()
+    masks: list = []
+    topic = f'{space}/segmentation/mask'
+    node.do(node.node.create_subscription, Image, topic, masks.append, 10)
+    node.wait(lambda: 'mask' in node.node._outputs.wanted(), 'the subscription')
+    image = image_message(np.resize(GREY, (480, 640, 3)))
+
+    def published_ms(count: int) -> float:
+        """Time of a publication in which the machine did nothing else, in ms.
+
+        That is the fastest fifth: a reader that holds the publisher up does so each time.
+        """
+        times_ms.clear()
+        for number in range(count):
+            node.send(image)
+            node.wait(lambda number=number: len(times_ms) > number, 'a publication')
+            masks.clear()
+        return float(np.percentile(times_ms, 20))
+
+    alone = published_ms(40)
+    reader = subprocess.Popen([sys.executable, '-c', SUBSCRIBER, space], stdout=subprocess.PIPE)
+    os.set_blocking(reader.stdout.fileno(), False)
+    try:
+        node.wait(lambda: published_ms(1) and reader.stdout.read(), 'masks at the reader')
+        beside = published_ms(40)
+        reader.send_signal(signal.SIGSTOP)
+        published_ms(5)
+        before = psutil.Process().memory_info().rss
+        stalled = published_ms(60)
+        grown = psutil.Process().memory_info().rss - before
+    finally:
+        reader.kill()
+        reader.wait(30)
+    dead = published_ms(20)
+    print(
+        f'publication: {alone:.2f} ms alone, {beside:.2f} ms beside a reader, {stalled:.2f} ms '
+        f'beside a stopped one, {dead:.2f} ms after its death; {grown / 1e6:+.1f} MB'
+    )
+    assert max(stalled, dead) < max(alone, beside) + 1.0
+    assert grown < 20 * 480 * 640, 'sixty masks were published'
 
 
 def test_two_nodes_under_one_name(launch, tmp_path):
@@ -125,28 +137,40 @@ def test_two_nodes_under_one_name(launch, tmp_path):
     assert status == 0
 
 
+def answer_s(client, state: str) -> float:
+    """Seconds that an answer takes at best: what a busy machine adds is not the node's."""
+    times = []
+    for _ in range(20):
+        began = time.monotonic()
+        assert client.state() == state
+        times.append(time.monotonic() - began)
+    return min(times)
+
+
 def test_a_configure_that_never_returns(launch, tmp_path):
     """The class file is a pipe that nobody writes to, like a file on a lost network disk."""
     covers('blocked-configure')
     pipe = tmp_path / 'classes.yaml'
     os.mkfifo(pipe)
     client = launch({**SMALL, 'classes': str(pipe)})
+    began = time.monotonic()
     client.wait(lambda: client.state() == 'unconfigured', 'the node')
+    start_s = time.monotonic() - began
+    idle_s = answer_s(client, 'unconfigured')
     service = client.node.create_client(
         ChangeState, f'{client.target.namespace}/edgesegnet/change_state'
     )
     client.wait(service.service_is_ready, 'change_state')
     configuring = service.call_async(ChangeState.Request(transition=Transition(id=CONFIGURE)))
     client.wait(lambda: client.state() == 'configuring', 'configuring')
-    started = time.monotonic()
-    for _ in range(20):
-        assert client.state() == 'configuring'
-    took_s = (time.monotonic() - started) / 20
+    waiting_s = answer_s(client, 'configuring')
     client.diagnostics(lambda v: 'opening the engine' in v['message'], 'what it waits for')
     assert not client.change_state(CONFIGURE), 'a second configure'
-    assert not configuring.done() and took_s < 1.0
+    assert not configuring.done()
+    assert waiting_s < idle_s + 0.1
     client.target.process.send_signal(signal.SIGINT)
-    assert client.target.process.wait(20) == 0
+    # On a machine that is busy, all takes longer, as the start did.
+    assert client.target.process.wait(2.0 + 2.0 * start_s) == 0
 
 
 BOMB = """

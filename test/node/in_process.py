@@ -12,6 +12,7 @@ from rclpy.context import Context
 from rclpy.parameter import Parameter
 
 from edgesegnet_ros.interface import diagnostic_keys as keys
+from edgesegnet_ros.node import qos
 from edgesegnet_ros.node.guard import GuardedExecutor
 
 WAIT_S = 120.0
@@ -23,6 +24,7 @@ class InProcess:
     def __init__(self, parameters: dict[str, str]) -> None:
         from edgesegnet_ros.node.segmentation_node import SegmentationNode
 
+        qos.send_beside()
         self.context = Context()
         words = {
             'engine': 'torch',

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import rclpy
 import torch
 from edgesegnet_ros.msg import ClassMasks
 from harness import image_message, pixels_of
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.context import Context
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
 from edgesegnet_ros.data.classes import load_classes
@@ -98,10 +101,48 @@ def test_a_publisher_that_offers_too_little_is_named_with_the_remedy(in_process)
         node.node.declare_parameter, f'qos_overrides.{topic}.subscription.reliability', 'reliable'
     )
     node.active()
-    node.do(node.node.create_publisher, Image, topic, offered)
+    camera = node.do(node.node.create_publisher, Image, topic, offered)
     remedy = f'qos_overrides.{topic}.subscription.reliability'
     node.wait(lambda: any(remedy in said for said in node.said), 'the remedy')
     assert node.report()['image_publishers_matched'] == '0'
+    # What is asked for one topic changes no other.
+    info = node.node._camera._infos.qos_profile
+    assert info.reliability == ReliabilityPolicy.BEST_EFFORT
+    # It comes back with the offer that was asked for.
+    node.do(node.node.destroy_publisher, camera)
+    camera = node.do(node.node.create_publisher, Image, topic, 1)
+    heard(node, camera, 1)
+
+
+def heard(node, camera, stamp: int) -> None:
+    """Publish until an image is segmented."""
+    node.wait(camera.get_subscription_count, 'the subscription')
+    before = node.counts['out']
+
+    def sent() -> bool:
+        camera.publish(image_message(NOISE, stamp=stamp))
+        return node.counts['out'] > before
+
+    node.wait(sent, f'a mask of image {stamp}')
+
+
+def test_a_camera_that_comes_back_with_another_offer_is_heard(in_process):
+    node = in_process().active()
+    context = Context()
+    rclpy.init(context=context)
+    other = Node('camera', namespace=node.node.get_namespace(), context=context)
+    best_effort = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+    latched = QoSProfile(depth=3, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    try:
+        for stamp, offer in enumerate((best_effort, QoSProfile(depth=5), latched, best_effort), 1):
+            camera = other.create_publisher(Image, 'image', offer)
+            heard(node, camera, stamp)
+            other.destroy_publisher(camera)
+            node.wait(lambda: not node.node._camera.publishers(), 'the camera to be gone')
+    finally:
+        other.destroy_node()
+        rclpy.try_shutdown(context=context)
+    assert not [said for said in node.said if 'offers less' in said]
 
 
 def test_lost_images_are_estimated_from_gaps_in_the_stamps():
@@ -119,3 +160,14 @@ def test_lost_images_are_estimated_from_gaps_in_the_stamps():
     lost.arrived(10 * period)
     lost.arrived(1_000_000_000_000)  # a pause
     assert lost.total == before
+
+
+def test_the_callback_groups_forget_what_a_cycle_has_opened(in_process):
+    node = in_process()
+    kept = []
+    for _ in range(2):
+        node.active()
+        assert node.transition('deactivate') and node.transition('cleanup')
+        groups = (node.node.default_callback_group, node.node.beside)
+        kept.append([len(group.entities) for group in groups])
+    assert kept[0] == kept[1]
