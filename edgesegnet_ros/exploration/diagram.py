@@ -139,8 +139,12 @@ def _line(start: tuple[float, float], end: tuple[float, float], dashed: bool) ->
         # Over what stands between.
         middle, above = (x1 + x2) / 2, y1 - _HEIGHT
         path = f'M{x1},{y1} Q{x1 + 10},{above} {middle},{above} Q{x2 - 10},{above} {x2},{y2}'
+    elif dashed and y2 < y1:
+        # Beside what stands between, along the coarser row, which is empty to the right.
+        turn = x2 - _GAP_X
+        path = f'M{x1},{y1} H{turn - 30} C{turn},{y1} {turn},{y2} {x2},{y2}'
     elif dashed:
-        start_x, start_y = start[0] + _WIDTH / 2, start[1] + (_HEIGHT if y2 > y1 else 0)
+        start_x, start_y = start[0] + _WIDTH / 2, start[1] + _HEIGHT
         path = f'M{start_x},{start_y} C{start_x},{y2} {x2 - 60},{y2} {x2},{y2}'
     else:
         path = f'M{x1},{y1} C{x1 + 14},{y1} {x2 - 14},{y2} {x2},{y2}'
