@@ -29,6 +29,7 @@ EXTRAS = {
     'view': ['rerun-sdk>=0.24'],
     'test': [
         'hypothesis>=6.100',
+        'onnxscript>=0.5',
         'psutil>=5.9',
         'pytest>=8,<8.4',
         'pytest-timeout>=2.3',

@@ -16,7 +16,7 @@ class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
     """
 
     def _get_help_string(self, action: argparse.Action) -> str:
-        if action.default in (None, '') or isinstance(action.default, (bool, list)):
+        if action.default in (None, '', (0, 0)) or isinstance(action.default, (bool, list)):
             return action.help or ''
         return super()._get_help_string(action) or ''
 

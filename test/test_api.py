@@ -86,7 +86,9 @@ def test_what_is_no_image_is_a_value_error(segmenter, image, change, sentence):
 
 
 def test_what_cannot_be_opened():
-    with pytest.raises(ValueError, match="resize_mode is one of stretch, letterbox, not 'crop'"):
+    with pytest.raises(
+        ValueError, match="resize_mode is one of auto, stretch, letterbox, not 'crop'"
+    ):
         Segmenter.open(resize_mode='crop')
     with pytest.raises(TypeError, match='precission'):
         Segmenter.open(precission='fp32')

@@ -314,7 +314,7 @@ def test_demo_with_weights_that_are_none_shows_the_nodes_reason(tmp_path, street
         (['{tmp}'], 'holds no image'),
         (['--frames', '0'], '--frames 0: at least 1'),
         (['--seed', '-1'], '--seed -1: 0 or more'),
-        (['--input-size', '100x100'], 'two multiples of 16'),
+        (['--input-size', '100x100'], 'height and width are multiples of 16'),
         (['--classes', 'nothing'], "named 'nothing'"),
         (['--model', '/no/such.safetensors'], '/no/such.safetensors: no such weights file'),
         (['--domain', '233'], '--domain 233: 0 to 232'),

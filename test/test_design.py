@@ -9,13 +9,13 @@ from test_network import with_lively_norms
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
-from edgesegnet_ros.evaluation.peers.ddrnet import DDRNet23Slim
-from edgesegnet_ros.evaluation.peers.fast_scnn import FastSCNN
 from edgesegnet_ros.network.cost import gmac, parameters
 from edgesegnet_ros.network.design import DesignError
 from edgesegnet_ros.network.design_file import design_of, read_design
 from edgesegnet_ros.network.fold import fold_norms
 from edgesegnet_ros.network.layer_kinds import KINDS
+from edgesegnet_ros.network.peers.ddrnet import DDRNet23Slim
+from edgesegnet_ros.network.peers.fast_scnn import FastSCNN
 from edgesegnet_ros.network.registry import (
     NetworkError,
     build_network,
@@ -118,9 +118,9 @@ def _parts_of_ddrnet(peer):
         'down4_again': peer.high_to_low4[1],
         'up4': peer.low_to_high4,
         'scene': peer.pyramid,
-        'both': peer.head[0][0],
-        'last': nn.ModuleList([peer.head[0][2], peer.head[1]]),
-        'head': peer.head[3],
+        'both': peer.before_head[0],
+        'last': nn.ModuleList([peer.before_head[2], peer.before_head[3]]),
+        'head': peer.head,
     }
 
 
@@ -131,8 +131,8 @@ def _parts_of_fast_scnn(peer):
         **dict(zip(('stage1', 'stage2', 'stage3', 'scene'), context, strict=True)),
         'coarse': peer.refine,
         'beside': peer.high,
-        'last': peer.classifier[:2],
-        'head': peer.classifier[2],
+        'last': peer.before_head[:2],
+        'head': peer.head,
     }
 
 

@@ -5,6 +5,7 @@ The network is another design than EdgeSegNet, which other tests have; engines k
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -21,7 +22,7 @@ from edgesegnet_ros.cli import main
 from edgesegnet_ros.data.street import random_scenes
 from edgesegnet_ros.engines import cpu, open_engine, openvino, parity
 from edgesegnet_ros.engines.recipe import recipe_for
-from edgesegnet_ros.engines.request import EngineError, EngineRequest
+from edgesegnet_ros.engines.request import BACK_ENDS, EngineError, EngineRequest
 from edgesegnet_ros.engines.segmenter import Segmenter
 from edgesegnet_ros.engines.selection import candidates
 from edgesegnet_ros.network.registry import build_network
@@ -393,3 +394,12 @@ def test_a_torch_engine_loads_no_other_library(request_):
     )
     told = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     assert told.stdout.strip() == '[]', told.stdout + told.stderr
+
+
+@pytest.mark.parametrize('name', BACK_ENDS)
+def test_a_back_end_can_be_asked_why_it_cannot_run_where_onnx_is_missing(name, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'onnx', None)
+    for module in [one for one in sys.modules if one.startswith('edgesegnet_ros.engines.')]:
+        monkeypatch.delitem(sys.modules, module)
+    found = importlib.import_module(BACK_ENDS[name]).BACK_END
+    assert found.name == name and isinstance(found.why_not('cpu'), (str, type(None)))

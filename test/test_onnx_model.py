@@ -7,61 +7,23 @@ import json
 import numpy as np
 import pytest
 import torch
+from replay_bags import IMAGE, message, write
+from small_onnx import CLASSES, MEAN, SIZE, STD, YAML, Small, expected_of, export
+from test_network import with_lively_norms
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
 from edgesegnet_ros import cli
+from edgesegnet_ros.data.geometry import compute_placement, to_network, to_source
 from edgesegnet_ros.data.street import Street
 from edgesegnet_ros.engines import open_engine
 from edgesegnet_ros.engines.image_sets import ImageSet
 from edgesegnet_ros.engines.recipe import recipe_for
 from edgesegnet_ros.engines.request import EngineError, EngineRequest
+from edgesegnet_ros.network.registry import build_network
 
 onnx = pytest.importorskip('onnx', reason='SKIPPED FOR WANT OF onnx')
 pytest.importorskip('onnxruntime', reason='SKIPPED FOR WANT OF onnxruntime')
-SIZE = (64, 96)
-MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
-YAML = f'mean: {MEAN}\nstd: {STD}\nclasses: mine.yaml\n'
-CLASSES = """
-name: mine
-classes:
-  - {id: 0, name: ground, color: [128, 64, 128]}
-  - {id: 1, name: sky, color: [70, 130, 180]}
-  - {id: 2, name: rest, color: [0, 0, 0]}
-groups:
-  drivable: [ground]
-"""
-
-
-class Small(nn.Module):
-    """Any network: strided, so that its logits are coarse."""
-
-    def __init__(self, width=3, change=lambda logits: logits):
-        super().__init__()
-        self.first = nn.Conv2d(3, 8, 3, stride=2, padding=1)
-        self.second = nn.Conv2d(8, width, 3, stride=2, padding=1)
-        self.change = change
-
-    def forward(self, pixels):
-        return self.change(self.second(F.relu(self.first(pixels))))
-
-
-def export(path, network, size=SIZE, dynamic=True, example=None):
-    torch.manual_seed(0)
-    for parameter in network.parameters():
-        nn.init.normal_(parameter, std=0.5)
-    axes = {'image': {2: 'height', 3: 'width'}} if dynamic else None
-    torch.onnx.export(
-        network.eval(),
-        (torch.zeros(1, 3, *size) if example is None else example,),
-        str(path),
-        input_names=['image'],
-        output_names=['out'],
-        dynamic_axes=axes,
-        opset_version=17,
-        dynamo=False,
-    )
-    return path
 
 
 @pytest.fixture(scope='module')
@@ -82,13 +44,6 @@ def request_(path, engine, **more):
     return EngineRequest(
         str(path), engine=engine, precision='fp32', device='cpu', num_threads=1, **more
     )
-
-
-def expected_of(network, image, mean=MEAN, std=STD):
-    pixels = (torch.from_numpy(image).float() / 255 - torch.tensor(mean)) / torch.tensor(std)
-    with torch.no_grad():
-        logits = network(pixels.permute(2, 0, 1)[None])
-    return F.interpolate(logits, image.shape[:2], mode='bilinear', align_corners=False)[0]
 
 
 @pytest.mark.parametrize('engine', ['onnxruntime', 'openvino'])
@@ -280,7 +235,7 @@ def test_bench_counts_and_measures_it(folder, monkeypatch):
     path = export(folder / 'net.onnx', Small(), dynamic=False)
     (folder / 'net.yaml').write_text(YAML)
     told = folder / 'told.json'
-    words = ['bench', '--model', str(path), '--networks', 'edgesegnet', '--frames', '2']
+    words = ['bench', '--networks', str(path), '--frames', '2']
     words += ['--engines', 'eager,torch,onnxruntime', '--num-threads', '1', '--device', 'cpu']
     words += ['--input-size', '64x96', '--out', str(folder / 'out'), '--json', str(told)]
     assert cli.main(words) == 0
@@ -294,3 +249,94 @@ def test_bench_counts_and_measures_it(folder, monkeypatch):
     # Of the taps along an axis only the first one of the first position is on padding.
     inside = 8 * 3 * (32 * 3 - 1) * (48 * 3 - 1) + 3 * 8 * (16 * 3 - 1) * (24 * 3 - 1)
     assert work.inside * 1e9 == pytest.approx(inside)
+
+
+@pytest.fixture
+def ready(folder):
+    """A network in ONNX with all that is said of it, letterboxed; and what it gives."""
+    network = Small()
+    path = export(folder / 'net.onnx', network)
+    (folder / 'net.yaml').write_text(YAML + f'input_size: {list(SIZE)}\nresize_mode: letterbox\n')
+
+    def expected(image):
+        placement = compute_placement(image.shape[:2], SIZE, 'letterbox')
+        labels = expected_of(network, to_network(image, placement)).argmax(0).numpy()
+        return to_source(labels.astype(np.uint8), placement)
+
+    return path, expected
+
+
+@pytest.fixture(scope='module')
+def tall():
+    """Not of the network's aspect."""
+    return Street(7, (96, 80)).frame(3).image
+
+
+ENGINE = ('--engine', 'onnxruntime', '--device', 'cpu', '--num-threads', '1')
+
+
+def test_predict_takes_it(ready, tall, folder):
+    import cv2
+
+    path, expected = ready
+    cv2.imwrite(str(folder / 'tall.png'), tall[..., ::-1])
+    words = ['predict', str(folder / 'tall.png'), '--model', str(path), '--out', str(folder / 'o')]
+    assert cli.main([*words, *ENGINE]) == 0
+    labels = cv2.imread(str(folder / 'o/labels/tall.png'), cv2.IMREAD_UNCHANGED)
+    assert labels.shape == (96, 80) and (labels == expected(tall)).mean() > 0.999
+    assert len(np.unique(labels)) == 3
+
+
+def test_replay_takes_it(ready, tall, folder):
+    from edgesegnet_ros.evaluation.replay.label_maps import LabelMaps
+
+    path, expected = ready
+    stamp = 10**9
+    bag = write(folder / 'bag', [('/camera/image', IMAGE, stamp, message(stamp, tall))])
+    words = ['replay', str(bag), '--model', str(path), '--out', str(folder / 'o'), *ENGINE]
+    words += ['--no-video', '--no-page', '--no-pictures', '--json', str(folder / 'told.json')]
+    assert cli.main(words) == 0
+    told = json.loads((folder / 'told.json').read_text())
+    assert told['frames_out'] == 1
+    (maps,) = (folder / 'o').rglob('labels.zip')
+    labels = LabelMaps(maps)[0].labels
+    assert (labels == expected(tall)).mean() > 0.999
+
+
+def test_export_builds_and_proves_an_engine_of_it(ready, folder, capsys):
+    pytest.importorskip('openvino', reason='SKIPPED FOR WANT OF openvino')
+    path, _ = ready
+    words = ['export', '--model', str(path), '--engine-cache', str(folder / 'cache')]
+    told = folder / 'told.json'
+    more = ['--engine', 'openvino', '--precision', 'fp32', '--json', str(told)]
+    assert cli.main([*words, *more]) == 0
+    figures = json.loads(told.read_text())
+    assert figures['input_size'] == list(SIZE) and figures['resize_mode'] == 'letterbox'
+    assert figures['verdict']['agreement'] > 0.9999
+    assert cli.main([*words, '--engine', 'torch']) == 2
+    assert 'the torch engine does not run ONNX files' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('exporter', ['legacy', 'dynamo'])
+@pytest.mark.parametrize('name', ['ddrnet-23-slim', 'enet'])
+def test_peers_exported_by_torch_at_any_size(folder, image, name, exporter):
+    """As a user would: the network in training form, height and width left open."""
+    if exporter == 'dynamo':
+        pytest.importorskip('onnxscript', reason='SKIPPED FOR WANT OF onnxscript')
+    torch.manual_seed(0)
+    network = with_lively_norms(build_network(name, 3))
+    path = folder / 'net.onnx'
+    names = {'input_names': ['image'], 'output_names': ['out'], 'opset_version': 18}
+    if exporter == 'dynamo':
+        sides = {2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
+        open_ = {'dynamo': True, 'dynamic_shapes': {'image': sides}, 'verbose': False}
+    else:
+        open_ = {'dynamo': False, 'dynamic_axes': {'image': {2: 'height', 3: 'width'}}}
+    example = torch.zeros(1, 3, 96, 128)
+    torch.onnx.export(network, (example,), str(path), **names, **open_)
+    (folder / 'net.yaml').write_text(YAML)
+    loaded = open_engine(request_(path, 'onnxruntime', input_size=SIZE))
+    labels = np.empty(SIZE, np.uint8)
+    loaded.engine.infer(image, labels)
+    expected = expected_of(network, image).argmax(0).numpy()
+    assert (labels == expected).mean() > 0.998 and len(np.unique(labels)) > 1

@@ -97,3 +97,24 @@ def test_the_printed_files_are_valid(walk, tmp_path):
     dataset = open_dataset(tmp_path, classes)
     assert len(dataset.samples('train')) == 2 and len(dataset.samples('val')) == 1
     assert set(printed['values'].values()) <= set(classes.names)
+
+
+def test_a_replay_knows_the_classes_and_the_size_of_the_weights(walk, tmp_path):
+    pytest.importorskip('rosbags')
+    from replay_bags import IMAGE, message, write
+
+    folder, _ = walk
+    messages = []
+    for number in range(2):
+        image, labels = drawn_dataset.drawn(number)
+        stamp = 10**9 + number * 10**8
+        messages.append(('/camera/image', IMAGE, stamp, message(stamp, image)))
+        messages.append(('/camera/labels', IMAGE, stamp, message(stamp, labels, 'mono8')))
+    bag = write(tmp_path / 'drive', messages)
+    told = tmp_path / 'told.json'
+    words = ['replay', str(bag), '--model', str(folder / 'out/field/best.safetensors')]
+    words += ['--out', str(tmp_path / 'out'), '--json', str(told), '--engine', 'torch']
+    assert cli.main([*words, '--no-video', '--no-page', '--no-pictures']) == 0
+    result = json.loads(told.read_text())
+    assert result['frames_scored'] == 2 and set(result['iou']) == set(drawn_dataset.CLASSES)
+    assert result['pixel_accuracy'] > 0.5, 'most of the field is ground'

@@ -25,7 +25,8 @@ LEAST = {'edgesegnet-camvid11': 0.897, 'edgesegnet-camvid11-368x480': 0.885}
 
 @pytest.fixture(scope='module')
 def segmenter():
-    return Segmenter(open_engine(EngineRequest()).engine)
+    model = open_engine(EngineRequest())
+    return Segmenter(model.engine, model.resize_mode)
 
 
 @pytest.mark.parametrize('name', SIZES)
@@ -50,9 +51,11 @@ def test_the_demos_street_was_never_trained_on_and_is_segmented_well(segmenter):
 def test_the_cards_figure_on_camvids_test_split(name, camvid):
     card = shipped.find('models', name).with_suffix('.md').read_text()
     stated = float(re.search(r'\| test \| (0\.\d+) \|', card)[1])
-    engine = open_engine(EngineRequest(name, input_size=SIZES[name])).engine
+    model = open_engine(EngineRequest(name))
     # CamVid's own size is padded to the network's, as the card says.
-    segmenter = Segmenter(engine, resize_mode='letterbox' if SIZES[name][1] == 480 else 'stretch')
+    assert model.resize_mode == ('letterbox' if SIZES[name][1] == 480 else 'stretch')
+    assert model.engine.input_size == SIZES[name]
+    segmenter = Segmenter(model.engine, model.resize_mode)
     pairs = open_dataset(camvid, load_classes('camvid11')).read_splits(('test',))['test']
     scores = score(segmenter, tqdm(pairs, unit='image'))
     assert scores.images == 233

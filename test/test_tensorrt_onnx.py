@@ -12,6 +12,8 @@ import types
 import numpy as np
 import pytest
 import torch
+from small_onnx import CLASSES, MEAN, STD, YAML, Small, expected_of, export
+from torch.nn import functional as F  # noqa: N812
 
 from edgesegnet_ros.data.street import Street
 from edgesegnet_ros.engines import tensorrt as tensorrt_engine
@@ -254,3 +256,72 @@ def test_a_dla_core_needs_an_older_tensorrt(fake, monkeypatch):
     )
     assert back_end.why_not('cuda') is None
     assert back_end.precisions('cuda') == ('int8', 'fp16', 'fp32')
+
+
+class OfBytes(Small):
+    """A network that normalises within the graph."""
+
+    def forward(self, pixels):
+        return super().forward(pixels.permute(0, 3, 1, 2).float() / 64 - 2)
+
+
+@pytest.mark.parametrize('kind', ['floats', 'bgr in fp16', 'bytes', 'class ids'])
+def test_a_users_onnx_file_goes_the_same_way(fake, image, tmp_path, kind):
+    (tmp_path / 'mine.yaml').write_text(CLASSES)
+    (tmp_path / 'net.yaml').write_text(YAML + ('channels: bgr\n' if 'bgr' in kind else ''))
+    network, example = Small(), None
+    if kind == 'bytes':
+        network, example = OfBytes(), torch.zeros(1, *SIZE, 3, dtype=torch.uint8)
+        (tmp_path / 'net.yaml').write_text('classes: mine.yaml\n')
+    if kind == 'class ids':
+        network.change = lambda logits: F.interpolate(logits, SIZE, mode='bilinear').argmax(1)
+    path = export(tmp_path / 'net.onnx', network, SIZE, dynamic=False, example=example)
+    precision = 'fp16' if 'fp16' in kind else 'fp32'
+    request = EngineRequest(str(path), precision=precision, device='cpu', num_threads=1)
+    recipe = recipe_for(request)
+    back_end, plan = tensorrt_engine.BACK_END, tmp_path / 'engine.plan'
+    back_end.build(recipe, plan)
+    assert fake.asked['flags'] == 2, 'strongly typed'
+    weights = {
+        one.data_type
+        for one in onnx.load_from_string(plan.read_bytes()).graph.initializer
+        if len(one.dims) == 4 and one.dims[0] > 1
+    }
+    assert weights == {onnx.TensorProto.FLOAT16 if precision == 'fp16' else onnx.TensorProto.FLOAT}
+    engine = back_end.load(recipe, plan)
+    labels, confidence = np.empty(SIZE, np.uint8), np.empty(SIZE, np.uint8)
+    engine.infer(image, labels, confidence)
+    seen, mean, std = image, MEAN, STD
+    if 'bgr' in kind:
+        seen, mean, std = np.ascontiguousarray(image[..., ::-1]), MEAN[::-1], STD[::-1]
+    if kind == 'bytes':
+        network.__class__, mean, std = Small, [2 * 64 / 255] * 3, [64 / 255] * 3
+    network.change = lambda logits: logits
+    logits = expected_of(network, seen, mean, std)
+    assert (labels == logits.argmax(0).numpy()).mean() > (0.99 if precision == 'fp16' else 0.999)
+    assert len(np.unique(labels)) == 3
+    if kind == 'class ids':
+        assert (confidence == 255).all()
+    else:
+        sure = torch.softmax(logits, 0).amax(0).numpy() * 255
+        assert np.abs(confidence - sure).mean() < 1.0
+
+
+def test_a_users_onnx_file_that_tensorrt_cannot_take(fake, image, tmp_path, monkeypatch):
+    class Doubling(Small):
+        def forward(self, pixels):
+            return super().forward((pixels + pixels).permute(0, 3, 1, 2).float())
+
+    (tmp_path / 'mine.yaml').write_text(CLASSES)
+    (tmp_path / 'net.yaml').write_text('classes: mine.yaml\n')
+    example = torch.zeros(1, *SIZE, 3, dtype=torch.uint8)
+    path = export(tmp_path / 'net.onnx', Doubling(), SIZE, dynamic=False, example=example)
+    recipe = recipe_for(EngineRequest(str(path), precision='fp32', device='cpu', num_threads=1))
+    back_end = tensorrt_engine.BACK_END
+    with pytest.raises(EngineError, match='net.onnx: it computes with bytes .Add., which'):
+        back_end.build(recipe, tmp_path / 'engine.plan')
+    monkeypatch.setattr(back_end, 'why_not', lambda device: None)
+    assert back_end.refusal(recipe) is None
+    fake.__version__ = '8.5.2'
+    monkeypatch.setattr(tensorrt_engine, 'version', lambda name: '0.5.0')
+    assert 'net.onnx from TensorRT 10 on, not with 8.5.2' in back_end.refusal(recipe)

@@ -16,6 +16,7 @@ from edgesegnet_ros.engines.request import ENGINES, PRECISIONS, EngineRequest
 from edgesegnet_ros.errors import EdgeSegNetError
 
 if TYPE_CHECKING:
+    from edgesegnet_ros.data.classes import ClassSet
     from edgesegnet_ros.data.sources import Source
     from edgesegnet_ros.demo.processes import Processes
 
@@ -37,7 +38,8 @@ class DemoError(EdgeSegNetError):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    from edgesegnet_ros.arguments import output_file, output_folder, size
+    from edgesegnet_ros.arguments import output_file, output_folder
+    from edgesegnet_ros.engines.options import add_network_input
 
     add = parser.add_argument
     add(
@@ -81,13 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--engine', default='auto', choices=ENGINES, help='back end')
     add('--precision', default='auto', choices=PRECISIONS, help='number format')
     add('--device', default='auto', help='auto, cpu, cuda or cuda:N')
-    add(
-        '--input-size',
-        default='256x256',
-        type=size,
-        metavar='HxW',
-        help='height and width of the network input',
-    )
+    add_network_input(parser)
     add('--domain', type=int, metavar='N', help='ROS_DOMAIN_ID to use; by default a free one')
     add(
         '--out',
@@ -134,11 +130,14 @@ def _run(args: argparse.Namespace) -> int:
     from edgesegnet_ros.data.street.labels import CLASSES as STREET_CLASSES
     from edgesegnet_ros.demo import film, summary
     from edgesegnet_ros.demo.sheet import compose
+    from edgesegnet_ros.engines.recipe import recipe_for
 
     _check(args)
     if args.film:
         film.check(args.film)
-    classes = load_classes(args.classes)
+    recipe = recipe_for(_request(args))  # refuses what does not fit together
+    args.input_size, args.resize_mode = recipe.input_size, recipe.resize_mode
+    classes = recipe.classes
     out = args.out.resolve()
     if args.input and not args.input.startswith('camera:'):
         # A wrong input is refused before the results of an earlier demo are removed.
@@ -161,7 +160,7 @@ def _run(args: argparse.Namespace) -> int:
         args.labels = ''
     if args.frames is None and source.live:
         args.frames = CAMERA_FRAMES
-    played = _play(args, source_name, source, out)
+    played = _play(args, source_name, source, out, classes)
     collected = json.loads((out / 'collected.json').read_text())
     figures = summary.figures(args, source, played, collected, out)
     line = summary.line(figures)
@@ -190,7 +189,6 @@ def _run(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> None:
     """Refuse wrong arguments before anything is started."""
     from edgesegnet_ros.demo.node_start import check_node_is_there
-    from edgesegnet_ros.interface.parameter_table import BY_NAME
 
     if args.input and args.named_input:
         raise DemoError('two inputs: give INPUT or --input INPUT, not both')
@@ -203,12 +201,6 @@ def _check(args: argparse.Namespace) -> None:
         raise DemoError(f'--seed {args.seed}: 0 or more')
     if args.domain is not None and not 0 <= args.domain <= 232:
         raise DemoError(f'--domain {args.domain}: 0 to 232')
-    objection = BY_NAME['input_size'].objection(args.input_size)
-    if objection:
-        raise DemoError(objection)
-    model = shipped.find('models', args.model)
-    if not model.is_file():
-        raise DemoError(f'{model}: no such weights file; train one with `edgesegnet train`')
     check_node_is_there()
 
 
@@ -223,12 +215,19 @@ def _input(args: argparse.Namespace, out: Path) -> Tuple[str, str]:
     return str(clip), f'rendered street, seed {args.seed}'
 
 
-def _play(args: argparse.Namespace, source_name: str, source: Source, out: Path) -> Dict:
+def _play(
+    args: argparse.Namespace, source_name: str, source: Source, out: Path, classes: ClassSet
+) -> Dict:
     """Start the three processes, play the source to its end; returns what the player did."""
+    import yaml
+
     from edgesegnet_ros.demo.domain import free_domain, ros_environment
     from edgesegnet_ros.demo.node_start import ROS_ARGUMENTS, bring_up
     from edgesegnet_ros.demo.processes import Processes
 
+    # A class set that the weights hold is in no file of its own.
+    class_file = out / 'classes.yaml'
+    class_file.write_text(yaml.safe_dump(classes.as_document()))
     domain = free_domain() if args.domain is None else args.domain
     environment = ros_environment(domain)
     print(f'starting node, collector and player (ROS_DOMAIN_ID={domain}, logs in {_short(out)})')
@@ -247,26 +246,29 @@ def _play(args: argparse.Namespace, source_name: str, source: Source, out: Path)
                 '--out',
                 str(out),
                 '--classes',
-                args.classes,
+                str(class_file),
                 *(['--labels'] if source.has_labels else []),
                 *(['--frames', str(out / FRAMES_NAME)] if args.film else []),
                 *ROS_ARGUMENTS,
             ],
         )
         bring_up(processes, node, BRING_UP_S)
-        played = _follow_player(processes, args, source, _player(args, source_name, source))
+        arguments = _player(args, source_name, source, len(classes.classes))
+        played = _follow_player(processes, args, source, arguments)
         processes.end(collector)
     return played
 
 
-def _player(args: argparse.Namespace, source_name: str, source: Source) -> List[str]:
+def _player(
+    args: argparse.Namespace, source_name: str, source: Source, num_classes: int
+) -> List[str]:
     from edgesegnet_ros.demo.node_start import ROS_ARGUMENTS
 
     arguments = [
         source_name,
         '--progress',
         '--num-classes',
-        str(_num_classes(args)),
+        str(num_classes),
         '--rate',
         str(args.rate),
         '--wait-for',
@@ -281,12 +283,6 @@ def _player(args: argparse.Namespace, source_name: str, source: Source) -> List[
         if value is not None:
             arguments += [f'--{option}', str(value)]
     return arguments + ROS_ARGUMENTS
-
-
-def _num_classes(args: argparse.Namespace) -> int:
-    from edgesegnet_ros.data.classes import load_classes
-
-    return len(load_classes(args.classes).classes)
 
 
 def _follow_player(
@@ -324,20 +320,24 @@ def _follow_player(
     return played
 
 
-def _parameters(args: argparse.Namespace, live: bool, out: Path) -> Path:
-    from edgesegnet_ros.demo.node_start import write_parameters
-
-    request = EngineRequest(
+def _request(args: argparse.Namespace) -> EngineRequest:
+    return EngineRequest(
         args.model,
         args.classes,
         args.engine,
         args.precision,
         args.device,
         input_size=args.input_size,
+        resize_mode=args.resize_mode,
     )
+
+
+def _parameters(args: argparse.Namespace, live: bool, out: Path) -> Path:
+    from edgesegnet_ros.demo.node_start import write_parameters
+
     return write_parameters(
         out / 'parameters.yaml',
-        request,
+        _request(args),
         {
             'use_sim_time': not live,
             # A recording waits for the node, so no image needs to be lost on its way to it.

@@ -56,6 +56,7 @@ def write_parameters(
                         'precision': request.precision,
                         'device': request.device,
                         'input_size': list(request.input_size),
+                        'resize_mode': request.resize_mode,
                         **(more or {}),
                     }
                 }

@@ -25,11 +25,19 @@ sys.modules.setdefault('openvino_telemetry', None)  # type: ignore[arg-type]
 
 
 class LoadedModel(NamedTuple):
-    """An engine that is ready, with its classes and weights."""
+    """An engine that is ready, with its classes, its weights and its resize mode.
+
+    Attributes:
+        engine: Warmed up.
+        classes: Classes of its ids.
+        weights: Header of the weights.
+        resize_mode: stretch or letterbox: as requested, else as the weights say.
+    """
 
     engine: Engine
     classes: ClassSet
     weights: WeightsInfo
+    resize_mode: str = 'stretch'
 
 
 def open_engine(request: EngineRequest) -> LoadedModel:
@@ -52,7 +60,7 @@ def open_engine(request: EngineRequest) -> LoadedModel:
     except BaseException:
         engine.close()
         raise
-    return LoadedModel(engine, recipe.classes, recipe.info)
+    return LoadedModel(engine, recipe.classes, recipe.info, recipe.resize_mode)
 
 
 def _warm_up(engine: Engine, frames: int = 2) -> None:

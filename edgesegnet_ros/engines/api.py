@@ -16,12 +16,11 @@ from typing import Any, Collection, Dict, Mapping, NamedTuple, Optional, Tuple
 import numpy as np
 
 from edgesegnet_ros.data.classes import ClassSet
-from edgesegnet_ros.data.geometry import RESIZE_MODES
 from edgesegnet_ros.data.masks import Group, group_mask
 from edgesegnet_ros.engines import LoadedModel, open_engine
 from edgesegnet_ros.engines import segmenter as inner
 from edgesegnet_ros.engines.base import EngineDescription
-from edgesegnet_ros.engines.request import EngineRequest
+from edgesegnet_ros.engines.request import RESIZE_CHOICES, EngineRequest
 
 
 class Result(NamedTuple):
@@ -43,17 +42,14 @@ class Segmenter:
 
     Args:
         model: Engine, classes and weights.
-        resize_mode: stretch or letterbox.
         unlabeled_below: Pixels of a smaller confidence, 0-1, become unlabelled.
     """
 
-    def __init__(
-        self, model: LoadedModel, resize_mode: str = 'stretch', unlabeled_below: float = 0.0
-    ) -> None:
+    def __init__(self, model: LoadedModel, unlabeled_below: float = 0.0) -> None:
         if not 0.0 <= unlabeled_below <= 1.0:
             raise ValueError(f'unlabeled_below is from 0 to 1, not {unlabeled_below}')
         self._model = model
-        self._segmenter = inner.Segmenter(model.engine, resize_mode)
+        self._segmenter = inner.Segmenter(model.engine, model.resize_mode)
         self._unlabeled_below = unlabeled_below
         self._turn = threading.Lock()
 
@@ -62,7 +58,7 @@ class Segmenter:
         cls,
         model: Optional[str] = None,
         *,
-        resize_mode: str = 'stretch',
+        resize_mode: str = 'auto',
         unlabeled_below: float = 0.0,
         **options: Any,
     ) -> Segmenter:
@@ -72,7 +68,7 @@ class Segmenter:
             model: Name of a shipped model, or path of a weights or an ONNX file; None for the
                 default.
             resize_mode: How images are brought to the network's size: stretch fills it, letterbox
-                keeps the aspect.
+                keeps the aspect; auto does what the weights say.
             unlabeled_below: Pixels of a smaller confidence, 0-1, become unlabelled (255).
             options: Options of `EngineRequest`: classes, engine, precision, device, num_threads,
                 input_size, parity_frames, engine_cache.
@@ -82,13 +78,13 @@ class Segmenter:
             ValueError: resize_mode or unlabeled_below is out of range.
             EdgeSegNetError: The model cannot be opened; the message says what to do.
         """
-        if resize_mode not in RESIZE_MODES:
+        if resize_mode not in RESIZE_CHOICES:
             raise ValueError(
-                f'resize_mode is one of {", ".join(RESIZE_MODES)}, not {resize_mode!r}'
+                f'resize_mode is one of {", ".join(RESIZE_CHOICES)}, not {resize_mode!r}'
             )
         given = options if model is None else {'model': str(model), **options}
-        given.setdefault('input_size', (0, 0))
-        return cls(open_engine(EngineRequest(**given)), resize_mode, unlabeled_below)
+        request = EngineRequest(resize_mode=resize_mode, **given)
+        return cls(open_engine(request), unlabeled_below)
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """Class ids of an image.

@@ -66,7 +66,7 @@ def named_folder(named: str) -> Optional[Path]:
 
 def fingerprint(back_end: BackEnd, recipe: Recipe) -> Dict[str, Any]:
     """Everything that an engine file depends on, readable for people."""
-    return {
+    known = {
         'format': FORMAT,
         'weights_sha256': recipe.weights_sha256,
         'ignored_classes': list(recipe.classes.ignored),
@@ -76,6 +76,9 @@ def fingerprint(back_end: BackEnd, recipe: Recipe) -> Dict[str, Any]:
         'version': back_end.version(),
         'device': back_end.target(recipe.device),
     }
+    if recipe.resize_mode != 'stretch':  # it is calibrated and proved on other inputs
+        known['resize_mode'] = recipe.resize_mode
+    return known
 
 
 class Record(NamedTuple):
@@ -127,7 +130,8 @@ class Entry:
         folder = cache_folder() if folder is None else folder
         self.read_only = ''
         # What is wanted names the entry; what may change under it (versions, devices) is compared.
-        wanted = json.dumps([recipe.weights_sha256, list(recipe.classes.ignored)])
+        mode = [] if recipe.resize_mode == 'stretch' else [recipe.resize_mode]
+        wanted = json.dumps([recipe.weights_sha256, list(recipe.classes.ignored), *mode])
         key = hashlib.sha256(wanted.encode()).hexdigest()[:12]
         parts = [back_end.name, recipe.precision, '{}x{}'.format(*recipe.input_size), key]
         if ':' in recipe.device:

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict
 
 from edgesegnet_ros import shipped
-from edgesegnet_ros.arguments import output_file, size
+from edgesegnet_ros.arguments import output_file
 from edgesegnet_ros.atomic_file import atomic_file, write_json
+from edgesegnet_ros.engines.options import add_network_input
 from edgesegnet_ros.engines.request import ENGINES, PRECISIONS, EngineError, EngineRequest
 
 if TYPE_CHECKING:
@@ -49,11 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--device', default='auto', help='auto, cpu, cuda, cuda:N or (TensorRT) dla:N')
     add('--dla-core', type=int, help='the same as --device dla:N')
     add('--num-threads', default=0, type=int, help='CPU threads; 0 uses all cores')
-    add(
-        '--input-size',
-        type=size,
-        help='height and width of the network input; by default those of the weights',
-    )
+    add_network_input(parser)
     add(
         '--calibration',
         metavar='DIR',
@@ -114,7 +111,8 @@ def run(args: argparse.Namespace) -> int:
             precision,
             device,
             args.num_threads,
-            args.input_size or (0, 0),
+            args.input_size,
+            resize_mode=args.resize_mode,
         )
     )._replace(calibrated_on=_calibration(args.calibration), workspace_mib=args.workspace_mib)
     refusal = chosen.refusal(recipe)
@@ -136,6 +134,7 @@ def run(args: argparse.Namespace) -> int:
         'device': is_.device,
         'version': is_.version,
         'input_size': list(recipe.input_size),
+        'resize_mode': recipe.resize_mode,
         'file': str(proved.file) if proved.file else None,
         'verdict': proved.verdict._asdict() if proved.verdict else None,
     }

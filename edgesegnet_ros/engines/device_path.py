@@ -11,8 +11,7 @@ from typing import Callable, Optional
 import torch
 
 from edgesegnet_ros.engines.recipe import Recipe
-from edgesegnet_ros.network import HEAD_STRIDE
-from edgesegnet_ros.network.upsampling import enlarge, upsample
+from edgesegnet_ros.network.upsampling import at_size, enlarge
 
 Logits = Callable[[torch.Tensor], torch.Tensor]
 
@@ -21,10 +20,10 @@ def write_labels(logits: torch.Tensor, out: torch.Tensor) -> None:
     """Write the class ids at full size.
 
     Args:
-        logits: (1, classes, H/4, W/4) float32.
+        logits: (1, classes, h, w) float32.
         out: (H, W) uint8, receives the class ids.
     """
-    out.copy_(upsample(logits, HEAD_STRIDE).argmax(1)[0])
+    out.copy_(at_size(logits, out.shape).argmax(1)[0])
 
 
 def write_confidence(logits: torch.Tensor, temperature: float, out: torch.Tensor) -> None:
@@ -45,7 +44,7 @@ class DevicePath:
 
     Args:
         recipe: Normalisation, temperature and input size.
-        network: Computes (1, classes, H/4, W/4) logits of (1, 3, H, W) normalised pixels.
+        network: Computes (1, classes, h, w) logits of (1, 3, H, W) normalised pixels.
         device: Device of all tensors.
         dtype: Number format of the network's input.
         memory_format: Memory format of the network's input.
@@ -78,7 +77,7 @@ class DevicePath:
         )
 
     def compute(self, image: torch.Tensor) -> torch.Tensor:
-        """Logits of an image: (H, W, 3) uint8 RGB on the device -> (1, classes, H/4, W/4)."""
+        """Logits of an image: (H, W, 3) uint8 RGB on the device -> (1, classes, h, w)."""
         self._pixels[0].copy_(image)
         self._pixels.mul_(self._scale).add_(self._shift)
         self._input.copy_(self._pixels.permute(0, 3, 1, 2))

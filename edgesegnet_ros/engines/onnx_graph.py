@@ -1,9 +1,9 @@
 """The inference form as an ONNX file: bytes in, class ids out.
 
 Opset 17, static shapes. Input `picture` (1, H, W, 3) uint8 RGB; outputs `labels` (1, H, W) uint8
-and `logits` (1, classes, H/4, W/4) float32. Bytes become floats, and ids bytes, by single casts
-from and to float32, which is all that TensorRT knows of bytes. The file's metadata_props tell its
-classes, normalisation and weights.
+and `logits` (1, classes, H/s, W/s) float32 of a network whose head stride is s. Bytes become
+floats, and ids bytes, by single casts from and to float32, which is all that TensorRT knows of
+bytes. The file's metadata_props tell its classes, normalisation and weights.
 """
 
 from __future__ import annotations
@@ -17,12 +17,9 @@ import onnx
 import torch
 from torch import nn
 
+from edgesegnet_ros.engines.onnx_names import LABELS, LOGITS, OPSET, PICTURE
 from edgesegnet_ros.engines.recipe import Recipe
-from edgesegnet_ros.network import HEAD_STRIDE
 from edgesegnet_ros.network.upsampling import upsample
-
-OPSET = 17
-PICTURE, LABELS, LOGITS = 'picture', 'labels', 'logits'
 
 
 class _BytesToLabels(nn.Module):
@@ -36,7 +33,7 @@ class _BytesToLabels(nn.Module):
     def forward(self, image: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor]:
         pixels = image.float() * self.scale + self.shift
         logits = self.network(pixels.permute(0, 3, 1, 2))
-        labels = upsample(logits, HEAD_STRIDE).argmax(1)
+        labels = upsample(logits, self.network.head_stride).argmax(1)
         return labels.float().to(torch.uint8), logits
 
 
@@ -71,5 +68,6 @@ def metadata(recipe: Recipe) -> Dict[str, str]:
         'std': json.dumps(recipe.info.std),
         'normalisation': 'in the graph: (picture / 255 - mean) / std, RGB',
         'temperature': repr(float(recipe.info.temperature)),
+        'resize_mode': recipe.resize_mode,
         'weights_sha256': recipe.weights_sha256,
     }

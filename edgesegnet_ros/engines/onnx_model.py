@@ -7,6 +7,7 @@ The graph says a part of it. The rest stands in a YAML file of the same name bes
     std: [0.229, 0.224, 0.225]
     channels: rgb                # or bgr
     input_size: [512, 512]       # where the graph leaves height and width open
+    resize_mode: stretch         # or letterbox, which keeps the aspect
     classes: my_classes.yaml     # a class file, relative to this file, or a shipped one's name
     output: logits               # the graph's output, where it has several
     gives: logits                # or labels
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, NoReturn, Optional, Tuple, cast
 
 from edgesegnet_ros import shipped
+from edgesegnet_ros.data.geometry import RESIZE_MODES
 from edgesegnet_ros.engines.request import EngineError
 from edgesegnet_ros.extras import install
 from edgesegnet_ros.lined_yaml import Lines, read_lines
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     import onnx
 
 SUFFIX = '.onnx'
-KEYS = ('mean', 'std', 'channels', 'input_size', 'classes', 'output', 'gives')
+KEYS = ('mean', 'std', 'channels', 'input_size', 'resize_mode', 'classes', 'output', 'gives')
 _OPSET = 11
 """The oldest opset in which Resize samples at pixel centres."""
 
@@ -53,6 +55,7 @@ class OnnxModel(NamedTuple):
         num_classes: Channels of the logits; None for labels.
         classes: Class file; None where nothing names it.
         temperature: Divides the logits before a softmax is read as a confidence.
+        resize_mode: How images are resized to the input size: stretch or letterbox.
         missing: What must be added before it can run, each with its key.
     """
 
@@ -71,6 +74,7 @@ class OnnxModel(NamedTuple):
     num_classes: Optional[int]
     classes: Optional[str]
     temperature: float
+    resize_mode: str = 'stretch'
     missing: Tuple[str, ...] = ()
 
 
@@ -123,6 +127,9 @@ def read_onnx(path: Path) -> OnnxModel:
     channels = said.get('channels', 'rgb')
     if channels not in ('rgb', 'bgr'):
         refuse(f'{source} says channels {channels!r}: rgb or bgr')
+    mode = said.get('resize_mode', 'stretch')
+    if mode not in RESIZE_MODES:
+        refuse(f'{source} says resize_mode {mode!r}: {" or ".join(RESIZE_MODES)}')
     name, gives, count = _output(graph, said, refuse)
     if gives == 'logits' and count is None:
         missing.append('gives: the graph does not say how many classes its logits have')
@@ -147,6 +154,7 @@ def read_onnx(path: Path) -> OnnxModel:
         count,
         classes,
         float(said.get('temperature', 1.0)),
+        mode,
         tuple(missing),
     )
 
@@ -203,6 +211,8 @@ def _said(path: Path, graph_file: onnx.ModelProto) -> Tuple[Dict[str, Any], str]
         return {}, str(path)
     # As `edgesegnet export` writes them; the class set is used if it is a shipped one.
     said = {'normalisation': True, 'temperature': float(properties.get('temperature', 1.0))}
+    if 'resize_mode' in properties:
+        said['resize_mode'] = properties['resize_mode']
     if properties.get('class_set') in shipped.names('classes'):
         said['classes'] = properties['class_set']
     return said, str(path)

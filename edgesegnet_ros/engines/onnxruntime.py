@@ -16,7 +16,6 @@ from edgesegnet_ros.engines.device_path import write_confidence
 from edgesegnet_ros.engines.recipe import Recipe
 from edgesegnet_ros.engines.request import EngineError
 from edgesegnet_ros.extras import install
-from edgesegnet_ros.network import HEAD_STRIDE
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -66,9 +65,7 @@ class OnnxRuntimeEngine(Engine):
             EngineError: The network cannot be run.
         """
         if recipe.onnx is None:
-            height, width = recipe.input_size
-            shape = (1, self.num_classes, height // HEAD_STRIDE, width // HEAD_STRIDE)
-            return np.zeros(shape, np.float32)
+            return np.zeros(recipe.logits_shape, np.float32)
         if 'logits' not in {one.name for one in self._session.get_outputs()}:
             return None
         try:

@@ -1,7 +1,7 @@
 """The inference form as an OpenVINO graph: bytes in, class ids out.
 
 `with_bytes` makes a graph that takes an image as in memory, (1, H, W, 3) uint8 RGB, and gives
-`labels`, (1, H, W) uint8, and `logits`, (1, classes, H/4, W/4) float32. `confidence_graph` goes on
+`labels`, (1, H, W) uint8, and `logits`, (1, classes, h, w) float32. `confidence_graph` goes on
 from those logits; it is a graph of its own, so that nobody pays for a confidence that is not asked
 for.
 """
@@ -17,15 +17,14 @@ from openvino import Model, Node, Type
 from openvino import opset13 as ops
 
 from edgesegnet_ros.engines.recipe import Recipe
-from edgesegnet_ros.network import STRIDE
 
 LABELS, LOGITS, CONFIDENCE = 'labels', 'logits', 'confidence'
 
 
 def network_graph(recipe: Recipe) -> Model:
     """The network alone: (1, 3, H, W) normalised floats to coarse logits."""
-    # A small image is enough to trace a network without branches.
-    example = torch.zeros(1, 3, 4 * STRIDE, 4 * STRIDE)
+    # At the input size, which the cells that Fast-SCNN averages depend on.
+    example = torch.zeros(1, 3, *recipe.input_size)
     traced = torch.jit.trace(recipe.network(), example, check_trace=False)
     shape = [1, 3, *recipe.input_size]
     return openvino.convert_model(traced, input=[(shape, Type.f32)])

@@ -102,7 +102,7 @@ def judge(engine: Engine, recipe: Recipe, frames: ImageSet) -> Verdict:
         EngineError: The engine failed, or an image cannot be read.
     """
     with _reference(recipe) as reference:
-        ours, theirs = Segmenter(engine), Segmenter(reference)
+        ours, theirs = (Segmenter(one, recipe.resize_mode) for one in (engine, reference))
         same = pixels = right = right_before = labelled = pictures = 0
         finite = True
         for image, labels in frames.read(recipe.classes):

@@ -78,7 +78,7 @@ class TorchEngine(Engine):
 
     Args:
         recipe: Recipe of the network; its precision may be auto.
-        logits: Computes (1, classes, H/4, W/4) logits of (1, 3, H, W) normalised float32 pixels on
+        logits: Computes (1, classes, h, w) logits of (1, 3, H, W) normalised float32 pixels on
             the recipe's device, in place of the recipe's network (which is then not built).
 
     Raises:

@@ -14,11 +14,11 @@ from torch import nn
 
 from edgesegnet_ros import shipped
 from edgesegnet_ros.data.classes import ClassSet, class_set_of, load_classes
-from edgesegnet_ros.data.geometry import Size, compute_placement, to_network
+from edgesegnet_ros.data.geometry import RESIZE_MODES, Size, compute_placement, to_network
 from edgesegnet_ros.engines import cpu
 from edgesegnet_ros.engines.image_sets import ImageSet, calibration_set
 from edgesegnet_ros.engines.onnx_model import SUFFIX, OnnxModel, read_onnx
-from edgesegnet_ros.engines.request import EngineError, EngineRequest
+from edgesegnet_ros.engines.request import RESIZE_CHOICES, EngineError, EngineRequest
 from edgesegnet_ros.network import STRIDE
 from edgesegnet_ros.network.normalisation import scale_and_shift
 from edgesegnet_ros.network.padding import pad_filters
@@ -45,6 +45,7 @@ class Recipe(NamedTuple):
         calibrated_on: Pictures that int8 ranges are measured on.
         workspace_mib: Memory that TensorRT may use while it builds.
         onnx: The network of an ONNX file, in place of `model`, which then computes nothing.
+        resize_mode: How images are brought to the input size, stretch or letterbox.
     """
 
     model: Network
@@ -58,6 +59,7 @@ class Recipe(NamedTuple):
     calibrated_on: ImageSet = calibration_set()
     workspace_mib: int = 1024
     onnx: Optional[OnnxModel] = None
+    resize_mode: str = 'stretch'
 
     def calibration(self) -> List[np.ndarray]:
         """The calibration images at the network's input size: (H, W, 3) uint8 RGB.
@@ -66,7 +68,9 @@ class Recipe(NamedTuple):
             EngineError: A file is not an image.
         """
         return [
-            to_network(image, compute_placement(image.shape[:2], self.input_size, 'stretch'))
+            to_network(
+                image, compute_placement(image.shape[:2], self.input_size, self.resize_mode)
+            )
             for image, _ in self.calibrated_on.read(self.classes)
         ]
 
@@ -77,13 +81,19 @@ class Recipe(NamedTuple):
             padded: Whether its filters are padded to multiples of 8, which changes no logit.
 
         Returns:
-            Takes (N, 3, H, W) floats normalised by `normalisation`, gives logits (N, classes, H/4,
-            W/4); ignored classes never win.
+            Takes (N, 3, H, W) floats normalised by `normalisation`, gives logits of
+            `logits_shape`; ignored classes never win.
         """
         network = inference_form(pad_filters(self.model) if padded else self.model)
         with torch.no_grad():
             network.classifier_bias[list(self.classes.ignored)] = NEVER
         return network
+
+    @property
+    def logits_shape(self) -> Tuple[int, int, int, int]:
+        """(1, classes, h, w) of what `network` gives for one image."""
+        height, width = (side // self.model.head_stride for side in self.input_size)
+        return 1, self.info.num_classes, height, width
 
     def normalisation(self) -> Tuple[np.ndarray, np.ndarray]:
         """(3,) float32 scale and shift that normalise bytes."""
@@ -119,6 +129,7 @@ def recipe_of(
         info.input_size if input_size is None else input_size,
         device,
         threads_of(num_threads),
+        resize_mode=info.resize_mode,
     )
 
 
@@ -174,7 +185,28 @@ def recipe_for(request: EngineRequest) -> Recipe:
         input_size,
         request.device,
         threads_of(request.num_threads),
+        resize_mode=_resize_mode(path, request, info.resize_mode),
     )
+
+
+def _resize_mode(path: Path, request: EngineRequest, own: str) -> str:
+    """The mode that a user asks for, else that of the model.
+
+    Raises:
+        EngineError: There is no such mode.
+    """
+    if request.resize_mode not in RESIZE_CHOICES:
+        raise EngineError(
+            f'resize_mode {request.resize_mode!r}: one of {", ".join(RESIZE_CHOICES)}'
+        )
+    if request.resize_mode != 'auto':
+        return request.resize_mode
+    if own not in RESIZE_MODES:
+        raise EngineError(
+            f'{path}: its resize_mode is {own!r}, which this version does not know; give '
+            f'{" or ".join(RESIZE_MODES)}'
+        )
+    return own
 
 
 def classes_of(path: Path, info: WeightsInfo, named: str) -> ClassSet:
@@ -212,8 +244,7 @@ def _recipe_of_onnx(request: EngineRequest) -> Recipe:
     """
     path = Path(request.model).expanduser()
     model = read_onnx(path)
-    default = EngineRequest()
-    named = request.classes if request.classes != default.classes else model.classes
+    named = request.classes if request.classes != shipped.DEFAULT_CLASSES else model.classes
     classes = load_classes(named or request.classes)
     count = len(classes.classes)
     if model.num_classes is not None and count != model.num_classes:
@@ -228,10 +259,10 @@ def _recipe_of_onnx(request: EngineRequest) -> Recipe:
             f'{path}: it is not known how to run it; add to {path.with_suffix(".yaml")}: '
             f'{"; ".join(needed)}'
         )
-    size = request.input_size
-    if model.input_size is not None and size in (default.input_size, (0, 0)):
-        size = model.input_size
-    size = size if any(size) else default.input_size
+    size = request.input_size if any(request.input_size) else model.input_size
+    size = size or WeightsInfo('', 0).input_size
+    if min(size) < 1:
+        raise EngineError(f'input size {size[0]}x{size[1]}: height and width are above 0')
     if not model.free_size and size != model.input_size:
         raise EngineError(
             f'{path} takes images of {model.input_size[0]}x{model.input_size[1]} alone, not of '
@@ -247,6 +278,7 @@ def _recipe_of_onnx(request: EngineRequest) -> Recipe:
         model.std or (1.0, 1.0, 1.0),
         model.temperature,
         'onnx',
+        _resize_mode(path, request, model.resize_mode),
     )
     return Recipe(
         nn.Identity(),
@@ -258,6 +290,7 @@ def _recipe_of_onnx(request: EngineRequest) -> Recipe:
         request.device,
         threads_of(request.num_threads),
         onnx=model,
+        resize_mode=info.resize_mode,
     )
 
 

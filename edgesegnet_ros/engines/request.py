@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple, Tuple
 
 from edgesegnet_ros import shipped
+from edgesegnet_ros.data.geometry import RESIZE_MODES
 from edgesegnet_ros.errors import EdgeSegNetError
 
 BACK_ENDS = {
@@ -22,6 +23,7 @@ BACK_ENDS = {
 This is the only list of back ends: a new one is a module that defines `BACK_END`, and a line here.
 """
 ENGINES = ('auto', *BACK_ENDS)
+RESIZE_CHOICES = ('auto', *RESIZE_MODES)
 PRECISIONS = ('auto', 'fp32', 'bf16', 'fp16', 'int8')
 
 
@@ -48,6 +50,8 @@ class EngineRequest(NamedTuple):
             that the model was trained for.
         parity_frames: Folder of images that an engine is proved on; '' uses rendered streets.
         engine_cache: Folder of built engines; '' uses the user's cache folder.
+        resize_mode: How an image is brought to the input size, stretch or letterbox; auto for the
+            mode that the model was trained for.
     """
 
     model: str = shipped.DEFAULT_MODEL
@@ -56,6 +60,7 @@ class EngineRequest(NamedTuple):
     precision: str = 'auto'
     device: str = 'auto'
     num_threads: int = 0
-    input_size: Tuple[int, int] = (256, 256)
+    input_size: Tuple[int, int] = (0, 0)
     parity_frames: str = ''
     engine_cache: str = ''
+    resize_mode: str = 'auto'

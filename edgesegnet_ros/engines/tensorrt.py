@@ -24,7 +24,6 @@ from edgesegnet_ros.engines.device_path import Logits
 from edgesegnet_ros.engines.recipe import Recipe
 from edgesegnet_ros.engines.request import EngineError
 from edgesegnet_ros.extras import install
-from edgesegnet_ros.network import HEAD_STRIDE
 
 if TYPE_CHECKING:
     from torch2trt import TRTModule
@@ -199,6 +198,17 @@ class TensorRtBackEnd(BackEnd):
     name = 'tensorrt'
     suffix = '.pth'
     runs_on = ('cuda',)
+    takes_onnx = True
+
+    def refusal(self, recipe: Recipe) -> Optional[str]:
+        """See `BackEnd.refusal`."""
+        reason = super().refusal(recipe)
+        if reason is None and recipe.onnx is not None and not from_onnx():
+            return (
+                f'the tensorrt engine runs ONNX files such as {recipe.onnx.path} from TensorRT 10 '
+                f'on, not with {self.version()}: set engine to auto, openvino or onnxruntime'
+            )
+        return reason
 
     def why_not(self, device: str) -> Optional[str]:
         """See `BackEnd.why_not`."""
@@ -314,10 +324,8 @@ class TensorRtBackEnd(BackEnd):
                 f'({type(error).__name__}: {reason})'
             ) from None
         height, width = recipe.input_size
-        classes = recipe.info.num_classes
-        logits = (1, classes, height // HEAD_STRIDE, width // HEAD_STRIDE)
         try:
-            bound = BoundModule(module, (1, 3, height, width), logits, device)
+            bound = BoundModule(module, (1, 3, height, width), recipe.logits_shape, device)
             return TensorRtEngine(bound, recipe, device)
         except EngineError as error:
             raise EngineError(f'{path}: {error}') from None

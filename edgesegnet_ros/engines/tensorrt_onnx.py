@@ -17,16 +17,14 @@ from typing import TYPE_CHECKING, Any, Dict, List, Set, Tuple
 import numpy as np
 import torch
 
-from edgesegnet_ros.engines.onnx_graph import OPSET
+from edgesegnet_ros.engines.onnx_names import LOGITS, OPSET, PIXELS
 from edgesegnet_ros.engines.recipe import Recipe
 from edgesegnet_ros.engines.request import EngineError
 from edgesegnet_ros.extras import install
-from edgesegnet_ros.network import HEAD_STRIDE
 
 if TYPE_CHECKING:
     import onnx
 
-PIXELS, LOGITS = 'pixels', 'logits'
 _DTYPES = {'fp32': torch.float32, 'fp16': torch.float16, 'int8': torch.float32}
 _log = logging.getLogger(__name__)
 
@@ -52,8 +50,8 @@ def network_onnx(recipe: Recipe, device: torch.device) -> bytes:
         device: Where torch traces it; not every torch convolves fp16 on a CPU.
 
     Returns:
-        A file of (1, 3, H, W) float32 normalised `pixels` and (1, classes, H/4, W/4) float32
-        `logits`.
+        A file of (1, 3, H, W) float32 normalised `pixels` and float32 `logits` of
+        `recipe.logits_shape`.
 
     Raises:
         EngineError: It cannot be exported, or not be quantised.
@@ -63,6 +61,8 @@ def network_onnx(recipe: Recipe, device: torch.device) -> bytes:
             f'precision {recipe.precision!r} is not one of the tensorrt engine: '
             f'{", ".join(_DTYPES)}'
         )
+    if recipe.onnx is not None:
+        return _foreign(recipe)
     network = _Typed(recipe.network(), _DTYPES[recipe.precision]).eval().to(device)
     pixels = torch.zeros(1, 3, *recipe.input_size, device=device)
     exported = io.BytesIO()
@@ -82,6 +82,24 @@ def network_onnx(recipe: Recipe, device: torch.device) -> bytes:
         reason = (str(error).splitlines() or [''])[0]
         raise EngineError(f'the network cannot be exported to ONNX: {reason}') from error
     file = exported.getvalue()
+    return _quantised(file, recipe) if recipe.precision == 'int8' else file
+
+
+def _foreign(recipe: Recipe) -> bytes:
+    """A user's ONNX file in the types that it shall be computed in."""
+    from edgesegnet_ros.engines.onnx_wrapping import from_pixels
+
+    model = from_pixels(recipe)
+    if recipe.precision == 'fp16':
+        try:
+            from onnxruntime.transformers.float16 import convert_float_to_float16
+        except ImportError as error:
+            raise EngineError(
+                f'fp16 weights are made by onnxruntime ({error}): {install("onnxruntime")}'
+            ) from None
+        # What it keeps in fp32 gets casts around it, which a strongly typed engine obeys.
+        model = convert_float_to_float16(model, keep_io_types=True)
+    file = bytes(model.SerializeToString())
     return _quantised(file, recipe) if recipe.precision == 'int8' else file
 
 
@@ -203,19 +221,21 @@ class TypedModule:
         if self._engine is None:
             raise EngineError('built by another version of TensorRT or for another GPU')
         height, width = recipe.input_size
-        expected: List[Tuple[str, Any, Tuple[int, ...]]] = [
-            (PIXELS, trt.TensorIOMode.INPUT, (1, 3, height, width)),
-            (
-                LOGITS,
-                trt.TensorIOMode.OUTPUT,
-                (1, recipe.info.num_classes, height // HEAD_STRIDE, width // HEAD_STRIDE),
-            ),
-        ]
         engine = self._engine
         names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
         found = [
             (name, engine.get_tensor_mode(name), tuple(engine.get_tensor_shape(name)))
             for name in names
+        ]
+        if recipe.onnx is None:
+            logits: Tuple[int, ...] = recipe.logits_shape
+        else:
+            # Only the engine tells at what size a network of other origin gives its logits.
+            sides = next((shape[2:] for name, _, shape in found if name == LOGITS), ())
+            logits = (1, recipe.info.num_classes, *sides)
+        expected: List[Tuple[str, Any, Tuple[int, ...]]] = [
+            (PIXELS, trt.TensorIOMode.INPUT, (1, 3, height, width)),
+            (LOGITS, trt.TensorIOMode.OUTPUT, logits),
         ]
         floats = all(engine.get_tensor_dtype(name) == trt.float32 for name in names)
         if sorted(found, key=str) != sorted(expected, key=str) or not floats:

@@ -19,10 +19,9 @@ from edgesegnet_ros.data.classes import VOID
 from edgesegnet_ros.data.geometry import compute_placement, to_network, to_source
 from edgesegnet_ros.engines.recipe import NEVER
 from edgesegnet_ros.errors import EdgeSegNetError
-from edgesegnet_ros.network import HEAD_STRIDE
 from edgesegnet_ros.network.normalisation import Normalisation
 from edgesegnet_ros.network.registry import Network, inference_form
-from edgesegnet_ros.network.upsampling import upsample
+from edgesegnet_ros.network.upsampling import at_size
 from edgesegnet_ros.network.weights import WeightsInfo
 
 BINS = 15
@@ -155,7 +154,7 @@ class LogitsReference:
         pixels = torch.from_numpy(to_network(image, placement)).permute(2, 0, 1)[None]
         coarse = self._network(self._normalise(pixels))
         coarse[:, self._ignored] = NEVER
-        return upsample(coarse, HEAD_STRIDE)
+        return at_size(coarse, self._size)
 
     def at_source(self, values: np.ndarray, image: np.ndarray) -> np.ndarray:
         """Resize a map from the network's size to that of the image, as `Segmenter` does."""

@@ -31,8 +31,8 @@ class EvaluateError(EdgeSegNetError):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    from edgesegnet_ros.arguments import add_data, output_file, output_folder, size
-    from edgesegnet_ros.data.geometry import RESIZE_MODES
+    from edgesegnet_ros.arguments import add_data, output_file, output_folder
+    from edgesegnet_ros.engines.options import add_network_input
     from edgesegnet_ros.evaluation.report.gates import add_gate_argument
 
     parser.add_argument(
@@ -50,17 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--precision', default='auto', choices=PRECISIONS, help='number format')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument('--num-threads', default=0, type=int, help='CPU threads; 0 uses all cores')
-    parser.add_argument(
-        '--input-size',
-        type=size,
-        help='height and width of the network input; by default those of the weights',
-    )
-    parser.add_argument(
-        '--resize-mode',
-        default='stretch',
-        choices=RESIZE_MODES,
-        help='how an image is resized to the network input',
-    )
+    add_network_input(parser)
     add_data(parser)
     parser.add_argument('--split', default='val', help='split of the dataset to score')
     parser.add_argument(
@@ -133,17 +123,25 @@ def _run(args: argparse.Namespace, page: Path | None) -> int:
                 '--fit-temperature: the temperature of an ONNX file cannot be fitted; fit that of '
                 'a weights file that `edgesegnet train` wrote'
             )
-        recipe = recipe_for(
-            EngineRequest(
-                args.model, args.classes, device='cpu', input_size=args.input_size or (0, 0)
-            )
-        )
-        weights, scored, outputs = recipe.info, recipe.classes, recipe.classes
-        args.input_size = recipe.input_size
+        named = args.classes
     else:
         network, weights = load_weights(path)
-        args.input_size = args.input_size or weights.input_size
         scored, outputs = _classes(args.classes, path, weights)
+        named = str(_file_of(outputs, args.classes))
+    request = EngineRequest(
+        args.model,
+        named,
+        args.engine,
+        args.precision,
+        args.device,
+        args.num_threads,
+        args.input_size,
+        resize_mode=args.resize_mode,
+    )
+    recipe = recipe_for(request)  # refuses what does not fit together before the data are read
+    args.input_size, args.resize_mode = recipe.input_size, recipe.resize_mode
+    if network is None:
+        weights, scored, outputs = recipe.info, recipe.classes, recipe.classes
     dataset = open_dataset(args.data, scored, args.val_fraction, args.split_seed)
     num_classes = len(scored.classes)
     dataset.tell()
@@ -171,17 +169,7 @@ def _run(args: argparse.Namespace, page: Path | None) -> int:
             f'in {path.name}: negative log-likelihood {fit.nll_before:.4f} at 1, '
             f'{fit.nll_after:.4f} with it'
         )
-    model = open_engine(
-        EngineRequest(
-            args.model,
-            args.classes if network is None else str(_file_of(outputs, args.classes)),
-            args.engine,
-            args.precision,
-            args.device,
-            args.num_threads,
-            args.input_size,
-        )
-    )
+    model = open_engine(request)
     measures_logits = args.calibration and not folded and reference is not None
     found = measure(
         Segmenter(model.engine, args.resize_mode),

@@ -42,7 +42,8 @@ class Example(NamedTuple):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    from edgesegnet_ros.arguments import output_file, size
+    from edgesegnet_ros.arguments import output_file
+    from edgesegnet_ros.engines.options import add_network_input
 
     parser.add_argument(
         '--model',
@@ -55,9 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='class file: the name of a shipped one, or a path',
     )
     parser.add_argument('--engine', default='torch', help='back end')
-    parser.add_argument(
-        '--input-size', default='256x256', type=size, help='height and width of the network input'
-    )
+    add_network_input(parser)
     parser.add_argument(
         '--data',
         metavar='DATASET',
@@ -164,6 +163,7 @@ def run(args: argparse.Namespace) -> int:
     from edgesegnet_ros.data.overlay import legend
     from edgesegnet_ros.data.street.labels import CLASSES as STREET_CLASSES
     from edgesegnet_ros.engines import open_engine
+    from edgesegnet_ros.engines.recipe import recipe_for
     from edgesegnet_ros.engines.request import EngineRequest
     from edgesegnet_ros.engines.segmenter import Segmenter
     from edgesegnet_ros.evaluation.accuracy import Scores
@@ -171,7 +171,14 @@ def run(args: argparse.Namespace) -> int:
     out = Path(args.out)
     if not cv2.haveImageWriter(str(out)):
         raise Figure2Error(f'{out}: not a supported image format; give a .png file')
-    classes = load_classes(args.classes)
+    request = EngineRequest(
+        args.model,
+        args.classes,
+        args.engine,
+        input_size=args.input_size,
+        resize_mode=args.resize_mode,
+    )
+    classes = recipe_for(request).classes
     if not args.data and classes.names != load_classes(STREET_CLASSES).names:
         raise Figure2Error(
             f'the rendered streets have the classes of {STREET_CLASSES}, not those of '
@@ -183,11 +190,9 @@ def run(args: argparse.Namespace) -> int:
         dataset.tell()
         chosen = examples_of(dataset, args.split, args.rows)
         examples = iter([Example(*dataset.read(sample)) for sample in chosen])
-    model = open_engine(
-        EngineRequest(args.model, args.classes, args.engine, input_size=args.input_size)
-    )
-    classes = model.classes
-    segmenter, rows, accuracies = Segmenter(model.engine), [], []
+    model = open_engine(request)
+    segmenter = Segmenter(model.engine, model.resize_mode)
+    rows, accuracies = [], []
     for example in examples:
         predicted = segmenter.segment(example.image).labels
         rows.append(row_of(example, predicted, classes.palette))

@@ -20,6 +20,7 @@ from edgesegnet_ros.errors import EdgeSegNetError
 
 if TYPE_CHECKING:
     from edgesegnet_ros.data.datasets import Dataset
+    from edgesegnet_ros.engines.request import EngineRequest
 
 
 class Table1Error(EdgeSegNetError):
@@ -55,7 +56,8 @@ NOT_MEASURED = 'not measured'
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    from edgesegnet_ros.arguments import output_file, size
+    from edgesegnet_ros.arguments import output_file
+    from edgesegnet_ros.engines.options import add_network_input
 
     parser.add_argument('--model', default=shipped.DEFAULT_MODEL, help="EdgeSegNet's weights")
     parser.add_argument(
@@ -75,9 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='folder or dataset.yaml: measure the accuracies on its test split instead of '
         'reading the figures stored beside the weights',
     )
-    parser.add_argument(
-        '--input-size', default='256x256', type=size, help='height and width of the network input'
-    )
+    add_network_input(parser)
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument('--num-threads', default=0, type=int, help='CPU threads; 0 uses all cores')
     parser.add_argument(
@@ -146,9 +146,10 @@ def measure_accuracy(model: str, args: argparse.Namespace, dataset: Dataset) -> 
     from edgesegnet_ros.network.weights import load_weights
 
     network, info = load_weights(shipped.find('models', model))
-    recipe = recipe_of(network, info, None, 'fp32', args.device, args.num_threads, args.input_size)
+    info = info._replace(input_size=args.input_size, resize_mode=args.resize_mode)
+    recipe = recipe_of(network, info, None, 'fp32', args.device, args.num_threads)
     pairs = (dataset.read(sample) for sample in tqdm(dataset.samples('test'), model, unit='image'))
-    scores = score(Segmenter(TorchEngine(recipe)), pairs)
+    scores = score(Segmenter(TorchEngine(recipe), recipe.resize_mode), pairs)
     return {
         'pixel_accuracy': scores.pixel_accuracy,
         'miou': scores.miou,
@@ -234,16 +235,28 @@ def peak_memory(name: str, size: tuple[int, int], classes: int) -> float:
     return added_peak_mib(_run_network, name, size, classes)
 
 
+def _request(args: argparse.Namespace) -> EngineRequest:
+    from edgesegnet_ros.engines.request import EngineRequest
+
+    return EngineRequest(
+        args.model,
+        args.classes,
+        'torch',
+        'auto',
+        args.device,
+        args.num_threads,
+        args.input_size,
+        resize_mode=args.resize_mode,
+    )
+
+
 def speeds(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
     """The fastest row of each network, without int8, whose accuracy differs."""
-    from edgesegnet_ros.engines.request import EngineRequest
     from edgesegnet_ros.evaluation.bench import contestants
     from edgesegnet_ros.evaluation.bench.command import chosen, measure
 
     engines = chosen(args.engines, contestants.ENGINES, '--engines')
-    request = EngineRequest(
-        args.model, args.classes, 'torch', 'auto', args.device, args.num_threads, args.input_size
-    )
+    request = _request(args)
     rows = measure(request, list(PAPER), engines, args.frames)['rows']
     fastest: dict[str, dict[str, Any]] = {}
     for name, published in PAPER.items():
@@ -257,11 +270,13 @@ def speeds(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
 
 def make_table(args: argparse.Namespace) -> dict[str, Any]:
     """The content of --json."""
-    from edgesegnet_ros.data.classes import load_classes
     from edgesegnet_ros.data.datasets import open_dataset
+    from edgesegnet_ros.engines.recipe import recipe_for
     from edgesegnet_ros.evaluation.provenance import machine
 
-    class_set = load_classes(args.classes)
+    recipe = recipe_for(_request(args))
+    args.input_size, args.resize_mode = recipe.input_size, recipe.resize_mode
+    class_set = recipe.classes
     classes = len(class_set.classes)
     dataset = open_dataset(args.data, class_set) if args.data else None
     if dataset:

@@ -11,8 +11,7 @@ import re
 from typing import List, NamedTuple, Optional, Tuple, Union
 
 from edgesegnet_ros import shipped
-from edgesegnet_ros.data.geometry import RESIZE_MODES
-from edgesegnet_ros.engines.request import ENGINES, PRECISIONS
+from edgesegnet_ros.engines.request import ENGINES, PRECISIONS, RESIZE_CHOICES
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.network import STRIDE
 
@@ -62,7 +61,10 @@ class NodeParameter(NamedTuple):
         if self.range:
             return f'from {self.range[0]:g} to {self.range[1]:g}'
         if self.name == 'input_size':
-            return f'two multiples of {STRIDE}, height and width, each from {STRIDE} to 4096'
+            return (
+                f'two multiples of {STRIDE}, height and width, each from {STRIDE} to 4096, or '
+                '[0, 0] for those of the weights'
+            )
         return {bool: 'true or false', str: 'a non-empty string'}.get(
             type(self.default), 'a list of strings'
         )
@@ -75,9 +77,10 @@ class NodeParameter(NamedTuple):
             fine = isinstance(value, (int, float)) and self.range[0] <= value <= self.range[1]
         elif self.name == 'input_size':
             sizes = list(value) if hasattr(value, '__iter__') else []
-            fine = len(sizes) == 2 and all(
-                type(size) is int and STRIDE <= size <= 4096 and size % STRIDE == 0
-                for size in sizes
+            fine = len(sizes) == 2 and all(type(size) is int for size in sizes)
+            fine = fine and (
+                not any(sizes)
+                or all(STRIDE <= size <= 4096 and size % STRIDE == 0 for size in sizes)
             )
         else:
             fine = value != '' or self.default == ''
@@ -202,15 +205,16 @@ SECTIONS: Tuple[Section, ...] = (
             ),
             NodeParameter(
                 'input_size',
-                [256, 256],
-                "Height and width of the network's input in pixels, multiples of 16.",
+                [0, 0],
+                "Height and width of the network's input in pixels, multiples of 16; [0, 0] for "
+                'those of the weights.',
             ),
             NodeParameter(
                 'resize_mode',
-                'stretch',
+                'auto',
                 'How an image is resized to input_size: stretch fills it, letterbox keeps the '
-                'aspect ratio.',
-                choices=RESIZE_MODES,
+                'aspect ratio, auto does what the weights say.',
+                choices=RESIZE_CHOICES,
             ),
             NodeParameter(
                 'output_resolution',

@@ -57,7 +57,10 @@ class _Graph(nn.Module):
         design: What it was built from.
         severed: Pairs of a layer and a source that it reads as zeros: to ask what a shortcut
             contributes. Empty in use.
+        head_stride: Pixels of the image for each position of the coarse logits, both ways.
     """
+
+    head_stride: int = HEAD_STRIDE
 
     def __init__(self, design: Design) -> None:
         super().__init__()

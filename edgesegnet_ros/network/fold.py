@@ -13,7 +13,7 @@ Three identities, all exact but for rounding:
 from __future__ import annotations
 
 import copy
-from typing import Callable, Optional, Tuple, TypeVar
+from typing import Optional, Tuple, TypeVar
 
 import torch
 from torch import nn
@@ -127,35 +127,7 @@ def fold_norms(model: AnyNetwork) -> AnyNetwork:
     return folded
 
 
-class FoldedCopy(nn.Module):
-    """A network as it is deployed, where batch norms are all that can be folded.
-
-    It gives logits (N, num_classes, H/4, W/4) of (N, 3, H, W) normalised floats.
-
-    Args:
-        model: A trained one with a `head`, which is copied and left alone.
-        fold: Takes the norms out of the copy, in place.
-    """
-
-    def __init__(self, model: nn.Module, fold: Callable[[nn.Module], None]) -> None:
-        super().__init__()
-        self.num_classes = model.num_classes
-        self.network = copy.deepcopy(model).eval()
-        fold(self.network)
-        self.requires_grad_(False)
-        self.eval()
-
-    @property
-    def classifier_bias(self) -> torch.Tensor:
-        """(num_classes,) what is added to each class's logits, to be changed in place."""
-        return self.network.head.bias
-
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """The network's `coarse_logits`."""
-        return self.network.coarse_logits(image)
-
-
-def deployed_parts(block: nn.Module) -> nn.Module:
+def deployed_parts(block: AnyNetwork) -> AnyNetwork:
     """A copy of a block, computed as the block is, whose parts are in their inference form."""
     folded = copy.deepcopy(block)
     _replace_parts(folded)

@@ -13,10 +13,8 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from edgesegnet_ros.network import HEAD_STRIDE
-from edgesegnet_ros.network.fold import FoldedCopy
+from edgesegnet_ros.network.handwritten import HandwrittenNetwork
 from edgesegnet_ros.network.resnet import STAGE_WIDTHS, Bottleneck, ResNet101, conv3x3
-from edgesegnet_ros.network.upsampling import upsample
 
 COARSEST_WIDTH = 512
 """Channels of the block that works at 1/32 of the input's size."""
@@ -93,7 +91,7 @@ class RefineNetBlock(nn.Module):
         return self.refine(self.pool(fused))
 
 
-class RefineNet101(nn.Module):
+class RefineNet101(HandwrittenNetwork):
     """RefineNet on a ResNet-101, for any height and width divisible by 16.
 
     Args:
@@ -101,8 +99,7 @@ class RefineNet101(nn.Module):
     """
 
     def __init__(self, num_classes: int) -> None:
-        super().__init__()
-        self.num_classes = num_classes
+        super().__init__(num_classes)
         self.backbone = ResNet101()
         widths = (COARSEST_WIDTH, WIDTH, WIDTH, WIDTH)
         self.blocks = nn.ModuleList(
@@ -128,28 +125,17 @@ class RefineNet101(nn.Module):
             refined = block(features, refined)
         return self.head(self.dropout(refined))
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Logits: (N, 3, H, W) -> (N, num_classes, H, W)."""
-        return upsample(self.coarse_logits(image), HEAD_STRIDE)
-
-
-class RefineNetInference(FoldedCopy):
-    """RefineNet-101 with its batch norms folded."""
-
-    def __init__(self, model: RefineNet101) -> None:
-        super().__init__(model, _fold_norms)
-
-
-def _fold_norms(network: RefineNet101) -> None:
-    backbone = network.backbone
-    backbone.conv, backbone.norm = _fused(backbone.conv, backbone.norm)
-    for module in backbone.modules():
-        if isinstance(module, Bottleneck):
-            module.conv1, module.norm1 = _fused(module.conv1, module.norm1)
-            module.conv2, module.norm2 = _fused(module.conv2, module.norm2)
-            module.conv3, module.norm3 = _fused(module.conv3, module.norm3)
-            if len(module.shortcut):
-                module.shortcut = nn.Sequential(*_fused(*module.shortcut))
+    def fold_norms(self) -> None:
+        """See `HandwrittenNetwork.fold_norms`."""
+        backbone = self.backbone
+        backbone.conv, backbone.norm = _fused(backbone.conv, backbone.norm)
+        for module in backbone.modules():
+            if isinstance(module, Bottleneck):
+                module.conv1, module.norm1 = _fused(module.conv1, module.norm1)
+                module.conv2, module.norm2 = _fused(module.conv2, module.norm2)
+                module.conv3, module.norm3 = _fused(module.conv3, module.norm3)
+                if len(module.shortcut):
+                    module.shortcut = nn.Sequential(*_fused(*module.shortcut))
 
 
 def _fused(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple:

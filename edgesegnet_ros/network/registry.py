@@ -1,8 +1,9 @@
-"""The networks that are trained, evaluated and deployed here: designs, and two written by hand."""
+"""The networks that are trained, evaluated and deployed here: designs, and some by hand."""
 
 from __future__ import annotations
 
-from typing import Dict, List, NamedTuple, Type, Union
+import importlib
+from typing import Dict, List, NamedTuple, Optional, Type, Union
 
 from torch import nn
 
@@ -11,13 +12,12 @@ from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.network.design import Design
 from edgesegnet_ros.network.design_file import read_design
 from edgesegnet_ros.network.designed import DesignedInference, DesignedNetwork
-from edgesegnet_ros.network.refinenet import RefineNet101, RefineNetInference
-from edgesegnet_ros.network.unet import UNet, UNetInference
+from edgesegnet_ros.network.handwritten import HandwrittenInference, HandwrittenNetwork
 
-Network = Union[DesignedNetwork, RefineNet101, UNet]
-"""All give `coarse_logits` at a quarter of the input's size."""
-InferenceForm = Union[DesignedInference, RefineNetInference, UNetInference]
-"""All take (N, 3, H, W), give logits (N, num_classes, H/4, W/4) and have a `classifier_bias`."""
+Network = Union[DesignedNetwork, HandwrittenNetwork]
+"""Both have `head_stride`, `coarse_logits` at that share of the input's size, and a `head`."""
+InferenceForm = Union[DesignedInference, HandwrittenInference]
+"""Both take (N, 3, H, W), give the network's `coarse_logits` and have a `classifier_bias`."""
 
 
 class NetworkError(EdgeSegNetError):
@@ -29,20 +29,36 @@ class NetworkEntry(NamedTuple):
 
     Attributes:
         title: For people.
-        network: As it is trained.
-        inference: As it is deployed, built from the trained one.
+        where: Module and class of a `HandwrittenNetwork`, imported when it is asked for.
     """
 
     title: str
-    network: Type[nn.Module]
-    inference: Type[nn.Module]
+    where: str
+
+    def load(self) -> Type[HandwrittenNetwork]:
+        """The class."""
+        module, _, name = self.where.partition(':')
+        return getattr(importlib.import_module(f'{__package__}.{module}'), name)
 
 
 NETWORKS: Dict[str, NetworkEntry] = {
-    'refinenet101': NetworkEntry('RefineNet-101', RefineNet101, RefineNetInference),
-    'unet': NetworkEntry('U-Net', UNet, UNetInference),
+    'refinenet101': NetworkEntry('RefineNet-101', 'refinenet:RefineNet101'),
+    'unet': NetworkEntry('U-Net', 'unet:UNet'),
+    'enet': NetworkEntry('ENet', 'peers.enet:ENet'),
+    'erfnet': NetworkEntry('ERFNet', 'peers.erfnet:ERFNet'),
+    'fast-scnn': NetworkEntry('Fast-SCNN', 'peers.fast_scnn:FastSCNN'),
+    'bisenetv2': NetworkEntry('BiSeNetV2', 'peers.bisenet_v2:BiSeNetV2'),
+    'ddrnet-23-slim': NetworkEntry('DDRNet-23-slim', 'peers.ddrnet:DDRNet23Slim'),
+    'pidnet-s': NetworkEntry('PIDNet-S', 'peers.pidnet:PIDNetS'),
+    'segformer-b0': NetworkEntry('SegFormer-B0', 'peers.segformer:SegFormerB0'),
 }
 """Networks that no design describes."""
+_BY_LETTERS = {name.replace('-', ''): name for name in NETWORKS}
+
+
+def plain_name(text: str) -> Optional[str]:
+    """The key of NETWORKS that a text means; hyphens and case do not count. None for no key."""
+    return _BY_LETTERS.get(text.lower().replace('-', ''))
 
 
 def names() -> List[str]:
@@ -54,14 +70,16 @@ def identity(name: str) -> Union[Design, str]:
     """What a name or a path stands for: a design, or the name of a network written by hand.
 
     Args:
-        name: Key of NETWORKS, name of a shipped design, or path of a design file.
+        name: Key of NETWORKS (hyphens and case do not count), name of a shipped design, or path of
+            a design file.
 
     Raises:
         DesignError: The design file cannot be used; the message names the place in it.
         NetworkError: No such name.
     """
-    if name in NETWORKS:
-        return name
+    known = plain_name(name)
+    if known is not None:
+        return known
     try:
         shipped.find('designs', name)
     except shipped.ShippedFileError:
@@ -80,10 +98,11 @@ def identity_of(model: nn.Module) -> Union[Design, str]:
     """
     if isinstance(model, DesignedNetwork):
         return model.design
+    kind = type(model)
     for name, known in NETWORKS.items():
-        if type(model) is known.network:
+        if f'{kind.__module__}:{kind.__name__}' == f'{__package__}.{known.where}':
             return name
-    raise NetworkError(f'{type(model).__name__} is none of {", ".join(NETWORKS)}, and no design')
+    raise NetworkError(f'{kind.__name__} is none of {", ".join(NETWORKS)}, and no design')
 
 
 def name_of(model: nn.Module) -> str:
@@ -118,19 +137,20 @@ def build_network(
 
     Raises:
         DesignError: The design file cannot be used.
+        MissingPackageError: The network comes from a package that is not installed.
         NetworkError: No such name.
     """
     found = identity(network) if isinstance(network, str) else network
     if isinstance(found, str):
-        return NETWORKS[found].network(num_classes)
+        return NETWORKS[found].load()(num_classes)
     return DesignedNetwork(found, num_classes, training_norms)
 
 
 def inference_form(model: Network) -> InferenceForm:
     """The network as it is deployed, a copy in evaluation mode.
 
-    Enlarged bilinearly by HEAD_STRIDE, its logits are those of `model`.
+    Enlarged bilinearly by the model's `head_stride`, its logits are those of `model`.
     """
     if isinstance(model, DesignedNetwork):
         return DesignedInference(model)
-    return NETWORKS[name_of(model)].inference(model)
+    return HandwrittenInference(model)

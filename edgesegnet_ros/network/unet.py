@@ -13,9 +13,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from edgesegnet_ros.network import HEAD_STRIDE
-from edgesegnet_ros.network.fold import FoldedCopy
-from edgesegnet_ros.network.upsampling import upsample
+from edgesegnet_ros.network.handwritten import HandwrittenNetwork
 
 WIDTHS = (64, 128, 256, 384)
 """Channels of the stages, at 1/4, 1/8, 1/16 and 1/32 of the input's size."""
@@ -75,7 +73,7 @@ class SceneContext(nn.Module):
         return features + F.relu(self.read(features.mean((2, 3), keepdim=True)))
 
 
-class UNet(nn.Module):
+class UNet(HandwrittenNetwork):
     """The teacher, for any height and width divisible by 16.
 
     Args:
@@ -83,8 +81,7 @@ class UNet(nn.Module):
     """
 
     def __init__(self, num_classes: int) -> None:
-        super().__init__()
-        self.num_classes = num_classes
+        super().__init__(num_classes)
         self.stem = nn.Sequential(
             ConvNorm(3, STEM_WIDTH, stride=2),
             nn.ReLU(),
@@ -139,20 +136,9 @@ class UNet(nn.Module):
             features = block(torch.cat([enlarged, beside], dim=1))
         return self.head(self.dropout(features))
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Logits: (N, 3, H, W) -> (N, num_classes, H, W)."""
-        return upsample(self.coarse_logits(image), HEAD_STRIDE)
-
-
-class UNetInference(FoldedCopy):
-    """The teacher with its batch norms folded."""
-
-    def __init__(self, model: UNet) -> None:
-        super().__init__(model, _fold_norms)
-
-
-def _fold_norms(network: UNet) -> None:
-    for module in network.modules():
-        if isinstance(module, ConvNorm):
-            module.conv = fuse_conv_bn_eval(module.conv, module.norm)
-            module.norm = nn.Identity()
+    def fold_norms(self) -> None:
+        """See `HandwrittenNetwork.fold_norms`."""
+        for module in self.modules():
+            if isinstance(module, ConvNorm):
+                module.conv = fuse_conv_bn_eval(module.conv, module.norm)
+                module.norm = nn.Identity()

@@ -17,6 +17,7 @@ from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.network.design import Design, DesignError
 from edgesegnet_ros.network.design_file import design_of
 from edgesegnet_ros.network.fold import fold_norms
+from edgesegnet_ros.network.handwritten import MissingPackageError
 from edgesegnet_ros.network.normalisation import IMAGENET_MEAN, IMAGENET_STD
 from edgesegnet_ros.network.registry import (
     Network,
@@ -40,20 +41,21 @@ class WeightsInfo(NamedTuple):
     Attributes:
         classes: Name of the class file that the outputs follow.
         num_classes: Outputs of the classifier.
-        input_size: Height and width that it was trained for.
+        input_size: Height and width that it was trained for; files without it are of 256x256.
         mean: Subtracted from red, green and blue in 0-1.
         std: Divides the difference.
         temperature: Divides the logits before a softmax is read as a confidence.
         network: Name of a design, which the file's header holds too, or key of
             `registry.NETWORKS`. Files without it are EdgeSegNet's.
-        resize_mode: How images were brought to the input size: `stretch` or `letterbox`.
+        resize_mode: How images are brought to the input size: `stretch`, which files without it
+            are of, or `letterbox`.
         class_set: The class set that was trained, as a class file holds it (see
             `data.classes.class_set_of`); None in files of before there was one.
     """
 
     classes: str
     num_classes: int
-    input_size: Tuple[int, int]
+    input_size: Tuple[int, int] = (256, 256)
     mean: Tuple[float, float, float] = IMAGENET_MEAN
     std: Tuple[float, float, float] = IMAGENET_STD
     temperature: float = 1.0
@@ -100,10 +102,10 @@ def save_weights(
 
 
 def store_temperature(path: Union[str, Path], temperature: float) -> None:
-    """Give a weights file another temperature; its arrays stay bit for bit what they were.
+    """Give a weights file another temperature; see `store_info`.
 
     Args:
-        path: Path of a file that `save_weights` wrote; replaced whole or not at all.
+        path: Path of the file.
         temperature: Divides the logits before the softmax, above 0.
 
     Raises:
@@ -112,19 +114,36 @@ def store_temperature(path: Union[str, Path], temperature: float) -> None:
     """
     if not 0.0 < temperature < float('inf'):
         raise ValueError(f'a temperature is above 0 and finite, not {temperature}')
+    store_info(path, temperature=float(temperature))
+
+
+def store_info(path: Union[str, Path], **changes: Any) -> None:
+    """Change what a weights file says of itself; its arrays stay bit for bit what they were.
+
+    Args:
+        path: Of a file that `save_weights` wrote; replaced whole or not at all.
+        changes: Fields of `WeightsInfo`, such as resize_mode='letterbox'.
+
+    Raises:
+        ValueError: A field that does not exist.
+        WeightsError: The file is none of this package, or cannot be replaced.
+    """
+    unknown = set(changes) - set(WeightsInfo._fields) | set(changes) & {'class_set', 'network'}
+    if unknown:
+        raise ValueError(f'{", ".join(sorted(unknown))}: cannot be changed in a weights file')
     path = Path(path)
     load_weights(path)
     with safe_open(str(path), framework='pt') as file:
         metadata = dict(file.metadata())
         tensors = {name: file.get_tensor(name) for name in file.keys()}
-    info = {**json.loads(metadata['info']), 'temperature': float(temperature)}
+    info = {**json.loads(metadata['info']), **changes}
     metadata['info'] = json.dumps(info)
     try:
         write_tensors(path, tensors, metadata)
     except WriteError as error:
         raise WeightsError(
-            f'{error}; to store its temperature, copy the file to a folder that you may write '
-            'to, and give the copy to --model'
+            f'{error}; to change what it says of itself, copy the file to a folder that you may '
+            'write to, and give the copy to --model'
         ) from None
 
 
@@ -174,6 +193,8 @@ def load_weights(path: Union[str, Path]) -> Tuple[Network, WeightsInfo]:
                 for name, value in tensors.items()
             }
         )
+    except MissingPackageError as error:
+        raise WeightsError(f'{path}: {error}') from None
     except (KeyError, TypeError, ValueError, RuntimeError, NetworkError, DesignError) as error:
         raise WeightsError(
             f'{path}: does not fit the network {fields.get("network", "edgesegnet")} '

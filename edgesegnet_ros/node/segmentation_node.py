@@ -150,7 +150,6 @@ class SegmentationNode(ManagedNode):
         settings = WorkerSettings(
             request,
             self._may_fall_back(),
-            value('resize_mode').value,
             value('output_resolution').value,
             lambda: value('unlabeled_below').value,
             lambda: value('refuse_damaged_jpeg').value,
@@ -208,7 +207,7 @@ class SegmentationNode(ManagedNode):
         why = f' ({is_.reason})' if is_.reason else ''
         self.get_logger().info(
             f'engine {is_.engine} {is_.version}, {is_.precision}{why}, on {is_.device}, '
-            f'input {height}x{width}'
+            f'input {height}x{width} ({opened.model.resize_mode})'
         )
 
     def _activate(self, state: LifecycleState) -> None:

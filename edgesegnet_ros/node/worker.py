@@ -49,7 +49,6 @@ class WorkerSettings(NamedTuple):
     Attributes:
         request: The engine to open.
         may_fall_back: Whether the torch engine takes the place of one that fails.
-        resize_mode: `stretch` or `letterbox`.
         output_resolution: `input` or `network`.
         unlabeled_below: Called for each frame; gives the threshold, 0-1.
         strict_jpeg: Called for each frame; whether damaged JPEG images are refused.
@@ -60,7 +59,6 @@ class WorkerSettings(NamedTuple):
 
     request: EngineRequest
     may_fall_back: bool
-    resize_mode: str
     output_resolution: str
     unlabeled_below: Callable[[], float]
     strict_jpeg: Callable[[], bool]
@@ -285,9 +283,8 @@ class SegmentationWorker:
 
     def _segmenter(self) -> Segmenter:
         assert self.opened is not None
-        return Segmenter(
-            self.opened.model.engine, self.settings.resize_mode, self.settings.output_resolution
-        )
+        model = self.opened.model
+        return Segmenter(model.engine, model.resize_mode, self.settings.output_resolution)
 
     def _replace_engine(self, reason: str) -> Optional[str]:
         """Close the engine that failed and open torch; returns why that is not possible."""

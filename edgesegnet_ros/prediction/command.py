@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgesegnet_ros import shipped
-from edgesegnet_ros.arguments import output_file, output_folder, size
-from edgesegnet_ros.data.geometry import RESIZE_MODES
+from edgesegnet_ros.arguments import output_file, output_folder
+from edgesegnet_ros.engines.options import add_network_input
 from edgesegnet_ros.engines.request import ENGINES, PRECISIONS
 from edgesegnet_ros.prediction.results import (
     FILM_NAME,
@@ -27,7 +27,16 @@ if TYPE_CHECKING:
     from edgesegnet_ros.engines.segmenter import Segmenter
     from edgesegnet_ros.prediction.window import Window
 
-_REQUEST = ('model', 'classes', 'engine', 'precision', 'device', 'num_threads', 'input_size')
+_REQUEST = (
+    'model',
+    'classes',
+    'engine',
+    'precision',
+    'device',
+    'num_threads',
+    'input_size',
+    'resize_mode',
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -76,13 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--precision', choices=PRECISIONS, help='number format')
     add('--device', help='auto, cpu, cuda or cuda:N')
     add('--num-threads', type=int, metavar='N', help='CPU threads; 0 uses all cores')
-    add('--input-size', type=size, metavar='HxW', help='height and width of the network input')
-    add(
-        '--resize-mode',
-        default='stretch',
-        choices=RESIZE_MODES,
-        help='how an image is resized to the network input',
-    )
+    add_network_input(parser)
     add(
         '--unlabeled-below',
         type=float,
@@ -130,9 +133,8 @@ def _predict(args: argparse.Namespace) -> dict[str, Any]:
     try:
         # What is not given is left to the request, or to what the model says of itself.
         given = {name: getattr(args, name) for name in _REQUEST if getattr(args, name) is not None}
-        given.setdefault('input_size', (0, 0))
         model = open_engine(EngineRequest(**given))
-        segmenter = Segmenter(model.engine, args.resize_mode)
+        segmenter = Segmenter(model.engine, model.resize_mode)
         description = model.engine.describe()
         summary: dict[str, Any] = {
             'model': args.model,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edgesegnet_ros import shipped
+from edgesegnet_ros.data.geometry import RESIZE_MODES, compute_placement
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.lined_yaml import Lines, read_lines
 from edgesegnet_ros.network import STRIDE
@@ -42,7 +43,8 @@ class TrainConfig:
     network: str = setting(
         'edgesegnet',
         'network to train: the name of a shipped design, the path of a design file, '
-        'refinenet101, or unet (a teacher for --distillation)',
+        'refinenet101, unet (a teacher for --distillation), or a network of `edgesegnet bench`: '
+        'enet, erfnet, fast-scnn, bisenetv2, ddrnet-23-slim, pidnet-s or segformer-b0',
     )
     epochs: int = setting(
         24, 'number of epochs; an epoch has camvid_views plus rendered views', low=1
@@ -59,6 +61,12 @@ class TrainConfig:
     # Data.
     input_size: tuple[int, int] = setting(
         (256, 256), 'height and width of a whole image at scale 1, in pixels'
+    )
+    resize_mode: str = setting(
+        'stretch',
+        'how an image is resized to input_size: stretch fills it, letterbox keeps the aspect '
+        'ratio; the weights file stores it, and all that use the weights do the same',
+        *RESIZE_MODES,
     )
     crop: tuple[int, int] = setting((192, 192), 'height and width of a training view, in pixels')
     scale_min: float = setting(0.66, 'smallest random scale of a view', low=0.1)
@@ -233,6 +241,10 @@ class TrainConfig:
             raise ConfigError(
                 f'teacher_margin {self.teacher_margin} must be a multiple of {STRIDE}'
             )
+
+    def frame(self, image: tuple[int, int]) -> tuple[int, int]:
+        """Height and width that an image of a height and width has at scale 1."""
+        return compute_placement(image, self.input_size, self.resize_mode).content
 
     @property
     def view(self) -> tuple[int, int]:

@@ -125,10 +125,11 @@ class Views(Dataset):
         return int(random.choice(self._real, p=self._shares))
 
     def _view(self, index: int, random: np.random.Generator) -> LabelledPair:
-        config = self._config
+        config, (image, labels) = self._config, self._pairs[index]
         return random_view(
-            *self._pairs[index],
-            config.input_size,
+            image,
+            labels,
+            config.frame(image.shape[:2]),
             config.view,
             (config.scale_min, config.scale_max),
             random,

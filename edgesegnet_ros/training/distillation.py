@@ -11,6 +11,7 @@ from torch import nn
 from edgesegnet_ros.data.classes import ClassSet
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.network import HEAD_STRIDE
+from edgesegnet_ros.network.upsampling import at_size
 from edgesegnet_ros.training.config import TrainConfig
 from edgesegnet_ros.training.initial import read_network
 from edgesegnet_ros.training.normalised import NormalisedNetwork
@@ -61,7 +62,9 @@ class Teacher:
             images: (N, 3, H, W) uint8, at least as large as the crop.
             labels: (N, H, W) uint8.
         """
-        logits = torch.stack([network(images) for network in self._networks]).mean(0)
+        size = [side // HEAD_STRIDE for side in images.shape[2:]]
+        given = [at_size(network(images), size) for network in self._networks]
+        logits = torch.stack(given).mean(0)
         coarse, fine = [], []
         for size, crop in zip(images.shape[2:], self._crop, strict=True):
             room = (size - crop) // HEAD_STRIDE

@@ -136,9 +136,11 @@ def read_initial(path: str, wanted: str, classes: ClassSet) -> Initial:
     for name, value in source.items():
         if own[name].shape == value.shape and not name.startswith('head.'):
             own[name].copy_(value)
-        else:  # the head has a row for each class
-            for to, of in rows:
-                own[name][to] = value[of]
+            continue
+        # The head has a row for each class; a transposed convolution's rows are its second axis.
+        axis = int(isinstance(network.head, nn.ConvTranspose2d) and value.ndim > 1)
+        for to, of in rows:
+            own[name].select(axis, to).copy_(value.select(axis, of))
     return Initial(
         network,
         info,

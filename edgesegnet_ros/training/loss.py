@@ -11,7 +11,7 @@ from torch.nn import functional as F  # noqa: N812
 from edgesegnet_ros.data.camvid import LabelledPair, class_shares
 from edgesegnet_ros.data.classes import VOID
 from edgesegnet_ros.network import HEAD_STRIDE
-from edgesegnet_ros.network.upsampling import upsample
+from edgesegnet_ros.network.upsampling import at_size
 
 
 class Summed(NamedTuple):
@@ -63,12 +63,12 @@ def cross_entropy(
     """Cross-entropy at the resolution of the labels; void pixels are excluded.
 
     Args:
-        coarse: (N, C, H/4, W/4) logits.
+        coarse: (N, C, h, w) logits.
         labels: (N, H, W) uint8, 255 for void.
         table: (256,) weights by label value; see `class_table`.
         smoothing: Share of the target that is spread over all classes.
     """
-    logits, labels = upsample(coarse.float(), HEAD_STRIDE), labels.long()
+    logits, labels = at_size(coarse.float(), labels.shape[1:]), labels.long()
     total = F.cross_entropy(
         logits,
         labels,
@@ -85,15 +85,18 @@ def distance_to_teacher(
 ) -> Summed:
     """Kullback-Leibler divergence from the teacher (Hinton et al., arXiv 1503.02531, section 2).
 
+    It is taken at a quarter of the views' size, to which finer and coarser logits are brought.
+
     Args:
-        coarse: (N, C, H/4, W/4) logits.
+        coarse: (N, C, h, w) logits.
         teacher: The teacher's, of the same views.
         labels: (N, H, W) uint8; void positions are excluded here, too.
         temperature: Divides both logits; the result is multiplied by its square.
     """
     middle = HEAD_STRIDE // 2
     known = labels[:, middle::HEAD_STRIDE, middle::HEAD_STRIDE] != VOID
-    student = F.log_softmax(coarse.float() / temperature, dim=1)
-    wanted = F.log_softmax(teacher.float() / temperature, dim=1)
+    size = known.shape[1:]
+    student = F.log_softmax(at_size(coarse.float(), size) / temperature, dim=1)
+    wanted = F.log_softmax(at_size(teacher.float(), size) / temperature, dim=1)
     divergence = F.kl_div(student, wanted, reduction='none', log_target=True).sum(1)
     return Summed((divergence * known).sum() * temperature**2, known.sum().float())

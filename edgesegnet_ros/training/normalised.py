@@ -35,5 +35,5 @@ class NormalisedNetwork(nn.Module):
         return self.normalisation(images).contiguous(memory_format=torch.channels_last)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """(N, 3, H, W) uint8 -> (N, num_classes, H/4, W/4)."""
+        """(N, 3, H, W) uint8 -> (N, num_classes, h, w), as `coarse_logits` gives them."""
         return self.network.coarse_logits(self.normalise(images))

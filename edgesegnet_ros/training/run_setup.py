@@ -16,7 +16,7 @@ from edgesegnet_ros.data.datasets import Dataset
 from edgesegnet_ros.network.registry import Network, build_network
 from edgesegnet_ros.network.weights import WeightsInfo
 from edgesegnet_ros.training.checkpoint import Checkpoint, CheckpointError
-from edgesegnet_ros.training.config import TrainConfig
+from edgesegnet_ros.training.config import ConfigError, TrainConfig
 from edgesegnet_ros.training.dataset import Batches, Views, rendered_pool
 from edgesegnet_ros.training.initial import read_initial, start_from
 from edgesegnet_ros.training.loss import class_weights
@@ -76,6 +76,26 @@ def without_streets(config: TrainConfig, classes: ClassSet) -> TrainConfig:
         classes.name,
     )
     return replace(config, rendered=0)
+
+
+def check_batch(config: TrainConfig, num_classes: int, processes: int) -> None:
+    """Refuse one view at a time where a network normalises means over a whole image.
+
+    Raises:
+        ConfigError: Says how many views are needed.
+    """
+    if config.batch // processes != 1 or config.freeze_norms:
+        return
+    with torch.device('meta'):
+        network = build_network(config.network, num_classes, config.training_norms).train()
+        try:
+            network.coarse_logits(torch.zeros(1, 3, *config.crop))
+        except ValueError:  # of torch's batch norm
+            raise ConfigError(
+                f'batch {config.batch}: {config.network} has batch norms behind means over the '
+                f'whole image, which need two views in each process: give --batch {2 * processes} '
+                'or more'
+            ) from None
 
 
 def read_data(config: TrainConfig, sources: Sources, group: ProcessGroup) -> RunData:
@@ -149,7 +169,11 @@ def begin_network(
     """
     classes = sources.classes
     info = WeightsInfo(
-        classes.name, len(classes.classes), config.input_size, class_set=classes.as_document()
+        classes.name,
+        len(classes.classes),
+        config.input_size,
+        resize_mode=config.resize_mode,
+        class_set=classes.as_document(),
     )
     torch.manual_seed(config.seed)
     network = build_network(config.network, info.num_classes, config.training_norms)

@@ -32,6 +32,7 @@ from edgesegnet_ros.training.run_setup import (
     RunData,
     Sources,
     begin_network,
+    check_batch,
     check_same_data,
     read_data,
     without_streets,
@@ -99,6 +100,7 @@ def train(
         group = join_process_group(device)
         stack.callback(group.leave)
         config = without_streets(config, sources.classes)
+        check_batch(config, len(sources.classes.classes), group.size)
         _check(config, group, out)
         if sources.init:
             load_weights(sources.init)  # a wrong file is refused before the data is read

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from edgesegnet_ros.data.camvid import LabelledPair
-from edgesegnet_ros.data.classes import ClassSet
+from edgesegnet_ros.data.classes import VOID, ClassSet
+from edgesegnet_ros.data.geometry import compute_placement
 from edgesegnet_ros.data.overlay import colorize, overlay
 from edgesegnet_ros.engines.pytorch import TorchEngine
 from edgesegnet_ros.engines.recipe import recipe_of
@@ -57,18 +58,17 @@ def validate(
     """
     recipe = recipe_of(network, info, device=str(device), num_threads=torch.get_num_threads())
     engine = TorchEngine(recipe)
-    segmenter = Segmenter(engine)
+    segmenter = Segmenter(engine, info.resize_mode)
     scores, samples = Scores.empty(info.num_classes), []
     table = class_table(class_weights.cpu())
     total, weight = 0.0, 0.0
     shown = set(np.linspace(0, len(val) - 1, min(SAMPLES, len(val))).round().astype(int).tolist())
-    height, width = info.input_size
     for index, (image, labels) in enumerate(val):
         predicted = segmenter.segment(image).labels
         scores.add(predicted, labels)
         logits = engine.last_logits()
         if logits is not None:
-            seen = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+            seen = _at_network(labels, info)
             own = cross_entropy(
                 torch.from_numpy(np.asarray(logits, np.float32)),
                 torch.from_numpy(seen)[None],
@@ -79,6 +79,17 @@ def validate(
         if index in shown:
             samples.append(_sample(image, labels, predicted, classes.palette))
     return Validation(scores, total / weight if weight else float('nan'), samples)
+
+
+def _at_network(labels: np.ndarray, info: WeightsInfo) -> np.ndarray:
+    """Labels where the network sees their image; 255 beside it."""
+    placement = compute_placement(labels.shape, info.input_size, info.resize_mode)
+    seen = np.full(info.input_size, VOID, np.uint8)
+    height, width = placement.content
+    seen[placement.window] = cv2.resize(
+        labels, (width, height), interpolation=cv2.INTER_NEAREST_EXACT
+    )
+    return seen
 
 
 def _sample(

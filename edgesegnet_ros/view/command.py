@@ -30,8 +30,8 @@ class ViewError(EdgeSegNetError):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    from edgesegnet_ros.arguments import output_file, size
-    from edgesegnet_ros.data.geometry import RESIZE_MODES
+    from edgesegnet_ros.arguments import output_file
+    from edgesegnet_ros.engines.options import add_network_input
 
     parser.description = (
         'Show image, overlay, masks with class names, confidence, latency and drops in the Rerun '
@@ -87,13 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--precision', default='auto', choices=PRECISIONS, help='number format')
     add('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     add('--num-threads', type=int, default=0, help='CPU threads; 0 uses all cores')
-    add('--input-size', default='256x256', type=size, help='height and width of the network input')
-    add(
-        '--resize-mode',
-        default='stretch',
-        choices=RESIZE_MODES,
-        help='how an image is resized to the network input',
-    )
+    add_network_input(how)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -200,12 +194,10 @@ def _start_viewer(args: argparse.Namespace, folder: Path, processes: Processes) 
 
 
 def _open_source(args: argparse.Namespace) -> Tuple[Source, LoadedModel]:
-    from edgesegnet_ros.data.classes import load_classes
     from edgesegnet_ros.data.sources import open_source
     from edgesegnet_ros.engines import open_engine
+    from edgesegnet_ros.engines.recipe import recipe_for
 
-    num_classes = len(load_classes(args.classes).classes)
-    source = open_source(args.input, num_classes, args.topic, args.labels)
     request = EngineRequest(
         args.model,
         args.classes,
@@ -214,7 +206,10 @@ def _open_source(args: argparse.Namespace) -> Tuple[Source, LoadedModel]:
         args.device,
         args.num_threads,
         args.input_size,
+        resize_mode=args.resize_mode,
     )
+    num_classes = len(recipe_for(request).classes.classes)
+    source = open_source(args.input, num_classes, args.topic, args.labels)
     return source, open_engine(request)
 
 
@@ -237,9 +232,7 @@ def _feed_source(
         with tqdm(
             total=min(totals, default=None), desc='segmenting', unit='frame', disable=None
         ) as bar:
-            for _ in log_source(
-                recording, source, model, args.resize_mode, args.frames, not args.lossless
-            ):
+            for _ in log_source(recording, source, model, args.frames, not args.lossless):
                 count += 1
                 bar.update()
     except KeyboardInterrupt:

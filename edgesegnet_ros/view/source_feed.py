@@ -23,7 +23,6 @@ def log_source(
     recording: rr.RecordingStream,
     source: Source,
     model: LoadedModel,
-    resize_mode: str,
     frames: Optional[int],
     jpeg: bool,
 ) -> Iterator[None]:
@@ -33,7 +32,6 @@ def log_source(
         recording: Takes the frames.
         source: Gives images, and true labels where it has any.
         model: The engine, and the classes of its labels.
-        resize_mode: `stretch` or `letterbox`.
         frames: Largest number of frames; None for all.
         jpeg: Whether images are stored as JPEG.
 
@@ -41,7 +39,7 @@ def log_source(
         EdgeSegNetError: A frame cannot be read, or the engine failed.
     """
     engine, classes = model.engine, model.classes
-    segmenter = Segmenter(engine, resize_mode)
+    segmenter = Segmenter(engine, model.resize_mode)
     log = CameraLog(recording, CAMERA, classes, jpeg)
     about = engine.describe()
     log.engine(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from edgesegnet_ros.engines.request import EngineRequest
     from edgesegnet_ros.evaluation.bench.contestants import Contestant, Skipped
 
-_SIZES = [(256, 256), (368, 480)]
+_ROOFLINE_SIZES = [(256, 256), (368, 480)]
 _PEAK = 'peak'
 
 
@@ -41,8 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action='append',
         type=size,
         metavar='HxW',
-        help='height and width of the network input; may be repeated (default: 256x256 and '
-        '368x480)',
+        help='height and width of the network input; may be repeated; by default those of the '
+        'weights (256x256 and 368x480 with --roofline)',
     )
     parser.add_argument('--frames', default=20, type=int, help='number of timed frames per row')
     parser.add_argument(
@@ -91,12 +91,13 @@ def chosen_networks(text: str | None) -> list[str]:
     Raises:
         EdgeSegNetError: One is unknown, or its design cannot be built.
     """
-    from edgesegnet_ros.evaluation.bench.contestants import NETWORKS, check_network
+    from edgesegnet_ros.evaluation.bench.contestants import NETWORKS, OWN, check_network
+    from edgesegnet_ros.network.registry import plain_name
 
     if text is None:
         return list(NETWORKS)
     named = [word.strip() for word in text.split(',') if word.strip()]
-    named = [word.lower() if word.lower() in NETWORKS else word for word in named]
+    named = [OWN if word.lower() == OWN else plain_name(word) or word for word in named]
     for name in named or [text]:
         check_network(name)
     rest = [name for name in dict.fromkeys(named) if name not in NETWORKS]
@@ -199,11 +200,12 @@ def run(args: argparse.Namespace) -> int:
     from edgesegnet_ros.engines.request import EngineRequest
     from edgesegnet_ros.evaluation.bench import contestants, rows
 
-    sizes = list(dict.fromkeys(args.input_size or _SIZES))
     if args.roofline:
         from edgesegnet_ros.evaluation.bench.roofline import write_page
 
-        return write_page(args.model, sizes, Path(args.out), args.json)
+        return write_page(
+            args.model, args.input_size or _ROOFLINE_SIZES, Path(args.out), args.json
+        )
     if args.frames < 1:
         raise contestants.BenchError(f'--frames {args.frames}: at least 1')
     if args.num_threads < 0:
@@ -232,11 +234,13 @@ def run(args: argparse.Namespace) -> int:
         EngineRequest(
             args.model, args.classes, 'torch', 'auto', args.device, args.num_threads, size
         )
-        for size in sizes
+        for size in dict.fromkeys(args.input_size or [(0, 0)])
     ]
+    for number, request in enumerate(requests):
+        # Refuses what is wrong before anything is built.
+        requests[number] = request._replace(input_size=recipe_for(request).input_size)
     for request in requests:
-        recipe_for(request)  # refuses what is wrong before anything is built
-    for size, request in zip(sizes, requests):
+        size = request.input_size
         found = measure(request, networks, engines, args.frames)
         tqdm.write(
             f'uint8 image to class ids at {size[0]}x{size[1]} on {cpu.name()}, {threads} threads, '

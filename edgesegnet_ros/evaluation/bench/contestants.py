@@ -3,49 +3,41 @@
 from __future__ import annotations
 
 import copy
-import importlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import torch
-from torch import nn
 
 from edgesegnet_ros import shipped
 from edgesegnet_ros.engines import open_engine
 from edgesegnet_ros.engines.base import EngineDescription
 from edgesegnet_ros.engines.eager import EagerReference
-from edgesegnet_ros.engines.recipe import recipe_for
+from edgesegnet_ros.engines.image_sets import CALIBRATION_SEED, ImageSet
+from edgesegnet_ros.engines.onnx_model import SUFFIX
+from edgesegnet_ros.engines.recipe import recipe_for, recipe_of
 from edgesegnet_ros.engines.registry import back_end
 from edgesegnet_ros.engines.request import BACK_ENDS, EngineRequest
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.evaluation.bench.timing import Infer
 from edgesegnet_ros.evaluation.bench.work import Work, work
-from edgesegnet_ros.network import HEAD_STRIDE
+from edgesegnet_ros.network import registry
 from edgesegnet_ros.network.cost import parameters
 from edgesegnet_ros.network.registry import build_network, identity, inference_form, title_of
-from edgesegnet_ros.network.upsampling import upsample
 from edgesegnet_ros.network.weights import WeightsInfo
 
 OWN = 'edgesegnet'
+_ONE_STREET = ImageSet('one rendered street', (), CALIBRATION_SEED, 1)
+"""What int8 ranges of random weights are measured on."""
 ENGINES = ('eager', *BACK_ENDS)
 """`eager` is PyTorch as the network is written, in fp32; the others are the node's engines."""
-_PEERS = 'edgesegnet_ros.evaluation.peers.'
-NETWORKS: dict[str, tuple[str, str]] = {
-    OWN: ('EdgeSegNet', ''),
-    'refinenet101': ('RefineNet-101', 'edgesegnet_ros.network.refinenet:RefineNet101'),
-    'enet': ('ENet', _PEERS + 'enet:ENet'),
-    'erfnet': ('ERFNet', _PEERS + 'erfnet:ERFNet'),
-    'fast-scnn': ('Fast-SCNN', _PEERS + 'fast_scnn:FastSCNN'),
-    'bisenetv2': ('BiSeNetV2', _PEERS + 'bisenet_v2:BiSeNetV2'),
-    'ddrnet-23-slim': ('DDRNet-23-slim', _PEERS + 'ddrnet:DDRNet23Slim'),
-    'pidnet-s': ('PIDNet-S', _PEERS + 'pidnet:PIDNetS'),
-    'segformer-b0': ('SegFormer-B0', _PEERS + 'segformer:SegFormerB0'),
-}
-"""Title and class of each network; all but EdgeSegNet have random weights: speed alone counts.
+NETWORKS = (OWN, *(name for name in registry.NETWORKS if name != 'unet'))
+"""Who takes part; all but EdgeSegNet have random weights: speed alone counts.
 
-Beside these, `--networks` takes designs, by name or file, with random weights; and weights, by a
-shipped model's name or file.
+Beside these, `--networks` takes the U-Net, and designs by name or file, with random weights; and
+weights, by a shipped model's name or file.
 """
 
 
@@ -110,8 +102,8 @@ def attempt(
 
 
 def is_model(name: str) -> bool:
-    """Whether a name is that of weights: a shipped model, or a weights file."""
-    return name.endswith('.safetensors') or name in shipped.names('models')
+    """Whether a name is that of weights: a shipped model, a weights file, or an ONNX file."""
+    return name.endswith(('.safetensors', SUFFIX)) or name in shipped.names('models')
 
 
 def check_network(name: str) -> None:
@@ -120,15 +112,16 @@ def check_network(name: str) -> None:
     Raises:
         EdgeSegNetError: It is none; the message names the place in a design file.
     """
-    if name in NETWORKS or is_model(name):
+    if name == OWN or is_model(name):
         return
-    if name not in shipped.names('designs') and not name.endswith('.yaml'):
+    try:
+        identity(name)
+    except registry.NetworkError:
         raise BenchError(
-            f"--networks '{name}': there are {', '.join(NETWORKS)}; designs "
+            f"--networks '{name}': there are {', '.join(NETWORKS)}, unet; designs "
             f'{", ".join(shipped.names("designs"))}, or the path of one (.yaml); and models '
-            f'{", ".join(shipped.names("models"))}, or the path of one (.safetensors)'
-        )
-    identity(name)
+            f'{", ".join(shipped.names("models"))}, or the path of one (.safetensors, .onnx)'
+        ) from None
 
 
 def own_contestants(
@@ -210,34 +203,40 @@ def pick_device(wanted: str) -> torch.device:
 def other_contestants(
     name: str, request: EngineRequest, engines: Sequence[str], num_classes: int
 ) -> Iterator[Contestant | Skipped]:
-    """A peer or a design with random weights: in eager PyTorch, and in OpenVINO if installed.
+    """A network with random weights: in eager PyTorch, and in OpenVINO if installed.
+
+    The parity gate does not judge random weights, so these engines are not proved.
 
     Args:
-        name: Key of NETWORKS, or name or path of a design.
+        name: What `registry.identity` takes.
         request: Device, threads and input size.
         engines: Some of ENGINES.
         num_classes: Outputs.
     """
-    design = '' if name in NETWORKS else identity(name)
-    title, where = NETWORKS[name] if isinstance(design, str) else (design.title, '')
-    module, _, class_name = where.partition(':')
+    found = identity(name)
+    title = registry.NETWORKS[found].title if isinstance(found, str) else found.title
     size = request.input_size
     info = WeightsInfo('random', num_classes, size)
 
     @cache
-    def network() -> nn.Module:
+    def network() -> registry.Network:
         torch.manual_seed(0)
-        if not isinstance(design, str):
-            return build_network(design, num_classes).eval()
-        return getattr(importlib.import_module(module), class_name)(num_classes).eval()
+        return build_network(found, num_classes).eval()
 
     def by_openvino(precision: str) -> Contestant:
-        from edgesegnet_ros.evaluation.bench.openvino_peer import OpenVinoPeer
-
-        deployed, params = _deployed(name, network()), parameters(network())
-        peer = OpenVinoPeer(deployed, info, size, request.num_threads, precision)
-        computed = work(copy.deepcopy(deployed), size)
-        return Contestant(title, peer.describe(), params, computed, peer.infer, peer.close)
+        recipe = recipe_of(network(), info, None, precision, 'cpu', request.num_threads)._replace(
+            calibrated_on=_ONE_STREET
+        )
+        folded, params = work(recipe.network(), size), parameters(network())
+        back = back_end('openvino')
+        reason = back.refusal(recipe)
+        if reason:
+            raise BenchError(reason)
+        with TemporaryDirectory() as folder:
+            path = Path(folder, 'engine' + back.suffix)
+            back.build(recipe, path)
+            engine = back.load(recipe, path)
+        return Contestant(title, engine.describe(), params, folded, engine.infer, engine.close)
 
     def by_eager() -> Contestant:
         eager = EagerReference(network(), info, size, str(pick_device(request.device)))
@@ -256,21 +255,3 @@ def _openvino_precisions(device: str) -> tuple[str, ...]:
     """The precisions of EdgeSegNet; if OpenVINO is missing, fp32 reports it."""
     found = back_end('openvino')
     return ('fp32',) if found.why_not('cpu') else found.precisions(device)
-
-
-class _Enlarged(nn.Module):
-    """An inference form with its last upsampling."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        return upsample(self.network(image), HEAD_STRIDE)
-
-
-def _deployed(name: str, network: nn.Module) -> nn.Module:
-    """The input of a back end: the inference form of RefineNet or a design, or a peer as it is."""
-    if name == 'refinenet101' or name not in NETWORKS:
-        return _Enlarged(inference_form(network)).eval()
-    return network

@@ -48,7 +48,7 @@ class Engines:
 
     def __init__(self, options: ReplayOptions) -> None:
         self.model: LoadedModel = open_engine(options.request)
-        self.segmenter = Segmenter(self.model.engine, options.resize_mode)
+        self.segmenter = Segmenter(self.model.engine, self.model.resize_mode)
         self.other: Segmenter | None = None
         self.other_model: LoadedModel | None = None
         if options.against is not None:
@@ -59,7 +59,7 @@ class Engines:
                     f'{self.model.classes.name}; only label maps of the same classes can be '
                     'compared'
                 )
-            self.other = Segmenter(self.other_model.engine, options.resize_mode)
+            self.other = Segmenter(self.other_model.engine, self.other_model.resize_mode)
 
 
 class CameraReplay:
@@ -339,8 +339,8 @@ def replay_offline(
 def _bare_ms(segmenter: Segmenter, options: ReplayOptions, image: np.ndarray) -> list[float]:
     """Times of the engine alone on one image, without other work in this process."""
     engine = segmenter.engine
-    placement = compute_placement(image.shape[:2], engine.input_size, options.resize_mode)
-    pixels = to_network(image, placement)
+    mode = options.request.resize_mode
+    pixels = to_network(image, compute_placement(image.shape[:2], engine.input_size, mode))
     labels = np.empty(engine.input_size, np.uint8)
     confidence = np.empty_like(labels) if options.confidence else None
     spent = []

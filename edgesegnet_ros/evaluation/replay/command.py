@@ -7,18 +7,20 @@ import json
 import signal
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgesegnet_ros import shipped
 from edgesegnet_ros.arguments import output_file, output_folder
-from edgesegnet_ros.data.geometry import RESIZE_MODES
 from edgesegnet_ros.engines import cpu
+from edgesegnet_ros.engines.options import add_network_input
 from edgesegnet_ros.engines.request import ENGINES, PRECISIONS, EngineRequest
 from edgesegnet_ros.evaluation.replay.options import ReplayOptions
 from edgesegnet_ros.evaluation.replay.result import ReplayError
 
 if TYPE_CHECKING:
+    from edgesegnet_ros.data.classes import ClassSet
     from edgesegnet_ros.evaluation.replay.one_bag import BagOutcome
     from edgesegnet_ros.evaluation.replay.worker_pool import Job
 
@@ -28,7 +30,6 @@ BARE_FRAMES = 10
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    from edgesegnet_ros.arguments import size
     from edgesegnet_ros.evaluation.report.gates import add_gate_argument
 
     add = parser.add_argument
@@ -99,13 +100,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=0,
         help='CPU threads per process; 0 gives each process its share of the cores',
     )
-    add('--input-size', default='256x256', type=size, help='height and width of the network input')
-    add(
-        '--resize-mode',
-        default='stretch',
-        choices=RESIZE_MODES,
-        help='how an image is resized to the network input',
-    )
+    add_network_input(parser)
     add(
         '--unlabeled-below',
         type=float,
@@ -223,7 +218,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _replay(args: argparse.Namespace) -> int:
     from edgesegnet_ros.atomic_file import WriteError, write_text
-    from edgesegnet_ros.data.classes import load_classes
     from edgesegnet_ros.evaluation.replay.bag_paths import find_bags
     from edgesegnet_ros.evaluation.replay.conclusion import tell, write
     from edgesegnet_ros.evaluation.replay.identity import fingerprint, identity
@@ -235,7 +229,8 @@ def _replay(args: argparse.Namespace) -> int:
     bags = find_bags(args.bags)
     options = _options(args, len(bags))
     out = args.out.expanduser().absolute()
-    merger = Merger(load_classes(options.request.classes), [str(bag) for bag in bags])
+    options, classes = _settled(options)
+    merger = Merger(classes, [str(bag) for bag in bags])
     decided_by = identity(options)
     jobs: list[tuple[Path, str]] = []
     for bag in bags:
@@ -268,6 +263,24 @@ def _replay(args: argparse.Namespace) -> int:
         print(f'edgesegnet replay: --fail-if {each}', file=sys.stderr)
     failed = fired or fails(result.problems) or not written or not result.frames.frames_out
     return 1 if failed else 0
+
+
+def _settled(options: ReplayOptions) -> tuple[ReplayOptions, ClassSet]:
+    """The options with what the weights settle, and the classes of the labels.
+
+    What does not fit together is refused here, before a bag is read.
+    """
+    from edgesegnet_ros.engines.recipe import recipe_for
+
+    recipe = recipe_for(options.request)
+    request = options.request._replace(
+        input_size=recipe.input_size, resize_mode=recipe.resize_mode
+    )
+    against = options.against
+    if against is not None:
+        other = recipe_for(against)
+        against = against._replace(input_size=other.input_size, resize_mode=other.resize_mode)
+    return replace(options, request=request, against=against), recipe.classes
 
 
 def _options(args: argparse.Namespace, bags: int) -> ReplayOptions:
@@ -316,13 +329,13 @@ def _options(args: argparse.Namespace, bags: int) -> ReplayOptions:
         args.device,
         args.num_threads,
         args.input_size,
+        resize_mode=args.resize_mode,
     )
     return ReplayOptions(
         request=request,
         topics=tuple(args.topic),
         labels=labels,
         label_start=args.label_start,
-        resize_mode=args.resize_mode,
         unlabeled_below=args.unlabeled_below,
         confidence=args.confidence and not args.live,
         flow=args.flow,

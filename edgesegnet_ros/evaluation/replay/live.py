@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
 from edgesegnet_ros.engines.base import EngineDescription
 from edgesegnet_ros.errors import EdgeSegNetError
@@ -105,11 +106,12 @@ def _play(
         options.request,
         {
             'use_sim_time': True,
-            'resize_mode': options.resize_mode,
             'num_threads': options.request.num_threads,
             'unlabeled_below': options.unlabeled_below,
         },
     )
+    classes = folder / 'classes.yaml'  # of a class set that the weights hold, too
+    classes.write_text(yaml.safe_dump(replay.classes.as_document()))
     played: list[tuple[int, float]] = []
 
     def on_line(line: str) -> None:
@@ -133,7 +135,7 @@ def _play(
                 '--out',
                 str(folder),
                 '--classes',
-                options.request.classes,
+                str(classes),
                 '--record',
                 *ROS_ARGUMENTS,
             ],

@@ -17,7 +17,7 @@ from pathlib import Path
 from edgesegnet_ros.atomic_file import write_text
 from edgesegnet_ros.data.bag import BagError, Camera, find_cameras
 from edgesegnet_ros.data.bag.atomic_folder import atomic_folder
-from edgesegnet_ros.data.classes import load_classes
+from edgesegnet_ros.engines.recipe import recipe_for
 from edgesegnet_ros.evaluation.replay.camera_replay import CameraReplay, Engines, replay_offline
 from edgesegnet_ros.evaluation.replay.figures import Files
 from edgesegnet_ros.evaluation.replay.options import ReplayOptions
@@ -112,7 +112,7 @@ def replay_bag(
     labels = options.labels
     topic_of_labels = None if labels and Path(labels).is_dir() else labels
     try:
-        classes = engines.model.classes if engines else load_classes(options.request.classes)
+        classes = engines.model.classes if engines else recipe_for(options.request).classes
         found = find_cameras(bag, options.topics, topic_of_labels, log.on_problem, classes)
     except BagError as error:
         return BagOutcome(
@@ -182,7 +182,7 @@ def _replay_camera(
     written: Path | None,
     on_frame: Callable[[int, int], None],
 ) -> ReplayResult:
-    classes = engines.model.classes if engines else load_classes(options.request.classes)
+    classes = engines.model.classes if engines else recipe_for(options.request).classes
     replay = CameraReplay(bag, camera, options, classes, folder, key, written)
     done = 0
 

@@ -18,7 +18,6 @@ class ReplayOptions:
         labels: Topic or folder of the ground truth; found by name where None, none where ''.
         label_start: Number of the first frame in the names of a folder of label images, 0 or 1;
             None where the names tell.
-        resize_mode: `stretch` or `letterbox`.
         unlabeled_below: Pixels of a smaller confidence (0-1) become unlabelled.
         confidence: Whether it is computed.
         flow: Whether labels are compared along optical flow.
@@ -39,7 +38,6 @@ class ReplayOptions:
     topics: tuple[str, ...] = ()
     labels: str | None = None
     label_start: int | None = None
-    resize_mode: str = 'stretch'
     unlabeled_below: float = 0.0
     confidence: bool = True
     flow: bool = True

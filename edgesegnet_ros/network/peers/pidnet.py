@@ -6,18 +6,19 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
-from edgesegnet_ros.evaluation.peers.blocks import (
+from edgesegnet_ros.network.handwritten import HandwrittenNetwork
+from edgesegnet_ros.network.peers.blocks import (
     POOLS,
     BasicBlock,
     BottleneckBlock,
     ConvNorm,
     NormConv,
     basic_stage,
-    enlarge,
-    head,
+    before_head,
     pooled,
     stem,
 )
+from edgesegnet_ros.network.upsampling import enlarge
 
 
 class _PixelAttentionFusion(nn.Module):
@@ -65,18 +66,21 @@ class _LightBag(nn.Module):
         return self.of_p((1 - edge) * i + p) + self.of_i(i + edge * p)
 
 
-class PIDNetS(nn.Module):
-    """PIDNet-S as it is deployed: without the auxiliary heads of its training.
+class PIDNetS(HandwrittenNetwork):
+    """PIDNet-S as it is deployed: P keeps detail, I gathers context, D finds boundaries.
 
-    P keeps detail, I gathers context, D finds boundaries. The paper's Table 6 gives 7.6 million
-    parameters.
+    The paper trains it with auxiliary heads, one of them for boundaries; here the main head alone
+    is trained, so that nothing but the labels teaches D what a boundary is. The paper's Table
+    6 gives 7.6 million parameters.
 
     Args:
         num_classes: Outputs.
     """
 
+    head_stride = 8
+
     def __init__(self, num_classes: int) -> None:
-        super().__init__()
+        super().__init__(num_classes)
         self.stem = stem(32)
         self.layer1 = basic_stage(32, 32, 2)
         self.layer2 = basic_stage(32, 64, 2, 2)
@@ -97,10 +101,11 @@ class PIDNetS(nn.Module):
         self.fuse4 = _PixelAttentionFusion(64, 32)
         self.pyramid = _ParallelPyramidPooling(512, 96, 128)
         self.merge = _LightBag(128)
-        self.head = head(128, 128, num_classes)
+        self.before_head = before_head(128, 128)
+        self.head = nn.Conv2d(128, num_classes, 1)
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Logits: (N, 3, H, W) -> (N, num_classes, H, W)."""
+    def coarse_logits(self, image: torch.Tensor) -> torch.Tensor:
+        """See `HandwrittenNetwork.coarse_logits`."""
         x = F.relu(self.layer2(F.relu(self.layer1(self.stem(image)))))
         p, d = self.p3(x), self.d3(x)
         i = F.relu(self.i3(x))
@@ -112,4 +117,4 @@ class PIDNetS(nn.Module):
         d = d + enlarge(self.i4_to_d(i), d)
         p, d = self.p5(F.relu(p)), self.d5(F.relu(d))
         i = enlarge(self.pyramid(self.i5(i)), p)
-        return enlarge(self.head(self.merge(p, i, d)), image)
+        return self.head(self.before_head(self.merge(p, i, d)))

@@ -6,17 +6,18 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
-from edgesegnet_ros.evaluation.peers.blocks import (
+from edgesegnet_ros.network.handwritten import HandwrittenNetwork
+from edgesegnet_ros.network.peers.blocks import (
     POOLS,
     BottleneckBlock,
     ConvNorm,
     NormConv,
     basic_stage,
-    enlarge,
-    head,
+    before_head,
     pooled,
     stem,
 )
+from edgesegnet_ros.network.upsampling import enlarge
 
 
 class DeepAggregationPyramidPooling(nn.Module):
@@ -44,17 +45,20 @@ class DeepAggregationPyramidPooling(nn.Module):
         return self.compress(torch.cat(contexts, 1)) + self.shortcut(x)
 
 
-class DDRNet23Slim(nn.Module):
-    """DDRNet-23-slim as it is deployed: without the auxiliary head of its training.
+class DDRNet23Slim(HandwrittenNetwork):
+    """DDRNet-23-slim as it is deployed.
 
-    The paper's Table IV gives 5.7 million parameters.
+    The paper trains it with an auxiliary head; here the main head alone is trained. The paper's
+    Table IV gives 5.7 million parameters.
 
     Args:
         num_classes: Outputs.
     """
 
+    head_stride = 8
+
     def __init__(self, num_classes: int) -> None:
-        super().__init__()
+        super().__init__(num_classes)
         self.stem = stem(32)
         self.layer1 = basic_stage(32, 32, 2)
         self.layer2 = basic_stage(32, 64, 2, 2)
@@ -71,10 +75,11 @@ class DDRNet23Slim(nn.Module):
             ConvNorm(64, 128, 3, 2), ConvNorm(128, 256, 3, 2, relu=False)
         )
         self.pyramid = DeepAggregationPyramidPooling(512, 128, 128)
-        self.head = head(128, 64, num_classes)
+        self.before_head = before_head(128, 64)
+        self.head = nn.Conv2d(64, num_classes, 1)
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Logits: (N, 3, H, W) -> (N, num_classes, H, W)."""
+    def coarse_logits(self, image: torch.Tensor) -> torch.Tensor:
+        """See `HandwrittenNetwork.coarse_logits`."""
         x = self.layer2(F.relu(self.layer1(self.stem(image))))
         low, high = self.low3(F.relu(x)), self.high3(F.relu(x))
         low, high = (
@@ -88,4 +93,4 @@ class DDRNet23Slim(nn.Module):
         )
         context = self.pyramid(self.low5(F.relu(low)))
         high = self.high5(F.relu(high))
-        return enlarge(self.head(high + enlarge(context, high)), image)
+        return self.head(self.before_head(high + enlarge(context, high)))

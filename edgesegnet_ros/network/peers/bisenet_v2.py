@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import List
+
 import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
-from edgesegnet_ros.evaluation.peers.blocks import ConvNorm, enlarge
+from edgesegnet_ros.network.handwritten import HandwrittenNetwork
+from edgesegnet_ros.network.peers.blocks import ConvNorm
+from edgesegnet_ros.network.upsampling import enlarge
 
 
 class _Stem(nn.Module):
@@ -31,7 +35,7 @@ class _GatherExpand(nn.Module):
         super().__init__()
         wide = 6 * inputs
         if stride == 1:
-            depthwise: list[nn.Module] = [ConvNorm(inputs, wide, 3, groups=inputs)]
+            depthwise: List[nn.Module] = [ConvNorm(inputs, wide, 3, groups=inputs)]
             self.shortcut: nn.Module = nn.Identity()
         else:
             depthwise = [
@@ -87,17 +91,20 @@ class _GuidedAggregation(nn.Module):
         return self.merge(high + enlarge(low, detail))
 
 
-class BiSeNetV2(nn.Module):
-    """BiSeNetV2 as it is deployed: without the auxiliary heads of its training.
+class BiSeNetV2(HandwrittenNetwork):
+    """BiSeNetV2 as it is deployed.
 
+    The paper trains it with auxiliary heads (Section 4.4); here the main head alone is trained.
     Widths are Table 1's, the classifier's hidden width 1,024 (the paper's best, Section 5.2).
 
     Args:
         num_classes: Outputs.
     """
 
+    head_stride = 8
+
     def __init__(self, num_classes: int) -> None:
-        super().__init__()
+        super().__init__(num_classes)
         self.detail = nn.Sequential(
             ConvNorm(3, 64, 3, 2),
             ConvNorm(64, 64),
@@ -119,9 +126,11 @@ class BiSeNetV2(nn.Module):
             _ContextEmbedding(128),
         )
         self.aggregate = _GuidedAggregation(128)
-        self.head = nn.Sequential(ConvNorm(128, 1024), nn.Conv2d(1024, num_classes, 1))
+        self.before_head = ConvNorm(128, 1024)
+        self.dropout = nn.Dropout(0.1)
+        self.head = nn.Conv2d(1024, num_classes, 1)
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Logits: (N, 3, H, W) -> (N, num_classes, H, W)."""
+    def coarse_logits(self, image: torch.Tensor) -> torch.Tensor:
+        """See `HandwrittenNetwork.coarse_logits`."""
         merged = self.aggregate(self.detail(image), self.semantic(image))
-        return enlarge(self.head(merged), image)
+        return self.head(self.dropout(self.before_head(merged)))

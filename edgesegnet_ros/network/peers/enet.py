@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import List, Tuple
+
 import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
+from edgesegnet_ros.network.handwritten import HandwrittenNetwork
 
-def _norm_act(channels: int, prelu: bool) -> list[nn.Module]:
+
+def _norm_act(channels: int, prelu: bool) -> List[nn.Module]:
     act: nn.Module = nn.PReLU(channels) if prelu else nn.ReLU(inplace=True)
     return [nn.BatchNorm2d(channels), act]
 
@@ -28,12 +32,17 @@ class _Bottleneck(nn.Module):
     """Fig. 2b at one size: regular, dilated or asymmetric."""
 
     def __init__(
-        self, channels: int, dilation: int = 1, asymmetric: bool = False, prelu: bool = True
+        self,
+        channels: int,
+        dilation: int = 1,
+        asymmetric: bool = False,
+        prelu: bool = True,
+        dropout: float = 0.1,
     ) -> None:
         super().__init__()
         inner = channels // 4
         if asymmetric:
-            middle: list[nn.Module] = [
+            middle: List[nn.Module] = [
                 nn.Conv2d(inner, inner, (5, 1), padding=(2, 0), bias=False),
                 nn.Conv2d(inner, inner, (1, 5), padding=(0, 2), bias=False),
             ]
@@ -46,6 +55,7 @@ class _Bottleneck(nn.Module):
             *_norm_act(inner, prelu),
             nn.Conv2d(inner, channels, 1, bias=False),
             nn.BatchNorm2d(channels),
+            nn.Dropout2d(dropout),
         )
         self.act = _norm_act(channels, prelu)[1]
 
@@ -54,12 +64,12 @@ class _Bottleneck(nn.Module):
 
 
 class _Down(nn.Module):
-    """Fig. 2b halving: max pooling with indices, channels padded with zeros."""
+    """Fig. 2b halving: max pooling that tells where, channels padded with zeros."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, dropout: float = 0.1) -> None:
         super().__init__()
         inner = outputs // 4
-        self.more = outputs - inputs
+        self.inputs = inputs
         self.inner = nn.Sequential(
             nn.Conv2d(inputs, inner, 2, stride=2, bias=False),
             *_norm_act(inner, True),
@@ -67,13 +77,15 @@ class _Down(nn.Module):
             *_norm_act(inner, True),
             nn.Conv2d(inner, outputs, 1, bias=False),
             nn.BatchNorm2d(outputs),
+            nn.Dropout2d(dropout),
         )
         self.act = nn.PReLU(outputs)
 
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        pooled, indices = F.max_pool2d(x, 2, return_indices=True)
-        padded = F.pad(pooled, (0, 0, 0, 0, 0, self.more))
-        return self.act(padded + self.inner(x)), indices
+    def forward(self, x: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor]:
+        pooled, inner = F.max_pool2d(x, 2), self.inner(x)
+        # What is padded with zeros adds nothing to the last channels.
+        total = torch.cat((inner[:, : self.inputs] + pooled, inner[:, self.inputs :]), 1)
+        return self.act(total), _largest(x)
 
 
 class _Up(nn.Module):
@@ -92,18 +104,40 @@ class _Up(nn.Module):
             *_norm_act(inner, False),
             nn.Conv2d(inner, outputs, 1, bias=False),
             nn.BatchNorm2d(outputs),
+            nn.Dropout2d(0.1),
         )
 
-    def forward(self, x: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
-        return F.relu(_unpooled(self.main(x), indices) + self.inner(x))
+    def forward(self, x: torch.Tensor, largest: torch.Tensor) -> torch.Tensor:
+        return F.relu(_unpooled(self.main(x), largest) + self.inner(x))
 
 
-def _unpooled(x: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
-    """Max unpooling to twice the size; F.max_unpool2d gives the same, and OpenVINO lacks it."""
-    number, channels, height, width = x.shape
-    wide = x.new_zeros(number, channels, 4 * height * width)
-    wide = wide.scatter(2, indices.flatten(2), x.flatten(2))
-    return wide.reshape(number, channels, 2 * height, 2 * width)
+@torch.no_grad()
+def _largest(x: torch.Tensor) -> torch.Tensor:
+    """Which of each 2x2 elements max pooling takes: the first of the largest, row by row.
+
+    Indices and max unpooling would say the same, but OpenVINO, ONNX and TensorRT lack one or both.
+
+    Args:
+        x: (N, C, H, W).
+
+    Returns:
+        (N, C, 4, H/2, W/2), 1 for the element that is taken and 0 for the others.
+    """
+    upper, lower = x[:, :, 0::2], x[:, :, 1::2]
+    # 1 where the right element is larger than the left, and the lower row's than the upper's.
+    right = (upper[..., 1::2] > upper[..., 0::2]).to(x.dtype)
+    right_below = (lower[..., 1::2] > lower[..., 0::2]).to(x.dtype)
+    of_upper = torch.maximum(upper[..., 0::2], upper[..., 1::2])
+    of_lower = torch.maximum(lower[..., 0::2], lower[..., 1::2])
+    below = (of_lower > of_upper).to(x.dtype)
+    above = 1 - below
+    parts = (above * (1 - right), above * right, below * (1 - right_below), below * right_below)
+    return torch.stack(parts, 2)
+
+
+def _unpooled(x: torch.Tensor, largest: torch.Tensor) -> torch.Tensor:
+    """Max unpooling of (N, C, h, w) to (N, C, 2h, 2w), as F.max_unpool2d does it."""
+    return F.pixel_shuffle((x.unsqueeze(2) * largest).flatten(1, 2), 2)
 
 
 def _deep_stage() -> nn.Sequential:
@@ -120,8 +154,8 @@ def _deep_stage() -> nn.Sequential:
     )
 
 
-class ENet(nn.Module):
-    """ENet without its dropout, which does nothing at inference.
+class ENet(HandwrittenNetwork):
+    """ENet, trained at once; the paper trains the encoder first, with an output of its own.
 
     The paper's Table III gives 0.37 million parameters. Where its text leaves a width or a kernel
     open, the authors' own code decides: a bottleneck works at a quarter of its output's width.
@@ -130,11 +164,13 @@ class ENet(nn.Module):
         num_classes: Outputs.
     """
 
+    head_stride = 1
+
     def __init__(self, num_classes: int) -> None:
-        super().__init__()
+        super().__init__(num_classes)
         self.initial = _Initial()
-        self.down1 = _Down(16, 64)
-        self.stage1 = nn.Sequential(*(_Bottleneck(64) for _ in range(4)))
+        self.down1 = _Down(16, 64, 0.01)
+        self.stage1 = nn.Sequential(*(_Bottleneck(64, dropout=0.01) for _ in range(4)))
         self.down2 = _Down(64, 128)
         self.stage2 = _deep_stage()
         self.stage3 = _deep_stage()
@@ -142,11 +178,11 @@ class ENet(nn.Module):
         self.stage4 = nn.Sequential(*(_Bottleneck(64, prelu=False) for _ in range(2)))
         self.up5 = _Up(64, 16)
         self.stage5 = _Bottleneck(16, prelu=False)
-        self.full = nn.ConvTranspose2d(16, num_classes, 2, stride=2, bias=False)
+        self.head = nn.ConvTranspose2d(16, num_classes, 2, stride=2, bias=False)
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Logits: (N, 3, H, W) -> (N, num_classes, H, W), H and W divisible by 8."""
+    def coarse_logits(self, image: torch.Tensor) -> torch.Tensor:
+        """See `HandwrittenNetwork.coarse_logits`."""
         x, first = self.down1(self.initial(image))
         x, second = self.down2(self.stage1(x))
         x = self.stage4(self.up4(self.stage3(self.stage2(x)), second))
-        return self.full(self.stage5(self.up5(x, first)))
+        return self.head(self.stage5(self.up5(x, first)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import List
+
 import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
@@ -29,7 +31,7 @@ class ConvNorm(nn.Sequential):
         relu: bool = True,
     ) -> None:
         conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
-        layers: list[nn.Module] = [conv, nn.BatchNorm2d(outputs)]
+        layers: List[nn.Module] = [conv, nn.BatchNorm2d(outputs)]
         super().__init__(*layers, *([nn.ReLU(inplace=True)] if relu else []))
 
 
@@ -104,19 +106,21 @@ def basic_stage(inputs: int, outputs: int, blocks: int, stride: int = 1) -> nn.S
     )
 
 
-def head(inputs: int, middle: int, num_classes: int) -> nn.Sequential:
-    """DDRNet's and PIDNet's classifier: pre-activated 3×3 and 1×1 convolutions."""
+def before_head(inputs: int, middle: int) -> nn.Sequential:
+    """What DDRNet and PIDNet have before their 1×1 head: a pre-activated 3×3 convolution."""
+    conv = nn.Conv2d(inputs, middle, 3, padding=1, bias=False)
     return nn.Sequential(
-        NormConv(inputs, middle, 3),
+        nn.BatchNorm2d(inputs),
+        nn.ReLU(inplace=True),
+        conv,
         nn.BatchNorm2d(middle),
         nn.ReLU(inplace=True),
-        nn.Conv2d(middle, num_classes, 1),
     )
 
 
 def stem(width: int) -> nn.Sequential:
     """DDRNet's and PIDNet's first two 3×3 convolutions, to a quarter of the size."""
-    layers: list[nn.Module] = []
+    layers: List[nn.Module] = []
     for inputs in (3, width):
         layers += [
             nn.Conv2d(inputs, width, 3, stride=2, padding=1),
@@ -136,8 +140,3 @@ def pooled(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Sequential
 
 POOLS = ((5, 2), (9, 4), (17, 8), (0, 0))
 """Kernel and stride of the pyramid poolings of DDRNet and PIDNet; 0 for global."""
-
-
-def enlarge(x: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """Enlarge (N, C, h, w) bilinearly to the height and width of `like`."""
-    return F.interpolate(x, size=like.shape[-2:], mode='bilinear', align_corners=False)

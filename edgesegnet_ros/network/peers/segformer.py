@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import torch
 from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from edgesegnet_ros.errors import EdgeSegNetError
-from edgesegnet_ros.evaluation.peers.blocks import enlarge
 from edgesegnet_ros.extras import install
+from edgesegnet_ros.network.handwritten import HandwrittenNetwork, MissingPackageError
 
 
-class MissingPackageError(EdgeSegNetError):
-    """A peer's package is not installed."""
-
-
-class SegFormerB0(nn.Module):
+class SegFormerB0(HandwrittenNetwork):
     """SegFormer-B0, built from its configuration alone: nothing is downloaded.
 
     The paper's Table 1 gives 3.8 million parameters, its Table 2 3.8 for ADE20K's 150 classes and
@@ -28,7 +24,7 @@ class SegFormerB0(nn.Module):
     """
 
     def __init__(self, num_classes: int) -> None:
-        super().__init__()
+        super().__init__(num_classes)
         try:
             from transformers import SegformerConfig, SegformerForSemanticSegmentation
         except ImportError:
@@ -39,7 +35,15 @@ class SegFormerB0(nn.Module):
         config = SegformerConfig()
         config.num_labels = num_classes
         self.network = SegformerForSemanticSegmentation(config)
+        decoder = self.network.decode_head
+        self.head, decoder.classifier = decoder.classifier, nn.Identity()
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Logits: (N, 3, H, W) -> (N, num_classes, H, W)."""
-        return enlarge(self.network(pixel_values=image).logits, image)
+    def coarse_logits(self, image: torch.Tensor) -> torch.Tensor:
+        """See `HandwrittenNetwork.coarse_logits`."""
+        return self.head(self.network(pixel_values=image).logits)
+
+    def fold_norms(self) -> None:
+        """See `HandwrittenNetwork.fold_norms`."""
+        decoder = self.network.decode_head
+        decoder.linear_fuse = fuse_conv_bn_eval(decoder.linear_fuse, decoder.batch_norm)
+        decoder.batch_norm = nn.Identity()

@@ -6,7 +6,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
-from edgesegnet_ros.evaluation.peers.blocks import ConvNorm, enlarge
+from edgesegnet_ros.network.handwritten import HandwrittenNetwork
+from edgesegnet_ros.network.peers.blocks import ConvNorm
+from edgesegnet_ros.network.upsampling import enlarge
 
 
 def _separable(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
@@ -42,13 +44,40 @@ def _stage(inputs: int, outputs: int, stride: int) -> nn.Sequential:
     )
 
 
+class _CellMeans(nn.AdaptiveAvgPool2d):
+    """Means of a grid of cells; the inference form does without the operator, which ONNX lacks."""
+
+    def deployed(self) -> nn.Module:
+        """See `HandwrittenInference`."""
+        return _SlicedCellMeans(int(self.output_size))
+
+
+class _SlicedCellMeans(nn.Module):
+    def __init__(self, cells: int) -> None:
+        super().__init__()
+        self.cells = cells
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        if self.cells == 1:
+            return features.mean((2, 3), keepdim=True)
+        for dim in (2, 3):  # a mean of means: the cells of a row have the same height
+            size = int(features.shape[dim])
+            parts = []
+            for index in range(self.cells):
+                first, end = index * size // self.cells, -(-(index + 1) * size // self.cells)
+                part = features[:, :, first:end] if dim == 2 else features[:, :, :, first:end]
+                parts.append(part.mean(dim, keepdim=True))
+            features = torch.cat(parts, dim)
+        return features
+
+
 class _PyramidPooling(nn.Module):
     """PSPNet's pooling to 1, 2, 3 and 6 cells a side."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.levels = nn.ModuleList(
-            nn.Sequential(nn.AdaptiveAvgPool2d(cells), ConvNorm(channels, channels // 4, 1))
+            nn.Sequential(_CellMeans(cells), ConvNorm(channels, channels // 4, 1))
             for cells in (1, 2, 3, 6)
         )
         self.merge = ConvNorm(2 * channels, channels, 1)
@@ -57,17 +86,20 @@ class _PyramidPooling(nn.Module):
         return self.merge(torch.cat([x] + [enlarge(level(x), x) for level in self.levels], 1))
 
 
-class FastSCNN(nn.Module):
-    """Fast-SCNN without its dropout, which does nothing at inference.
+class FastSCNN(HandwrittenNetwork):
+    """Fast-SCNN as it is deployed.
 
+    The paper trains it with auxiliary losses (Section 3.5); here the main head alone is trained.
     The paper gives 1.11 million parameters for 19 classes.
 
     Args:
         num_classes: Outputs.
     """
 
+    head_stride = 8
+
     def __init__(self, num_classes: int) -> None:
-        super().__init__()
+        super().__init__(num_classes)
         self.learning_to_downsample = nn.Sequential(
             ConvNorm(3, 32, 3, 2), _separable(32, 48, 2), _separable(48, 64, 2)
         )
@@ -84,12 +116,14 @@ class FastSCNN(nn.Module):
             nn.BatchNorm2d(128),
         )
         self.high = nn.Sequential(nn.Conv2d(64, 128, 1), nn.BatchNorm2d(128))
-        self.classifier = nn.Sequential(
-            _separable(128, 128), _separable(128, 128), nn.Conv2d(128, num_classes, 1)
+        self.before_head = nn.Sequential(
+            _separable(128, 128), _separable(128, 128), nn.Dropout(0.1)
         )
+        self.head = nn.Conv2d(128, num_classes, 1)
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Logits: (N, 3, H, W) -> (N, num_classes, H, W)."""
+    def coarse_logits(self, image: torch.Tensor) -> torch.Tensor:
+        """See `HandwrittenNetwork.coarse_logits`."""
         high = self.learning_to_downsample(image)
         low = enlarge(self.global_features(high), high)
-        return enlarge(self.classifier(F.relu(self.high(high) + self.refine(low))), image)
+        merged = F.relu(self.high(high) + self.refine(low))
+        return self.head(self.before_head(merged))

@@ -6,6 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
+from edgesegnet_ros.network.handwritten import HandwrittenNetwork
+
 _EPS = 1e-3
 
 
@@ -24,7 +26,7 @@ class _Down(nn.Module):
 class _NonBottleneck1D(nn.Module):
     """Two factorised 3×3 convolutions, 3×1 then 1×3, the second pair dilated; a residual."""
 
-    def __init__(self, channels: int, dilation: int = 1) -> None:
+    def __init__(self, channels: int, dilation: int = 1, dropout: float = 0.0) -> None:
         super().__init__()
         d = dilation
         self.inner = nn.Sequential(
@@ -37,6 +39,7 @@ class _NonBottleneck1D(nn.Module):
             nn.ReLU(inplace=True),
             nn.Conv2d(channels, channels, (1, 3), padding=(0, d), dilation=(1, d)),
             nn.BatchNorm2d(channels, eps=_EPS),
+            nn.Dropout2d(dropout),
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -52,8 +55,8 @@ def _up(inputs: int, outputs: int) -> nn.Sequential:
     )
 
 
-class ERFNet(nn.Module):
-    """ERFNet without its dropout, which does nothing at inference.
+class ERFNet(HandwrittenNetwork):
+    """ERFNet, trained at once; the paper trains the encoder first, with an output of its own.
 
     The authors' code has 2.06 million parameters; the paper says about 2.1 million.
 
@@ -61,14 +64,16 @@ class ERFNet(nn.Module):
         num_classes: Outputs.
     """
 
+    head_stride = 1
+
     def __init__(self, num_classes: int) -> None:
-        super().__init__()
+        super().__init__(num_classes)
         self.encoder = nn.Sequential(
             _Down(3, 16),
             _Down(16, 64),
-            *(_NonBottleneck1D(64) for _ in range(5)),
+            *(_NonBottleneck1D(64, dropout=0.03) for _ in range(5)),
             _Down(64, 128),
-            *(_NonBottleneck1D(128, d) for _ in range(2) for d in (2, 4, 8, 16)),
+            *(_NonBottleneck1D(128, d, 0.3) for _ in range(2) for d in (2, 4, 8, 16)),
         )
         self.decoder = nn.Sequential(
             _up(128, 64),
@@ -77,9 +82,9 @@ class ERFNet(nn.Module):
             _up(64, 16),
             _NonBottleneck1D(16),
             _NonBottleneck1D(16),
-            nn.ConvTranspose2d(16, num_classes, 2, stride=2),
         )
+        self.head = nn.ConvTranspose2d(16, num_classes, 2, stride=2)
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Logits: (N, 3, H, W) -> (N, num_classes, H, W), H and W divisible by 8."""
-        return self.decoder(self.encoder(image))
+    def coarse_logits(self, image: torch.Tensor) -> torch.Tensor:
+        """See `HandwrittenNetwork.coarse_logits`."""
+        return self.head(self.decoder(self.encoder(image)))
