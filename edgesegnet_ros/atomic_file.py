@@ -23,7 +23,7 @@ class WriteError(EdgeSegNetError, OSError):
     def __init__(self, path: AnyPath, error: object) -> None:
         cause = getattr(error, 'strerror', None) or error
         super().__init__(
-            f'{path}: cannot be written ({cause}); make room there, or name another place'
+            f'{path}: cannot be written ({cause}); free some space there, or name another place'
         )
 
 

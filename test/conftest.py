@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from edgesegnet_ros.data.camvid import ENVIRONMENT_VARIABLE
 from edgesegnet_ros.engines import cache
@@ -14,6 +15,10 @@ WORKER = os.environ.get('PYTEST_XDIST_WORKER', 'gw0')
 if 'ROS_DOMAIN_ID' in os.environ:
     domain = int(os.environ['ROS_DOMAIN_ID']) + 25 * int(WORKER[2:])
     os.environ['ROS_DOMAIN_ID'] = str((domain - 1) % 100 + 1)
+
+# How long an example takes says nothing on a machine that does other work.
+settings.register_profile('busy', deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile('busy')
 
 # A shell's background jobs ignore Ctrl-C, and so would every process that a test interrupts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from test_arrows import COMMON, ROOMS
+from test_arrows import COMMON, SUBPACKAGES
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / 'ARCHITECTURE.md').read_text(encoding='utf-8')
@@ -32,7 +32,7 @@ def exists(path: str, symbol: str) -> bool:
     """Whether a place of the page is there: a path, or a name that a module defines."""
     place = ROOT / path
     if not place.exists():
-        # A room is named without the package's folder.
+        # A subpackage is named without the package's folder.
         place = ROOT / 'edgesegnet_ros' / path
     return place.exists() and (not symbol or symbol in defined(place))
 
@@ -58,9 +58,11 @@ def test_where_to_add_an_encoding_a_parameter_and_an_engine_is_named():
         assert paragraph and place in PLACE.findall(paragraph[0]), title
 
 
-def test_rooms_and_arrows_are_those_of_the_arrows_test():
+def test_the_table_of_imports_is_that_of_the_arrows_test():
     rows = re.findall(r'^\| `(\w+)` \| .+? \| (.*?) ?\|$', PAGE, re.MULTILINE)
-    drawn = {room: set(re.findall(r'`(\w+)`', allowed)) for room, allowed in rows}
+    drawn = {subpackage: set(re.findall(r'`(\w+)`', allowed)) for subpackage, allowed in rows}
     assert drawn == {
-        room: allowed for room, allowed in ROOMS.items() if room not in COMMON | {'cli'}
+        subpackage: allowed
+        for subpackage, allowed in SUBPACKAGES.items()
+        if subpackage not in COMMON | {'cli'}
     }

@@ -1,4 +1,4 @@
-"""Imports point one way: which room may import which, and no module imports itself by a detour."""
+"""Imports point one way between subpackages, and there are no import circles."""
 
 import ast
 from graphlib import CycleError, TopologicalSorter
@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = 'edgesegnet_ros'
-# Modules beside the rooms. They know no room, and every room may import them.
+# Modules beside the subpackages. They know no subpackage, and every subpackage may import them.
 COMMON = {
     'arguments',
     'atomic_file',
@@ -19,7 +19,7 @@ COMMON = {
     'shipped',
     PACKAGE,
 }
-ROOMS = {
+SUBPACKAGES = {
     'network': set(),
     'data': set(),
     'engines': {'network', 'data'},
@@ -34,7 +34,7 @@ ROOMS = {
     'node': {'network', 'data', 'engines', 'interface'},
     'cli': set(),
 }
-# One module that needs more than its room does, and why.
+# One module that needs more than its subpackage does, and why.
 EXCEPTIONS = {
     # The node's side of `edgesegnet replay --live` writes and scores what offline replay does.
     ('node.collector', 'evaluation'),
@@ -75,18 +75,18 @@ def short(name):
     return name.removeprefix(PACKAGE + '.')
 
 
-def room(name):
+def subpackage(name):
     return short(name).split('.')[0]
 
 
 def test_a_module_imports_its_own_room_and_those_below():
     wrong = []
     for name, targets in IMPORTS.items():
-        rooms = {room(target) for target in targets if target.split('.')[0] == PACKAGE}
-        rooms -= COMMON | {room(name), 'msg'}
-        rooms -= {target for source, target in EXCEPTIONS if source == short(name)}
-        allowed = set() if room(name) in COMMON else ROOMS[room(name)]
-        wrong += [f'{short(name)} imports {each}' for each in sorted(rooms - allowed)]
+        subpackages = {subpackage(target) for target in targets if target.split('.')[0] == PACKAGE}
+        subpackages -= COMMON | {subpackage(name), 'msg'}
+        subpackages -= {target for source, target in EXCEPTIONS if source == short(name)}
+        allowed = set() if subpackage(name) in COMMON else SUBPACKAGES[subpackage(name)]
+        wrong += [f'{short(name)} imports {each}' for each in sorted(subpackages - allowed)]
     assert not wrong
 
 
@@ -102,9 +102,11 @@ def test_no_circles():
 
 
 def test_only_the_node_imports_rclpy():
-    users = {room(name) for name in MODULES if 'rclpy' in {t.split('.')[0] for t in IMPORTS[name]}}
+    users = {
+        subpackage(name) for name in MODULES if 'rclpy' in {t.split('.')[0] for t in IMPORTS[name]}
+    }
     assert users <= {'node'}
 
 
 def test_every_room_has_its_arrows():
-    assert {room(name) for name in MODULES} <= set(ROOMS) | COMMON
+    assert {subpackage(name) for name in MODULES} <= set(SUBPACKAGES) | COMMON

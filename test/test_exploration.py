@@ -338,7 +338,7 @@ def test_a_disk_that_is_full_in_the_middle(tmp_path, ground, quick, taught, monk
     # The weights do not fit: what was found out about the network is kept all the same.
     phi, info = build_network('phi', 11), WeightsInfo('camvid11', 11, SIZE)
     monkeypatch.setattr(worker, 'save_weights', lambda path, *_: save_weights(path, phi, info))
-    with files_of_at_most(1 << 20), pytest.raises(ExplorationError, match='kept: make room'):
+    with files_of_at_most(1 << 20), pytest.raises(ExplorationError, match='kept: free some space'):
         explorer.run(3)
     trials = study.get_trials()
     assert [trial.state.name for trial in trials] == ['COMPLETE', 'COMPLETE']
@@ -348,7 +348,7 @@ def test_a_disk_that_is_full_in_the_middle(tmp_path, ground, quick, taught, monk
     with files_of_at_most(4096), pytest.raises(STORAGE_ERRORS) as refused:
         explorer.run(1)
     said = str(storage_error(f'sqlite:///{tmp_path / "s.db"}', refused.value))
-    assert 'finished trials are kept: make room' in said and 'typically happens' not in said
+    assert 'finished trials are kept: free some space' in said and 'typically happens' not in said
     explorer.run(1)
     assert [trial.state.name for trial in study.get_trials()[:2]] == ['COMPLETE', 'COMPLETE']
     # The pool is refused as a whole before a view is made.

@@ -54,7 +54,7 @@ def open_ground(
         judged: Whether rendered streets are to judge on, too; a dataset's val always is.
 
     Raises:
-        EdgeSegNetError: Of the room where it failed; nothing was made.
+        EdgeSegNetError: A subclass of the failing package; nothing was made.
     """
     import torch
 

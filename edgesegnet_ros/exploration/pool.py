@@ -90,8 +90,8 @@ def make_pool(
             advance(len(numbers))
     except OSError as error:
         raise ExplorationError(
-            f'{folder}: the pool of views cannot be written ({error}): make room, or give another '
-            '--out; what is finished is kept'
+            f'{folder}: the pool of views cannot be written ({error}): free space, or give '
+            'another --out; finished views are kept'
         ) from None
     return arrays
 

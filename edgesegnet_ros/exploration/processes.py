@@ -139,7 +139,7 @@ def _reap(
         if status == STORAGE_FAILED:
             raise ExplorationError(
                 said.rpartition('edgesegnet explore: ')[2]
-                or f'a worker stopped, and could not write the reason to {log}: make room '
+                or f'a worker stopped, and could not write the reason to {log}: free some space '
                 'on the disk, and give the same command again; finished networks are kept'
             )
         if status == 0:

@@ -93,7 +93,7 @@ class Explorer:
             unwritten, self._unwritten = self._unwritten, None
             if unwritten is not None:
                 raise ExplorationError(
-                    f'{unwritten}; finished networks are kept: make room, and give the same '
+                    f'{unwritten}; finished networks are kept: free some space, and give the same '
                     'command again'
                 ) from None
 

@@ -1,4 +1,4 @@
-"""The only rooms that import rclpy."""
+"""The lifecycle node and the other executables; the only package that imports rclpy."""
 
 import os
 

@@ -138,7 +138,7 @@ class BagFile:
             ]
         except OSError as error:
             raise BagError(
-                f'{self.path}: has a write-ahead log (-wal), and there is no room for a copy that '
+                f'{self.path}: has a write-ahead log (-wal), and no space is left for a copy that '
                 f'it can be merged into: {error.strerror or error}'
             ) from error
         self._merged = True

@@ -166,7 +166,7 @@ def merged_sqlite(path: Path, folder: Path) -> Path:
         folder: Takes the copy.
 
     Raises:
-        OSError: There is no room for it.
+        OSError: There is not enough space for it.
         BagError: The database cannot be opened.
     """
     copy = folder / path.name
