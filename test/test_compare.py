@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 
@@ -188,6 +189,8 @@ def test_the_keys_of_the_json_and_what_is_read_from_them():
     assert told['dropped'] == 1 and told['engine_share'] == 0.8
     assert {name: told[name] for name in values} == values
     assert ReplayResult.from_json(result.to_json()).to_json() == result.to_json()
+    # Workers send their results through a pipe, which requires the same of them as copying.
+    assert copy.deepcopy(result).to_json() == result.to_json()
 
 
 KEYS = """

@@ -198,7 +198,7 @@ class CameraReplay:
             timing=self.times.timing(frames.frames_out),
             accuracy=tallies.accuracy.accuracy(names),
             consistency=tallies.consistency.consistency(names),
-            masks=tallies.masks.masks(names, tallies.masks.labels_sha256()),
+            masks=tallies.masks.masks(names, self.scoring.label_hash.hexdigest()),
             series=self.scoring.series.to_json(),
             problems=list(self.log.problems),
             provenance=origin | {'options': options.to_json(), 'fingerprint': self.key},

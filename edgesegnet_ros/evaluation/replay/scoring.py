@@ -17,6 +17,7 @@ from edgesegnet_ros.evaluation.replay.frames import FrameSink, ReplayFrame
 from edgesegnet_ros.evaluation.replay.problems import ProblemLog, reason
 from edgesegnet_ros.evaluation.replay.series import Series
 from edgesegnet_ros.evaluation.replay.tallies import Tallies
+from edgesegnet_ros.evaluation.replay.tallies.masks import LabelHash
 from edgesegnet_ros.evaluation.replay.tallies.times import StageTimes
 
 
@@ -47,6 +48,7 @@ class Scoring:
 
     Attributes:
         tallies: Counts.
+        label_hash: Over all label maps.
         series: Over time.
     """
 
@@ -64,6 +66,7 @@ class Scoring:
         self._flow = FlowConsistency(self._count) if flow else None
         self._sinks = list(sinks)
         self.tallies = Tallies.empty(self._count)
+        self.label_hash = LabelHash()
         self.series = Series([entry.name for entry in classes.classes])
         self._first_ns: int | None = None
         self._last_ns = 0
@@ -80,6 +83,7 @@ class Scoring:
         with self._times.measure('score'):
             frame = self._with_known_truth(labelled.frame)
             follows = self._look_at(frame, labelled.has_stamp)
+            self.label_hash.add(frame.labels)
             fractions, confidence = tallies.masks.add(frame.labels, frame.confidence)
             accuracy = self._score(frame)
             disagreement = None

@@ -15,6 +15,27 @@ from edgesegnet_ros.evaluation.replay.tallies.sums import Sums, by_class, zeros
 UNLABELLED = 'unlabelled'
 
 
+class LabelHash:
+    """SHA-256 over all label maps in order: of each its height, its width and its ids.
+
+    It does not add up and cannot be pickled, so it is no part of the tally.
+    """
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+        self._empty = True
+
+    def add(self, labels: np.ndarray) -> None:
+        """Add one label map, (H, W) uint8; height and width go first, as little-endian uint32."""
+        self._digest.update(struct.pack('<II', *labels.shape))
+        self._digest.update(np.ascontiguousarray(labels).data)
+        self._empty = False
+
+    def hexdigest(self) -> str | None:
+        """In hexadecimal digits; None of no label map."""
+        return None if self._empty else self._digest.hexdigest()
+
+
 @dataclass
 class MaskTally(Sums):
     """What the label maps hold.
@@ -28,9 +49,6 @@ class MaskTally(Sums):
     frames: int
     pixels: np.ndarray
     confidence: np.ndarray
-
-    def __post_init__(self) -> None:
-        self._digest, self._hashed = hashlib.sha256(), 0
 
     @classmethod
     def empty(cls, num_classes: int) -> MaskTally:
@@ -49,9 +67,6 @@ class MaskTally(Sums):
         Returns:
             (N,) share of each class in it, 0-1, and its mean confidence, 0-1.
         """
-        self._digest.update(struct.pack('<II', *labels.shape))
-        self._digest.update(np.ascontiguousarray(labels).data)
-        self._hashed += 1
         self.frames += 1
         pixels = by_class(labels, len(self.pixels))
         self.pixels += pixels
@@ -61,13 +76,6 @@ class MaskTally(Sums):
             self.confidence += counts
             mean = _mean_level(counts)
         return pixels[:-1] / labels.size, mean
-
-    def labels_sha256(self) -> str | None:
-        """Over all label maps; None without any, and where some were counted by another tally.
-
-        Of each map the height and the width as little-endian uint32, then the ids.
-        """
-        return self._digest.hexdigest() if 0 < self._hashed == self.frames else None
 
     def masks(self, names: list[str], labels_sha256: str | None) -> Masks:
         """The figures.
