@@ -432,7 +432,7 @@ def test_without_halving_all_are_trained_to_the_end(tmp_path, ground, quick, tau
     trials = study.get_trials()
     assert all(trial.state.name == 'COMPLETE' for trial in trials)
     # Accuracy is by decree the same at both rungs.
-    assert 'rank correlation (Spearman) of 1.00. Nothing was' in agreement(trials, settings)
+    assert 'rank correlation (Spearman) of 1.00. No network was' in agreement(trials, settings)
 
 
 def test_diagrams_and_front():

@@ -205,7 +205,7 @@ def _inquisitor(settings: Settings) -> str:
             'changed where the inquisitor advises it. The same command with --no-inquisitor and '
             'another --study, in the same storage, adds a comparison to this page.'
         )
-    return 'The inquisitor was not heard: children change by chance alone (--no-inquisitor).'
+    return 'The inquisitor was disabled (--no-inquisitor): children are changed at random.'
 
 
 def _diagrams(best: FrozenTrial | None) -> list[tuple[str, Markup, str]]:
@@ -233,9 +233,9 @@ def agreement(trained: Sequence[FrozenTrial], settings: Settings) -> str:
             'the end.'
         )
     left_out = (
-        'The halving has left out the worst of the others, which makes the agreement look lower.'
+        'Halving has removed the worst of the others, which makes the agreement look lower.'
         if settings.halving
-        else 'Nothing was halved away: these are all networks that could be trained.'
+        else 'No network was stopped early: these are all networks that could be trained.'
     )
     few = (
         ''

@@ -148,7 +148,7 @@ def _reap(
         fail_dead_trials(study, 'killed' if status < 0 else 'failed')
         lost = 1 if table.look() else lost + 1
         if lost >= _LOST_IN_A_ROW:
-            last = said.splitlines()[-1] if said else 'nothing was said'
+            last = said.splitlines()[-1] if said else 'no output'
             raise ExplorationError(
                 f'{lost} workers in a row ended before they finished a network ({last}); with '
                 'less memory give fewer --workers or a smaller --batch'
@@ -211,7 +211,7 @@ class _ProgressTable:
         found = history.generations(trials, self._settings.population)
         for one in found[self._generations :]:
             best = 'none meets the requirement' if one.best_u is None else f'{one.best_u:.2f}'
-            verdict = 'accepted' if one.accepted else 'not better, left'
+            verdict = 'accepted' if one.accepted else 'rejected'
             self.say(
                 f'generator {one.index}: best U {best}, {one.feasible:.0%} feasible: {verdict}'
             )
@@ -247,7 +247,7 @@ def verdict(trial: FrozenTrial) -> str:
     if trial.user_attrs.get(history.REASON):
         return f'infeasible, {trial.user_attrs[history.REASON]}'
     if trial.state == TrialState.PRUNED:
-        return 'halved away'
+        return 'stopped early'
     if trial.state == TrialState.FAIL:
         return 'infeasible, its worker ended'
     return 'meets the requirement'
