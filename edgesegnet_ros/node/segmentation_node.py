@@ -8,8 +8,6 @@ import time
 from functools import partial
 from typing import Dict, List, Optional
 
-import rclpy
-from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
@@ -20,19 +18,20 @@ from edgesegnet_ros.engines.base import EngineDescription
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.node import parameters, qos, threads
 from edgesegnet_ros.node.camera import Camera, CameraMessage
-from edgesegnet_ros.node.diagnostics import SILENT_AFTER_S, NodeHealth, report, silence
+from edgesegnet_ros.node.diagnostics import NodeHealth
 from edgesegnet_ros.node.ending import leave, shut_down
 from edgesegnet_ros.node.engine_opening import OpenedEngine
 from edgesegnet_ros.node.frame_statistics import FrameStatistics
 from edgesegnet_ros.node.groups import declare_groups, resolve_groups
 from edgesegnet_ros.node.guard import GuardedExecutor
+from edgesegnet_ros.node.health_reporter import HealthReporter
 from edgesegnet_ros.node.intake import Intake
 from edgesegnet_ros.node.lifecycle import RELEASE_S, SUCCESS, ManagedNode
-from edgesegnet_ros.node.machine import Machine
 from edgesegnet_ros.node.outputs import Outputs
 from edgesegnet_ros.node.parameter_files import check_files
 from edgesegnet_ros.node.signals import NoteOnly
 from edgesegnet_ros.node.stamps import AgeClock
+from edgesegnet_ros.node.starting import initialize
 from edgesegnet_ros.node.worker import SegmentationWorker, WorkerEvents, WorkerSettings
 
 _REPORT_PERIOD_S = 1.0
@@ -69,8 +68,6 @@ class SegmentationNode(ManagedNode):
         self._statistics = FrameStatistics()
         self._activated_at: Optional[float] = None
         self._opening_since = 0.0
-        self._silent = False
-        self._reported: Dict[str, int] = {}
         self._warned_at: Dict[str, float] = {}
         parameters.declare(self)
         for sentence in parameters.misspelt(self):
@@ -78,8 +75,7 @@ class SegmentationNode(ManagedNode):
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self._ages = AgeClock(self.get_clock())
         self._camera = Camera(self, self._on_image)
-        self._machine = Machine()
-        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        self._reporter = HealthReporter(self)
         self._report_timer = self.create_timer(_REPORT_PERIOD_S, self._report, clock=self.steady)
         self._autostart_timer = None
         if self.get_parameter('autostart').value:
@@ -127,28 +123,19 @@ class SegmentationNode(ManagedNode):
         """Open the engine in the thread that it will live in."""
         self._failure = self._fallback = None
         self._statistics = FrameStatistics()
-        self._reported = {}
+        self._reporter.configured_anew()
         self._opening_since = time.monotonic()
         self._worker = self._new_worker()
 
     def _new_worker(self, failed: str = '') -> SegmentationWorker:
         """Open the engine of the parameters, or torch where one has `failed`."""
         request = parameters.engine_request(self)
-        others = threads.other_nodes()
-        alone, request = (
-            request,
-            request._replace(
-                num_threads=threads.share(request.num_threads, others, threads.cores())
-            ),
-        )
-        if request != alone:
-            self.get_logger().info(
-                f'{others} more segmentation nodes on this machine: this one uses '
-                f'{request.num_threads} of {threads.cores()} cores (num_threads changes that)'
-            )
+        num_threads, why = threads.share_of_this_node(request.num_threads)
+        if why:
+            self.get_logger().info(why)
         value = self.get_parameter
         settings = WorkerSettings(
-            request,
+            request._replace(num_threads=num_threads),
             self._may_fall_back(),
             value('output_resolution').value,
             lambda: value('unlabeled_below').value,
@@ -218,7 +205,7 @@ class SegmentationNode(ManagedNode):
         self._failure = None
         self._activated_at = time.monotonic()
         self._statistics.activated()
-        self._silent = False
+        self._reporter.activated()
         self._camera.open()
         self.get_logger().info(f'active: waiting for images on {self._camera.topic}')
 
@@ -262,9 +249,7 @@ class SegmentationNode(ManagedNode):
     def _on_image(self, message: CameraMessage) -> None:
         if self._intake is None:
             return
-        if self._silent:
-            self._silent = False
-            self.get_logger().info(f'images are back on {self._camera.topic}')
+        self._reporter.image_arrived(self._camera.topic)
         self._intake.on_image(message)
 
     def _warn_once(self, kind: str, message: str) -> None:
@@ -344,12 +329,6 @@ class SegmentationNode(ManagedNode):
         if self._worker is None:
             await self.bring_up()
 
-    def _new(self, what: str) -> int:
-        """A counter's change since the last report."""
-        now = self._statistics.counts[what]
-        before, self._reported[what] = self._reported.get(what, 0), now
-        return now - before
-
     def _report(self) -> None:
         self._check_hung()
         now = time.monotonic()
@@ -366,7 +345,7 @@ class SegmentationNode(ManagedNode):
             self._camera.matched_publishers(),
             self._camera.mismatch(),
             self._outputs.wanted() if self._outputs else [],
-            self._new('bad'),
+            self._reporter.increase('bad', self._statistics),
             active_for,
             self._fallback,
             0.0 if worker is None else worker.infers_for_s,
@@ -375,33 +354,7 @@ class SegmentationNode(ManagedNode):
             self.escaped,
             now - self._opening_since if opening else None,
         )
-        silent = self._statistics.silent_for_s()
-        if active_for is not None:
-            silent = min(active_for, silent or active_for)
-            if silent > SILENT_AFTER_S and not self._silent:
-                self._silent = True
-                self.get_logger().warning(silence(health, silent))
-        name = self.get_fully_qualified_name()
-        message = report(name, health, self._statistics, self._machine.values())
-        message.header.stamp = self.get_clock().now().to_msg()
-        self._diagnostics.publish(message)
-
-
-class RosArgumentError(EdgeSegNetError):
-    """Arguments after --ros-args that ROS refuses."""
-
-
-def _init(arguments: Optional[List[str]]) -> None:
-    """Initialize rclpy.
-
-    Raises:
-        RosArgumentError: An argument is unknown or malformed; says what rcl says.
-    """
-    try:
-        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
-    except Exception as error:  # rclpy's classes for this are private
-        reason = str(error).split(', at ')[0].replace('failed to initialize rcl: ', '')
-        raise RosArgumentError(f'the ROS arguments are refused: {reason}') from None
+        self._reporter.report(health, self._statistics)
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
@@ -416,7 +369,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
     signals = NoteOnly()
     try:
         check_files(sys.argv if arguments is None else arguments)
-        _init(arguments)
+        initialize(arguments, SignalHandlerOptions.NO)
         node = SegmentationNode()
         executor = GuardedExecutor(node.on_escaped)
         executor.add_node(node)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Tuple
 
 NODE = 'segmentation_node'
 _MODULE = 'edgesegnet_ros.node.segmentation_node'
@@ -64,3 +65,22 @@ def share(num_threads: int, others: int, of: int) -> int:
     if num_threads or not others:
         return num_threads
     return max(1, of // (1 + others))
+
+
+def share_of_this_node(num_threads: int) -> Tuple[int, str]:
+    """Threads for an engine beside the other nodes that run now, and a sentence on them.
+
+    Args:
+        num_threads: The parameter; 0 leaves it to the node.
+
+    Returns:
+        The number, and why it is another one than the parameter; empty where it is not.
+    """
+    others, of = other_nodes(), cores()
+    shared = share(num_threads, others, of)
+    if shared == num_threads:
+        return shared, ''
+    return shared, (
+        f'{others} more segmentation nodes on this machine: this one uses {shared} of {of} cores '
+        '(num_threads changes that)'
+    )

@@ -49,7 +49,7 @@ class InProcess:
         says = lambda message, **kwargs: self.said.append(message)  # noqa: E731
         logger = SimpleNamespace(error=says, warning=says, warn=says, info=says, debug=says)
         self.node.get_logger = lambda: logger
-        self.node._diagnostics.publish = self.reports.append
+        self.node._reporter.publisher.publish = self.reports.append
         self.executor = GuardedExecutor(self.node.on_escaped, context=self.context)
         self.executor.add_node(self.node)
         self._ended = threading.Event()

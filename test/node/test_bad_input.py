@@ -169,7 +169,7 @@ def test_an_engine_that_fails_ends_in_unconfigured_with_an_error(monkeypatch, fa
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
     reports = []
-    monkeypatch.setattr(node._diagnostics, 'publish', reports.append)
+    monkeypatch.setattr(node._reporter.publisher, 'publish', reports.append)
     thread = threading.Thread(target=executor.spin, daemon=True)
     try:
         assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
