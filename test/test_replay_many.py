@@ -87,7 +87,7 @@ def test_finished_bags_are_not_done_again(drives, merged, tmp_path, capsys):
     listing = tmp_path / 'list.txt'
     listing.write_text(f'# the drives\n{drives}/day\n')
     again = replay(f'@{listing}', out=out)
-    assert '4 of 4 bags are finished' in capsys.readouterr().out
+    assert 'skipping 4 of 4 bags, which are finished' in capsys.readouterr().out
     assert {file: file.stat().st_mtime_ns for file in stamps} == stamps
     for name in SUMS:
         assert again[name] == merged[name], name
