@@ -19,7 +19,7 @@ STEPS = frozenset({'torch', 'safetensors', 'openvino', 'rosbags'})
 OTHERS = {
     *('PIL', 'av', 'hypothesis', 'jinja2', 'matplotlib', 'mcap', 'mcap_protobuf', 'nncf', 'onnx'),
     *('onnxruntime', 'pandas', 'psutil', 'pyarrow', 'pycocotools', 'pytest', 'ray', 'rerun'),
-    *('scipy', 'tensorboard', 'torchmetrics', 'transformers'),
+    *('scipy', 'simplejpeg', 'tensorboard', 'torchmetrics', 'transformers'),
 }
 """What is installed here, and not on such a machine."""
 HIDE = """

@@ -433,9 +433,9 @@ def document() -> str:
         '# Faults\n\n'
         f'What the node does in {len(FAULTS)} situations that it must survive, each brought about '
         'by a test of `make test`.\nKeys such as `frames_bad` are those of '
-        '[diagnostics.md](diagnostics.md). Printed by\n`python test/faults/faults.py --write`.\n\n'
-        + '\n'.join(rows)
-        + '\n'
+        '[diagnostics.md](diagnostics.md). Printed by\n`python test/faults/faults.py --write`.\n'
+        '[testing-with-ros.md](testing-with-ros.md#endurance) has what `make soak` found in an '
+        'hour.\n\n' + '\n'.join(rows) + '\n'
     )
 
 

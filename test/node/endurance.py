@@ -183,6 +183,7 @@ class Stream:
     Attributes:
         sent: Images.
         masks: Received.
+        seconds: For which images have been sent.
         strays: Masks whose stamp is none of an image, or that came twice or out of order.
     """
 
@@ -193,10 +194,12 @@ class Stream:
         self._stamps: set[int] = set()
         self._last = 0
         self.sent = self.masks = self.strays = 0
+        self.seconds = 0.0
         self._subscription = client.node.create_subscription(
             Image, 'segmentation/mask', self._on_mask, 50
         )
         client.diagnostics(lambda v: 'mask' in v[keys.OUTPUTS_SUBSCRIBED], 'the mask is served')
+        self._started = time.monotonic()
         self._timer = client.node.create_timer(1.0 / rate_hz, self._send)
 
     def _send(self) -> None:
@@ -222,6 +225,7 @@ class Stream:
     def close(self) -> None:
         """Stop sending; what was sent may still come back."""
         self._client.node.destroy_timer(self._timer)
+        self.seconds = time.monotonic() - self._started
 
     def destroy(self) -> None:
         """Take the topics down."""
@@ -236,7 +240,7 @@ def stream(
     warm_up: int,
     tell: Tell = lambda share, found: None,
     size: tuple[int, int] = (240, 320),
-) -> tuple[list[Limit], dict[str, str], Resources]:
+) -> tuple[list[Limit], dict[str, str], Resources, Stream]:
     """Images at a camera's rate; every frame is accounted for, and memory stays flat.
 
     Args:
@@ -248,7 +252,8 @@ def stream(
         size: Height and width of the images.
 
     Returns:
-        Limits; the node's values at the end, after the last frame; and what it held meanwhile.
+        Limits; the node's values at the end, after the last frame; what it held meanwhile; and
+        the images.
     """
     resources = Resources(client)
     images = Stream(client, rate_hz, size)
@@ -295,4 +300,5 @@ def stream(
         ],
         values,
         resources,
+        images,
     )

@@ -16,7 +16,7 @@ def test_a_hundred_cycles_leave_nothing_behind(launch):
 def test_overload_keeps_the_newest_and_counts_the_rest(launch):
     client = launch({'input_size': '[256, 256]', 'num_threads': '1', 'max_age_ms': '60000.0'})
     assert client.change_state(CONFIGURE) and client.change_state(ACTIVATE)
-    limits, values, _ = stream(client, 1.0, 60.0, 15)
+    limits, values, *_ = stream(client, 1.0, 60.0, 15)
     assert not unmet(limits)
     assert int(values['frames_replaced']) > int(values['frames_out']) > 0
     # Each mask is of an image that was the newest when its inference began: it has waited for
