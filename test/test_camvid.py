@@ -57,7 +57,7 @@ def test_every_wrong_file_is_listed(tmp_path):
     text = str(refused.value)
     assert 'size.png: 16x6, but its image is 16x12' in text
     assert 'value.png: unknown label values [77]' in text
-    assert "colour.png: colours that are none of CamVid's 32: (9, 8, 7) in 192 pixels" in text
+    assert "colour.png: colours that are not among CamVid's 32: (9, 8, 7) in 192 pixels" in text
     assert 'annot/two.png: missing, the labels of an image (two.png)' in text
     assert 'good.png' not in text and '4 unusable files' in text
 

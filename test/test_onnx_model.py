@@ -155,7 +155,7 @@ def test_segformer_built_by_transformers(folder, image):
         (f'mean: {MEAN}', r'net.yaml gives only one of mean and std'),
         ('colour: rgb', r"net.yaml:1: unknown key 'colour': mean, std, channels"),
         (YAML + 'channels: gbr', r"says channels 'gbr': rgb or bgr"),
-        (YAML + 'output: other', r'it has the outputs out: say which one'),
+        (YAML + 'output: other', r'it has the outputs out: name one with the key output'),
         (YAML + 'input_size: 512', r'input_size 512: height and width'),
         (YAML.replace('mine.yaml', 'camvid11'), r'camvid11 has 11 classes, but .* gives 3'),
         ('- 1', r'net.yaml:1: expected a mapping'),

@@ -224,7 +224,7 @@ def test_what_a_page_holds(replay_page):
 
 def test_the_verdicts_say_what_the_figures_are_over(result):
     said = ' '.join(sentences(result))
-    assert '2 of 32 frames gave no labels (2 unreadable)' in said
+    assert '2 of 32 frames were not segmented (2 unreadable)' in said
     assert '91 of 100 labelled pixels' in said and 'Weak (IoU below 40' in said
     assert 'Not in these images, so not in the mIoU: sign' in said
 

@@ -302,7 +302,8 @@ def test_the_command_stops_by_signal_and_goes_on(small_camvid, tmp_path, monkeyp
         stop_after(patched, 1, signal.SIGTERM)
         assert cli.main(words) == 128 + signal.SIGTERM
     assert (
-        'stopped after epoch 0 and 1 steps; the same command resumes it' in capsys.readouterr().out
+        'stopped after epoch 0 and 1 more steps; run the same command again to resume'
+        in capsys.readouterr().out
     )
     assert cli.main(words) == 0
     assert list((tmp_path / 'tensorboard').iterdir()) and (tmp_path / 'run.json').is_file()

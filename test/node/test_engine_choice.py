@@ -56,7 +56,7 @@ def refused(request_):
     before = file.read_text()
     record = json.loads(before)
     for verdict in record['verdicts'].values():
-        verdict.update(agreement=0.42, objection='at least 99.99 % of the labels are needed')
+        verdict.update(agreement=0.42, objection='at least 99.99 % of the labels must be equal')
     file.write_text(json.dumps(record))
     yield
     file.write_text(before)
