@@ -84,8 +84,17 @@ class Resources:
         return Counter((task / 'comm').read_text().strip() for task in tasks.iterdir())
 
     def begin(self) -> None:
-        """Judge from now on: the node is warm."""
+        """Judge from now on: the node is warm.
+
+        The least of some samples counts, since a thread that has just ended holds its memory for
+        a moment.
+        """
         self._before, self._names = self.now(), self._thread_names()
+        for _ in range(5):
+            time.sleep(0.1)
+            now = self.now()
+            if now['rss_kb'] < self._before['rss_kb']:
+                self._before, self._names = now, self._thread_names()
 
     def limits(self) -> list[Limit]:
         """Nothing more than at the beginning, when what was closed has had time to go."""

@@ -115,20 +115,20 @@ def test_memory_does_not_grow(launch):
     image = image_message(np.resize(NOISE, (240, 320, 3)))
     resident = {}
     masks = client.received['segmentation/mask']
-    for frame in range(1, 701):
+    for frame in range(1, 351):
         before = len(masks)
         camera.publish(image)
         try:
             client.wait(lambda before=before: len(masks) > before, 'a mask', 1.0)
         except AssertionError:
             assert client.target.process.poll() is None  # a best-effort image was lost
-        if frame in (100, 700):
+        if frame in (50, 350):
             resident[frame] = client.target.rss_kb()
         for topic in client.received.values():
             if len(topic) > 100:
                 del topic[:]
-    # An input or an output of each frame would be more than 40 MB.
-    assert resident[700] < 1.02 * resident[100], resident
+    # An input or an output of each frame would be more than 20 MB.
+    assert resident[350] < 1.02 * resident[50], resident
 
 
 def in_process_node(monkeypatch, failure, parameters):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from endurance import cycles, stream, unmet
 from harness import ACTIVATE, CONFIGURE
 
 SMALL = {'input_size': '[64, 64]', 'num_threads': '1'}
 
 
+@pytest.mark.timeout(1200)  # on a machine that does much else
 def test_a_hundred_cycles_leave_nothing_behind(launch):
     limits, _ = cycles(launch(SMALL), 100, 5)
     assert not unmet(limits)
