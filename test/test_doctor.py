@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from edgesegnet_ros import cli
+from edgesegnet_ros.data import jpeg
 from edgesegnet_ros.doctor import graph, installation, machine, nav2_layer
 from edgesegnet_ros.doctor.finding import ERROR, OK, WARNING, worst
 from edgesegnet_ros.engines.request import EngineRequest
@@ -238,7 +239,8 @@ def test_profiles_that_do_not_exist_are_an_error(tmp_path):
     assert any('is not a file' in text for text in texts(machine.findings(named), ERROR))
 
 
-def test_weights_that_are_missing_and_a_foreign_cache_are_found(tmp_path):
+def test_what_is_missing_or_foreign_in_an_installation_is_found(tmp_path, monkeypatch):
+    monkeypatch.setattr(jpeg, 'is_there', lambda module: False)
     request = EngineRequest(model=str(tmp_path / 'none.safetensors'), engine_cache=str(tmp_path))
     (tmp_path / 'torch-fp32.json').write_text('[]')
     tmp_path.chmod(0o777)
@@ -247,6 +249,7 @@ def test_weights_that_are_missing_and_a_foreign_cache_are_found(tmp_path):
     warnings = texts(found, WARNING)
     assert any('written by other users' in text for text in warnings), warnings
     assert any('torch-fp32 has no usable record' in text for text in warnings), warnings
+    assert any('pip install simplejpeg' in text for text in warnings), warnings
 
 
 def test_the_command_says_whether_the_node_can_work(tmp_path, capsys):

@@ -12,6 +12,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
+from edgesegnet_ros.data import jpeg
 from edgesegnet_ros.data.classes import load_classes
 from edgesegnet_ros.engines import open_engine
 from edgesegnet_ros.engines.request import EngineRequest
@@ -160,6 +161,14 @@ def test_lost_images_are_estimated_from_gaps_in_the_stamps():
     lost.arrived(10 * period)
     lost.arrived(1_000_000_000_000)  # a pause
     assert lost.total == before
+
+
+def test_a_node_that_cannot_find_damage_in_jpegs_says_so_when_it_is_activated(
+    in_process, monkeypatch
+):
+    monkeypatch.setattr(jpeg, 'is_there', lambda module: False)
+    node = in_process(image_transport='compressed').active()
+    assert [said for said in node.said if 'pip install simplejpeg' in said]
 
 
 def test_the_callback_groups_forget_what_a_cycle_has_opened(in_process):
