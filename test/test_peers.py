@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from drawn_dataset import CLASS_FILE, folder
+from small_onnx import spread
 from test_network import with_lively_norms
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
@@ -102,18 +103,6 @@ def field(tmp_path_factory):
     (root / 'field3.yaml').write_text(CLASS_FILE)
     folder(root / 'data')
     return root
-
-
-def spread(network, image):
-    """Let each class win somewhere: two steps of training do not."""
-    with torch.no_grad():
-        logits = network.eval().coarse_logits(image)
-        scale = 3 / logits.std((0, 2, 3))
-        rows = (1, -1) if isinstance(network.head, nn.ConvTranspose2d) else (-1, 1)
-        network.head.weight *= scale.reshape(*rows, 1, 1)
-        if network.head.bias is not None:
-            bias = network.head.bias - logits.mean((0, 2, 3))
-            network.head.bias.copy_(bias * scale)
 
 
 def labels_of(network, info, image):

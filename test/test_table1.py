@@ -7,11 +7,14 @@ import json
 import cv2
 import numpy as np
 import pytest
+from drawn_dataset import CLASS_FILE
 
 from edgesegnet_ros import cli, shipped
 from edgesegnet_ros.data.classes import load_classes
 from edgesegnet_ros.data.overlay import legend
 from edgesegnet_ros.evaluation import figure2, table1
+from edgesegnet_ros.network.registry import build_network
+from edgesegnet_ros.network.weights import WeightsInfo, save_weights
 
 SPEEDS = {
     'refinenet101': {
@@ -189,7 +192,7 @@ def test_figure_2_of_a_folder(tmp_path, monkeypatch, capsys):
     figures = json.loads((tmp_path / 'f.json').read_text())
     assert len(figures['pixel_accuracy']) == 2 and figures['shown'] == 'test'
     assert cli.main([*words, '--rows', '4']) == 2
-    assert '--rows 4: 1 to 3, the images of test' in capsys.readouterr().err
+    assert '--rows 4: must be from 1 to 3' in capsys.readouterr().err
 
 
 def test_data_that_is_not_there_is_refused_before_anything_is_measured(monkeypatch, capsys):
@@ -198,7 +201,14 @@ def test_data_that_is_not_there_is_refused_before_anything_is_measured(monkeypat
     assert 'nowhere: no such folder or file' in capsys.readouterr().err
 
 
-def test_figure_2_shows_no_street_whose_classes_the_network_does_not_have(capsys):
+def test_figure_2_shows_no_street_whose_classes_the_network_does_not_have(tmp_path, capsys):
     assert cli.main(['figure2', '--classes', 'camvid32']) == 2
+    assert 'class file camvid32 has 32 classes, but' in capsys.readouterr().err
+    (tmp_path / 'field3.yaml').write_text(CLASS_FILE)
+    classes = load_classes(str(tmp_path / 'field3.yaml'))
+    path = tmp_path / 'field.safetensors'
+    info = WeightsInfo('field3', 3, (32, 32), class_set=classes.as_document())
+    save_weights(path, build_network('enet', 3), info)
+    assert cli.main(['figure2', '--model', str(path)]) == 2
     error = capsys.readouterr().err
-    assert 'have the classes of camvid11, not those of camvid32: give --data' in error
+    assert 'have the classes of camvid11, not those of field3: give --data' in error
