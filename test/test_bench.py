@@ -230,7 +230,7 @@ def test_peers_run_through_openvino(name, precision, monkeypatch):
     eager.infer(image, expected)
     peer.infer(image, labels)
     assert (peer.described.engine, peer.described.precision) == ('openvino', precision)
-    assert peer.gmac <= eager.gmac and peer.params == eager.params
+    assert peer.work.gmac <= eager.work.gmac and peer.params == eager.params
     assert (labels == expected).mean() > (0.999 if precision == 'fp32' else 0.5)
 
 
