@@ -202,7 +202,7 @@ def test_what_is_no_bag_is_named(tmp_path):
     with pytest.raises(BagError, match='it is empty'):
         BagFrames(tmp_path / 'folder' / 'x.mcap')
     (tmp_path / 'a.txt').write_text('hello')
-    with pytest.raises(BagError, match='a.txt: not a bag, which is'):
+    with pytest.raises(BagError, match='a.txt: not a bag. A bag is'):
         BagFrames(tmp_path / 'a.txt')
     (tmp_path / 'old.bag').write_text('#ROSBAG V2.0')
     with pytest.raises(BagError, match='old.bag: truncated, damaged or not a bag'):
