@@ -318,7 +318,7 @@ def replay_offline(
 
     def time_bare(image: np.ndarray) -> None:
         last[:] = [image]
-        bare.extend(_bare_ms(engines.segmenter, options, image))
+        bare.extend(_bare_ms(engines.model, options, image))
 
     replay.run(label, progress, time_bare)
     if last:
@@ -336,11 +336,11 @@ def replay_offline(
     return result
 
 
-def _bare_ms(segmenter: Segmenter, options: ReplayOptions, image: np.ndarray) -> list[float]:
+def _bare_ms(model: LoadedModel, options: ReplayOptions, image: np.ndarray) -> list[float]:
     """Times of the engine alone on one image, without other work in this process."""
-    engine = segmenter.engine
-    mode = options.request.resize_mode
-    pixels = to_network(image, compute_placement(image.shape[:2], engine.input_size, mode))
+    engine = model.engine
+    placement = compute_placement(image.shape[:2], engine.input_size, model.resize_mode)
+    pixels = to_network(image, placement)
     labels = np.empty(engine.input_size, np.uint8)
     confidence = np.empty_like(labels) if options.confidence else None
     spent = []
