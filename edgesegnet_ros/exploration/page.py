@@ -104,7 +104,7 @@ def _sentences(figures: Mapping[str, Any], settings: Settings) -> list[str]:
         ]
     sentences = [
         f'The best network has U {best["u"]:.2f}: {percent(best["pixel_accuracy"])} of the pixels '
-        f'of val right, {best["params"] / 1e6:.2f} million parameters, {best["gmac"]:.2f} GMAC, '
+        f'of val right, {best["params"] / 1e6:.2f} million parameters, {best["gmac"]:.3g} GMAC, '
         f'{best["latency_ms"]:.1f} ms.'
     ]
     if accepted:
@@ -122,7 +122,7 @@ def _cards(figures: Mapping[str, Any]) -> list[dict[str, str]]:
         {'label': 'U', 'value': number(best.get('u'), 2), 'aside': 'of the best network'},
         {'label': 'accuracy', 'value': percent(best.get('pixel_accuracy')), 'aside': 'on val'},
         {'label': 'latency', 'value': number(best.get('latency_ms'), 1, 'ms'), 'aside': ''},
-        {'label': 'arithmetic', 'value': number(best.get('gmac'), 2, 'GMAC'), 'aside': ''},
+        {'label': 'arithmetic', 'value': number(best.get('gmac'), 3, 'GMAC'), 'aside': ''},
     ]
 
 
@@ -130,7 +130,7 @@ def _words(trial: FrozenTrial) -> str:
     own = trial.user_attrs[history.FIGURES]
     return (
         f'network {trial.number}: {100 * own.get("accuracy", math.nan):.2f} %, '
-        f'{own["params"] / 1e6:.2f} M, {own["gmac"]:.2f} GMAC, {own["latency_ms"]:.1f} ms, '
+        f'{own["params"] / 1e6:.2f} M, {own["gmac"]:.3g} GMAC, {own["latency_ms"]:.1f} ms, '
         f'U {trial.user_attrs[history.PERFORMANCE]:.2f}, {trial.user_attrs[history.RUNGS][-1][0]} '
         'steps'
     )
