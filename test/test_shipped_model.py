@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 
 import pytest
@@ -20,7 +21,7 @@ from edgesegnet_ros.training.dataset import FIRST_RENDERED_SEED
 
 SIZES = {'edgesegnet-camvid11': (256, 256), 'edgesegnet-camvid11-368x480': (368, 480)}
 LEAST = {'edgesegnet-camvid11': 0.897, 'edgesegnet-camvid11-368x480': 0.885}
-"""Pixel accuracy on test that each of them has in every precision; the paper states 0.897."""
+"""Pixel accuracy on test that each of them has; the paper states 0.897."""
 
 
 @pytest.fixture(scope='module')
@@ -47,18 +48,26 @@ def test_the_demos_street_was_never_trained_on_and_is_segmented_well(segmenter):
     assert scores.miou >= 0.69
 
 
-@pytest.mark.parametrize('name', SIZES)
-def test_the_cards_figure_on_camvids_test_split(name, camvid):
+@pytest.mark.parametrize(
+    ('name', 'row', 'every'),
+    [
+        ('edgesegnet-camvid11', 'test', 1),
+        # 2.7 times the work of the other, so a part of the images is enough for each run.
+        ('edgesegnet-camvid11-368x480', 'test, every fourth image', 4),
+    ],
+)
+def test_the_cards_figure_on_camvids_test_split(name, row, every, camvid):
     card = shipped.find('models', name).with_suffix('.md').read_text()
-    stated = float(re.search(r'\| test \| (0\.\d+) \|', card)[1])
-    model = open_engine(EngineRequest(name))
+    accuracy, images = re.search(rf'\| {row} \| (0\.\d+) \| 0\.\d+ \| (\d+) \|', card).groups()
+    fastest = 'openvino' if importlib.util.find_spec('openvino') else 'torch'
+    model = open_engine(EngineRequest(name, engine=fastest, precision='fp32'))
     # CamVid's own size is padded to the network's, as the card says.
     assert model.resize_mode == ('letterbox' if SIZES[name][1] == 480 else 'stretch')
     assert model.engine.input_size == SIZES[name]
     segmenter = Segmenter(model.engine, model.resize_mode)
     pairs = open_dataset(camvid, load_classes('camvid11')).read_splits(('test',))['test']
-    scores = score(segmenter, tqdm(pairs, unit='image'))
-    assert scores.images == 233
+    scores = score(segmenter, tqdm(pairs[::every], unit='image'))
+    assert scores.images == int(images)
     assert scores.pixel_accuracy >= LEAST[name]
-    # Other CPUs and precisions move single pixels at the classes' borders.
-    assert scores.pixel_accuracy == pytest.approx(stated, abs=0.003)
+    # Other CPUs move single pixels at the classes' borders.
+    assert scores.pixel_accuracy == pytest.approx(float(accuracy), abs=0.001)
