@@ -52,7 +52,12 @@ def handed_on(frame, index: int) -> ReplayFrame:
     labels = np.where(frame.labels == 255, 1, frame.labels).astype(np.uint8)
     labels[: 3 * index] = 3
     return ReplayFrame(
-        index, 10**9 + index, frame.image, labels, frame.labels, None, 1.0 - index / FRAMES, None
+        index,
+        10**9 + index,
+        frame.image,
+        labels,
+        truth=frame.labels,
+        pixel_accuracy=1.0 - index / FRAMES,
     )
 
 
