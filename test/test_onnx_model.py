@@ -317,20 +317,20 @@ def test_export_builds_and_proves_an_engine_of_it(ready, folder, capsys):
     assert 'the torch engine does not run ONNX files' in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(('name', 'exporter'), [('enet', 'legacy'), ('ddrnet-23-slim', 'dynamo')])
-def test_peers_exported_by_torch_at_any_size(folder, image, name, exporter):
-    """As a user would: the network in training form, height and width left open."""
-    if exporter == 'dynamo':
-        pytest.importorskip('onnxscript', reason='SKIPPED FOR WANT OF onnxscript')
+@pytest.mark.parametrize('exporter', ['legacy', 'dynamo'])
+def test_networks_exported_by_torch_at_any_size(folder, image, exporter):
+    """As a user would: a peer in training form, height and width left open."""
     torch.manual_seed(0)
-    network = with_lively_norms(build_network(name, 3))
-    spread(network, torch.from_numpy(image).permute(2, 0, 1)[None].float() / 64 - 2)
     path = folder / 'net.onnx'
     names = {'input_names': ['image'], 'output_names': ['out'], 'opset_version': 18}
     if exporter == 'dynamo':
+        pytest.importorskip('onnxscript', reason='SKIPPED FOR WANT OF onnxscript')
+        network = Small().eval()  # this exporter takes half a minute for a peer
         sides = {2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
-        open_ = {'dynamo': True, 'dynamic_shapes': {'image': sides}, 'verbose': False}
+        open_ = {'dynamo': True, 'dynamic_shapes': {'pixels': sides}, 'verbose': False}
     else:
+        network = with_lively_norms(build_network('enet', 3))
+        spread(network, torch.from_numpy(image).permute(2, 0, 1)[None].float() / 64 - 2)
         open_ = {'dynamo': False, 'dynamic_axes': {'image': {2: 'height', 3: 'width'}}}
     example = torch.zeros(1, 3, 96, 128)
     torch.onnx.export(network, (example,), str(path), **names, **open_)
