@@ -106,7 +106,16 @@ BY_ROSDEP = {
     'yaml': 'python3-yaml',
 }
 """Modules that are not named as the key of rosdep that installs them."""
-CHOICES = {'nncf', 'onnx', 'onnxruntime', 'rerun', 'tensorrt', 'torch2trt'}
+CHOICES = {
+    'nncf',
+    'onnx',
+    'onnxruntime',
+    'rerun',
+    'simplejpeg',
+    'tensorrt',
+    'torch2trt',
+    'transformers',
+}
 """Engines and a viewer that a robot may have; each is asked for before it is used."""
 WITH_ROSBAGS = {'backports', 'compression', 'lz4', 'mcap', 'mcap_protobuf', 'typing_extensions'}
 """What bags are read with beside it: rosbags requires it, or it is asked for before it is used."""
