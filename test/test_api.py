@@ -185,7 +185,10 @@ def test_an_engine_that_is_being_built_is_not_pruned(built):
     [
         (['--engine-cache', '/nowhere'], '/nowhere: no such folder of engines'),
         (['prune', '--older-than', '-1'], '--older-than -1.0: 0 or more'),
-        (['verify', '--all'], 'verify removes nothing: use `edgesegnet cache prune`'),
+        (
+            ['verify', '--all'],
+            '`edgesegnet cache verify` removes nothing',
+        ),
     ],
 )
 def test_wrong_use(words, sentence, capsys):

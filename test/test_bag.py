@@ -260,7 +260,7 @@ def test_an_output_that_exists_is_kept(tmp_path):
     assert len(BagFrames(tmp_path / 'bag')) == 2
     (tmp_path / 'precious').mkdir()
     (tmp_path / 'precious' / 'thesis.txt').write_text('years')
-    with pytest.raises(BagError, match='is no bag, so --force does not replace it'):
+    with pytest.raises(BagError, match='is not a bag, so --force does not replace it'):
         write_image_bag(tmp_path / 'precious', frames, force=True)
     assert (tmp_path / 'precious' / 'thesis.txt').exists()
 

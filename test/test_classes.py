@@ -65,7 +65,7 @@ def test_groups_and_colours_are_read(tmp_path):
     ('old', 'new', 'line', 'word'),
     [
         ('{id: 1, name: grass, color: [4, 5, 6]}', '{name: grass, color: [4, 5, 6]}', 4, 'no id'),
-        ('id: 1', 'id: 0', 4, "road's already"),
+        ('id: 1', 'id: 0', 4, 'already the id of road'),
         ('id: 1', 'id: 2', 2, 'no class has the id 1'),
         ('id: 1', 'id: 255', 4, '0 to 254'),
         ('id: 1', 'id: true', 4, 'whole number'),

@@ -292,14 +292,12 @@ def test_no_process_outlives_the_demo(tmp_path, long_drive, weights, how):
         assert 'active: waiting for images' in errors
 
 
-@pytest.mark.node
-def test_demo_with_weights_that_are_none_shows_the_nodes_reason(tmp_path, street):
+def test_demo_refuses_weights_that_are_none_before_it_starts(tmp_path, street):
     write_image_bag(tmp_path / 'bag', street)
     broken = tmp_path / 'broken.safetensors'
     broken.write_bytes(b'\0' * 100)
     result = demo(tmp_path / 'bag', out=tmp_path / 'out', weights=broken)
-    assert result.returncode == 1
-    assert 'could not configure' in result.stderr
+    assert result.returncode == 2
     assert f'{broken}: not a whole safetensors file' in result.stderr
     assert 'Traceback' not in result.stderr
     assert not leftovers(tmp_path / 'out')

@@ -156,7 +156,7 @@ def _copy(source, target):
     'name, build, parts_of, last',
     [
         ('ddrnet-design', DDRNet23Slim, _parts_of_ddrnet, 'head'),
-        ('fast-scnn-design', FastSCNN, _parts_of_fast_scnn, 'classifier'),
+        ('fast-scnn-design', FastSCNN, _parts_of_fast_scnn, 'head'),
     ],
 )
 def test_peers_as_designs_compute_what_the_hand_written_ones_do(name, build, parts_of, last):

@@ -65,7 +65,7 @@ def test_views_have_the_margin_where_there_is_a_teacher():
     crop = (64, 96)
     assert TrainConfig(crop=crop, teacher_margin=32).view == crop
     assert TrainConfig(crop=crop, teacher_margin=32, distillation=0.5).view == (96, 128)
-    with pytest.raises(ConfigError, match='teacher_margin 20: a multiple of 16'):
+    with pytest.raises(ConfigError, match='teacher_margin 20 must be a multiple of 16'):
         TrainConfig(teacher_margin=20)
 
 

@@ -291,7 +291,7 @@ def test_a_cache_that_others_can_write_is_not_used(tmp_path, recipe, entry):
     shared.chmod(0o777)
     for suffix in ('.lock', '.json', '.engine'):
         (shared / (entry.name + suffix)).symlink_to(outside)
-    with pytest.raises(EngineError, match='since its mode 777 lets other users write it'):
+    with pytest.raises(EngineError, match='because its mode 777 lets other users write it'):
         proved_engine(FilesOfTorch(), recipe, shared, ONE_STREET)
     assert not is_proved(FilesOfTorch(), recipe, shared, ONE_STREET)
     assert outside.read_text() == 'precious'

@@ -23,6 +23,7 @@ from edgesegnet_ros.data.bag.topic_reader import LABEL_INFO, LABEL_INFO_TEXT
 from edgesegnet_ros.data.classes import load_classes
 from edgesegnet_ros.data.sources import START_NS, SourceError, open_source
 from edgesegnet_ros.data.street import Street
+from edgesegnet_ros.engines.request import EngineError
 from edgesegnet_ros.evaluation import figure2
 from edgesegnet_ros.evaluation.replay.bag_paths import find_bags
 from edgesegnet_ros.evaluation.replay.label_folder import LabelFolder
@@ -524,5 +525,5 @@ def test_a_street_is_not_scored_with_other_classes(tmp_path):
     )
     parser = argparse.ArgumentParser()
     figure2.add_arguments(parser)
-    with pytest.raises(figure2.Figure2Error, match='streets have the classes of camvid11'):
+    with pytest.raises(EngineError, match='class file four has 4 classes'):
         figure2.run(parser.parse_args(['--classes', str(four)]))

@@ -76,9 +76,9 @@ def test_options_go_over_the_file_and_the_file_over_the_defaults(tmp_path):
     ('text', 'sentence'),
     [
         ('epochs: 3\nlearn_rate: 1.0\n', ":2: no setting is named 'learn_rate'; there are net"),
-        ('epochs: many\n', ":1: epochs 'many': it is a whole number, such as 24"),
+        ('epochs: many\n', ":1: epochs 'many': it must be a whole number, such as 24"),
         ('\n\nscale_min: -1\n', ':3: scale_min -1.0: 0.1 or more'),
-        ('flip: 1\n', ':1: flip 1: it is true or false'),
+        ('flip: 1\n', ':1: flip 1: it must be true or false'),
         ('crop: [100, 96]\n', r':1: crop \[100, 96\]: height and width, multiples of 16'),
         ('optimizer: lion\n', ":1: optimizer 'lion': one of adamw, sgd, muon"),
         ('epochs: [1\n', ':2: not YAML'),

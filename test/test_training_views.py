@@ -160,10 +160,10 @@ def test_pictures_of_a_short_drive_are_drawn_more_often():
 def test_processes_share_each_batch_and_a_later_start_sees_the_same():
     config = replace(CONFIG, camvid_views=8, batch=4, epochs=2)
     views = Views(PAIRS, [], config)
-    whole = list(Batches(views, config).places(0, 0))
-    halves = [list(Batches(views, config, rank, 2).places(0, 0)) for rank in (0, 1)]
+    whole = list(Batches(views, config).positions(0, 0))
+    halves = [list(Batches(views, config, rank, 2).positions(0, 0)) for rank in (0, 1)]
     assert [one + other for one, other in zip(*halves, strict=True)] == whole
-    assert list(Batches(views, config).places(1, 1)) == whole[3:]
+    assert list(Batches(views, config).positions(1, 1)) == whole[3:]
     with pytest.raises(ConfigError, match='batch 4 cannot be shared by 3 processes'):
         Batches(views, config, 0, 3)
 

@@ -84,14 +84,14 @@ def test_a_reader_that_stalls_or_dies_delays_no_frame_and_keeps_no_memory(in_pro
     def published_ms(count: int) -> float:
         """Time of a publication in which the machine did nothing else, in ms.
 
-        That is the fastest fifth: a reader that holds the publisher up does so each time.
+        That is the fastest tenth: a reader that holds the publisher up does so each time.
         """
         times_ms.clear()
         for number in range(count):
             node.send(image)
             node.wait(lambda number=number: len(times_ms) > number, 'a publication')
             masks.clear()
-        return float(np.percentile(times_ms, 20))
+        return float(np.percentile(times_ms, 10))
 
     alone = published_ms(40)
     reader = subprocess.Popen([sys.executable, '-c', SUBSCRIBER, space], stdout=subprocess.PIPE)
@@ -107,7 +107,7 @@ def test_a_reader_that_stalls_or_dies_delays_no_frame_and_keeps_no_memory(in_pro
     finally:
         reader.kill()
         reader.wait(30)
-    dead = published_ms(20)
+    dead = published_ms(60)
     print(
         f'publication: {alone:.2f} ms alone, {beside:.2f} ms beside a reader, {stalled:.2f} ms '
         f'beside a stopped one, {dead:.2f} ms after its death; {grown / 1e6:+.1f} MB'

@@ -38,7 +38,7 @@ def node_verdict(message):
     """What the node would segment, or why it would not."""
     try:
         check_size(message, 10**6)
-        return _converted(message)
+        return _converted(message, False)
     except ImageMessageError as error:
         return str(error)
 
