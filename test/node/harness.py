@@ -20,6 +20,7 @@ from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -111,11 +112,15 @@ class Client:
         self._thread.start()
 
     def _spin(self) -> None:
-        try:
-            self._executor.spin()
-        except Exception:  # the context was shut down under it
-            if self.context.ok():
-                raise
+        while self.context.ok():
+            try:
+                self._executor.spin()
+            except rclpy_implementation.InvalidHandle:
+                continue  # a test has destroyed an entity that the executor waited for
+            except Exception:  # the context was shut down under it
+                if self.context.ok():
+                    raise
+            return
 
     def close(self) -> None:
         self._executor.shutdown()
