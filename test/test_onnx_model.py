@@ -340,3 +340,31 @@ def test_networks_exported_by_torch_at_any_size(folder, image, exporter):
     loaded.engine.infer(image, labels)
     expected = expected_of(network, image).argmax(0).numpy()
     assert (labels == expected).mean() > 0.998 and len(np.unique(labels)) > 1
+
+
+PEERS = ('bisenetv2', 'ddrnet-23-slim', 'enet', 'erfnet', 'pidnet-s', 'segformer-b0')
+"""Without fast-scnn: torch exports no adaptive pooling to a size that is no divisor."""
+
+
+@pytest.mark.parametrize('name', PEERS)
+def test_each_peer_exported_by_torch_computes_the_same_at_another_size(folder, name):
+    onnxruntime = pytest.importorskip('onnxruntime', reason='SKIPPED FOR WANT OF onnxruntime')
+    torch.manual_seed(0)
+    network = with_lively_norms(build_network(name, 3)).eval()
+    path = folder / 'peer.onnx'
+    torch.onnx.export(
+        network,
+        (torch.zeros(1, 3, 64, 96),),
+        str(path),
+        input_names=['image'],
+        opset_version=18,
+        dynamo=False,
+        dynamic_axes={'image': {2: 'height', 3: 'width'}},
+    )
+    session = onnxruntime.InferenceSession(str(path))
+    image = torch.randn(1, 3, 96, 128)
+    with torch.inference_mode():
+        expected = network(image).numpy()
+    (logits,) = session.run(None, {'image': image.numpy()})
+    assert logits.shape == expected.shape == (1, 3, 96, 128)
+    assert np.abs(logits - expected).max() < 1e-5 * np.abs(expected).max()
