@@ -8,6 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import Tuple
 
+from edgesegnet_ros import shipped
+
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
     """Appends defaults to help texts, except for None, empty texts, lists and switches.
@@ -71,6 +73,23 @@ def size(text: str) -> Tuple[int, int]:
         return int(height), int(width)
     except ValueError:
         raise argparse.ArgumentTypeError(f'{text!r} is not HxW, such as 256x256') from None
+
+
+def add_classes(
+    parser: argparse._ActionsContainer, meaning: str = 'class file', more: str = ''
+) -> None:
+    """Add `--classes`, the name or path of a class file.
+
+    Args:
+        parser: Takes it.
+        meaning: Which class file it is.
+        more: Text to append to its help.
+    """
+    parser.add_argument(
+        '--classes',
+        default=shipped.DEFAULT_CLASSES,
+        help=f'{meaning}: the name of a shipped one, or a path{more}',
+    )
 
 
 def add_data(parser: argparse.ArgumentParser, more: str = '') -> None:

@@ -12,10 +12,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict
 
-from edgesegnet_ros import shipped
-from edgesegnet_ros.arguments import output_file
+from edgesegnet_ros.arguments import add_classes, output_file
 from edgesegnet_ros.atomic_file import atomic_file, write_json
-from edgesegnet_ros.engines.options import add_network_input
+from edgesegnet_ros.engines.options import add_model, add_network_input
 from edgesegnet_ros.engines.request import ENGINES, PRECISIONS, EngineError, EngineRequest
 
 if TYPE_CHECKING:
@@ -37,16 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=PRECISIONS,
         help='number format; auto takes the fastest one that needs no calibration',
     )
-    add(
-        '--model',
-        default=shipped.DEFAULT_MODEL,
-        help='name of a shipped model, or path of a .safetensors or .onnx file',
-    )
-    add(
-        '--classes',
-        default=shipped.DEFAULT_CLASSES,
-        help='class file: the name of a shipped one, or a path',
-    )
+    add_model(parser)
+    add_classes(parser)
     add('--device', default='auto', help='auto, cpu, cuda, cuda:N or (TensorRT) dla:N')
     add('--dla-core', type=int, help='the same as --device dla:N')
     add('--num-threads', default=0, type=int, help='CPU threads; 0 uses all cores')

@@ -1,11 +1,21 @@
-"""The options of the network input, which every command that runs a network has."""
+"""Options that the commands which run a network have in common."""
 
 from __future__ import annotations
 
 import argparse
 
+from edgesegnet_ros import shipped
 from edgesegnet_ros.arguments import size
 from edgesegnet_ros.engines.request import RESIZE_CHOICES
+
+
+def add_model(parser: argparse._ActionsContainer) -> None:
+    """`--model`, for a command that runs weights and ONNX files."""
+    parser.add_argument(
+        '--model',
+        default=shipped.DEFAULT_MODEL,
+        help='name of a shipped model, or path of a .safetensors or .onnx file',
+    )
 
 
 def add_network_input(parser: argparse._ActionsContainer) -> None:

@@ -31,20 +31,15 @@ class EvaluateError(EdgeSegNetError):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    from edgesegnet_ros.arguments import add_data, output_file, output_folder
-    from edgesegnet_ros.engines.options import add_network_input
+    from edgesegnet_ros.arguments import add_classes, add_data, output_file, output_folder
+    from edgesegnet_ros.engines.options import add_model, add_network_input
     from edgesegnet_ros.evaluation.report.gates import add_gate_argument
 
-    parser.add_argument(
-        '--model',
-        default=shipped.DEFAULT_MODEL,
-        help='name of a shipped model, or path of a .safetensors or .onnx file',
-    )
-    parser.add_argument(
-        '--classes',
-        default=shipped.DEFAULT_CLASSES,
-        help="class file of the classes to score: the name of a shipped one, or a path; CamVid's "
-        '32 colours are folded to 11 for a model of 11 classes',
+    add_model(parser)
+    add_classes(
+        parser,
+        'class file of the classes to score',
+        "; CamVid's 32 colours are folded to 11 for a model of 11 classes",
     )
     parser.add_argument('--engine', default='auto', choices=ENGINES, help='back end')
     parser.add_argument('--precision', default='auto', choices=PRECISIONS, help='number format')

@@ -42,7 +42,7 @@ class Example(NamedTuple):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    from edgesegnet_ros.arguments import output_file
+    from edgesegnet_ros.arguments import add_classes, output_file
     from edgesegnet_ros.engines.options import add_network_input
 
     parser.add_argument(
@@ -50,11 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=shipped.DEFAULT_MODEL,
         help='name of a shipped model, or path of a weights file',
     )
-    parser.add_argument(
-        '--classes',
-        default=shipped.DEFAULT_CLASSES,
-        help='class file: the name of a shipped one, or a path',
-    )
+    add_classes(parser)
     parser.add_argument('--engine', default='torch', help='back end')
     add_network_input(parser)
     parser.add_argument(

@@ -56,7 +56,7 @@ NOT_MEASURED = 'not measured'
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    from edgesegnet_ros.arguments import output_file
+    from edgesegnet_ros.arguments import add_classes, output_file
     from edgesegnet_ros.engines.options import add_network_input
 
     parser.add_argument('--model', default=shipped.DEFAULT_MODEL, help="EdgeSegNet's weights")
@@ -66,11 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='NAME|FILE',
         help='weights of RefineNet-101, or the name of a shipped file of its figures',
     )
-    parser.add_argument(
-        '--classes',
-        default=shipped.DEFAULT_CLASSES,
-        help='class file: the name of a shipped one, or a path',
-    )
+    add_classes(parser)
     parser.add_argument(
         '--data',
         metavar='DATASET',

@@ -28,7 +28,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from vision_msgs.msg import LabelInfo
 
-from edgesegnet_ros import shipped
+from edgesegnet_ros.arguments import add_classes
 from edgesegnet_ros.atomic_file import atomic_file, write_json
 from edgesegnet_ros.data.classes import VOID, ClassSet, load_classes
 from edgesegnet_ros.data.encodings import to_rgb
@@ -293,11 +293,7 @@ def parse(arguments: List[str]) -> argparse.Namespace:
         prog='collector', description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument('--out', type=Path, required=True, help='folder to write to')
-    parser.add_argument(
-        '--classes',
-        default=shipped.DEFAULT_CLASSES,
-        help='class file: the name of a shipped one, or a path',
-    )
+    add_classes(parser)
     parser.add_argument(
         '--record',
         action='store_true',

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgesegnet_ros import shipped
-from edgesegnet_ros.arguments import add_data, output_file, output_folder, size
+from edgesegnet_ros.arguments import add_classes, add_data, output_file, output_folder, size
 from edgesegnet_ros.atomic_file import write_json
 from edgesegnet_ros.training.config import TrainConfig, read_settings
 
@@ -24,11 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='DIR',
         help='folder of the checkpoint, weights, logs and curves; resumes a run found there',
     )
-    parser.add_argument(
-        '--classes',
-        default=shipped.DEFAULT_CLASSES,
-        help='class file of the labels: the name of a shipped one, or a path',
-    )
+    add_classes(parser, 'class file of the labels')
     parser.add_argument(
         '--config',
         metavar='NAME|FILE',

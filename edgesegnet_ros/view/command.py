@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Dict, Iterator, List, Optional, Tuple
 
 from edgesegnet_ros.engines.request import ENGINES, PRECISIONS, EngineRequest
 from edgesegnet_ros.errors import EdgeSegNetError
-from edgesegnet_ros.shipped import DEFAULT_CLASSES, DEFAULT_MODEL
+from edgesegnet_ros.shipped import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from edgesegnet_ros.data.sources import Source
@@ -30,7 +30,7 @@ class ViewError(EdgeSegNetError):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    from edgesegnet_ros.arguments import output_file
+    from edgesegnet_ros.arguments import add_classes, output_file
     from edgesegnet_ros.engines.options import add_network_input
 
     parser.description = (
@@ -52,11 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='NAME',
         help='show only this running node, such as /front/edgesegnet; may be repeated',
     )
-    add(
-        '--classes',
-        default=DEFAULT_CLASSES,
-        help='class file that gives the colours: the name of a shipped one, or a path',
-    )
+    add_classes(what, 'class file that gives the colours')
     add('--frames', type=int, help='stop after this many segmented frames')
     add('--topic', help='with --input: image topic of a bag; by default the first one')
     add(

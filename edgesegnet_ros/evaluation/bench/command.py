@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgesegnet_ros import shipped
 from edgesegnet_ros.atomic_file import PartialFile, WriteError, write_json
 
 if TYPE_CHECKING:
@@ -20,18 +19,11 @@ _PEAK = 'peak'
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    from edgesegnet_ros.arguments import output_file, output_folder, size
+    from edgesegnet_ros.arguments import add_classes, output_file, output_folder, size
+    from edgesegnet_ros.engines.options import add_model
 
-    parser.add_argument(
-        '--model',
-        default=shipped.DEFAULT_MODEL,
-        help='name of a shipped model, or path of a .safetensors or .onnx file',
-    )
-    parser.add_argument(
-        '--classes',
-        default=shipped.DEFAULT_CLASSES,
-        help='class file: the name of a shipped one, or a path',
-    )
+    add_model(parser)
+    add_classes(parser)
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument(
         '--num-threads', default=0, type=int, help='CPU threads of every row; 0 uses all cores'

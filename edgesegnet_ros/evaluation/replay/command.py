@@ -11,10 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgesegnet_ros import shipped
-from edgesegnet_ros.arguments import output_file, output_folder
+from edgesegnet_ros.arguments import add_classes, output_file, output_folder
 from edgesegnet_ros.engines import cpu
-from edgesegnet_ros.engines.options import add_network_input
+from edgesegnet_ros.engines.options import add_model, add_network_input
 from edgesegnet_ros.engines.request import ENGINES, PRECISIONS, EngineRequest
 from edgesegnet_ros.evaluation.replay.options import ReplayOptions
 from edgesegnet_ros.evaluation.replay.result import ReplayError
@@ -81,16 +80,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=1.0,
         help='with --live: playback speed relative to the recording',
     )
-    add(
-        '--model',
-        default=shipped.DEFAULT_MODEL,
-        help='name of a shipped model, or path of a .safetensors or .onnx file',
-    )
-    add(
-        '--classes',
-        default=shipped.DEFAULT_CLASSES,
-        help='class file: the name of a shipped one, or a path',
-    )
+    add_model(parser)
+    add_classes(parser)
     add('--engine', default='auto', choices=ENGINES, help='back end')
     add('--precision', default='auto', choices=PRECISIONS, help='number format')
     add('--device', default='auto', help='auto, cpu, cuda or cuda:N')
