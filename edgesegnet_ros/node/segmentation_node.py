@@ -14,25 +14,24 @@ from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
 from edgesegnet_ros.data.encodings import ImageMessageError
-from edgesegnet_ros.engines.base import EngineDescription
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.node import parameters, qos, threads
 from edgesegnet_ros.node.camera import Camera, CameraMessage
 from edgesegnet_ros.node.diagnostics import NodeHealth
 from edgesegnet_ros.node.ending import leave, shut_down
-from edgesegnet_ros.node.engine_opening import OpenedEngine
+from edgesegnet_ros.node.engine_supervisor import EngineSupervisor
 from edgesegnet_ros.node.frame_statistics import FrameStatistics
 from edgesegnet_ros.node.groups import declare_groups, resolve_groups
 from edgesegnet_ros.node.guard import GuardedExecutor
 from edgesegnet_ros.node.health_reporter import HealthReporter
 from edgesegnet_ros.node.intake import Intake
-from edgesegnet_ros.node.lifecycle import RELEASE_S, SUCCESS, ManagedNode
+from edgesegnet_ros.node.lifecycle import SUCCESS, ManagedNode
 from edgesegnet_ros.node.outputs import Outputs
 from edgesegnet_ros.node.parameter_files import check_files
 from edgesegnet_ros.node.signals import NoteOnly
 from edgesegnet_ros.node.stamps import AgeClock
 from edgesegnet_ros.node.starting import initialize
-from edgesegnet_ros.node.worker import SegmentationWorker, WorkerEvents, WorkerSettings
+from edgesegnet_ros.node.worker import SegmentationWorker
 
 _REPORT_PERIOD_S = 1.0
 _SAME_WARNING_AFTER_S = 10.0
@@ -58,22 +57,19 @@ class SegmentationNode(ManagedNode):
 
     def __init__(self, node_name: str = 'edgesegnet', **kwargs: object) -> None:
         super().__init__(node_name, allow_undeclared_parameters=True, **kwargs)
-        self._worker: Optional[SegmentationWorker] = None
-        self._given_up: List[SegmentationWorker] = []
         self._outputs: Optional[Outputs] = None
         self._intake: Optional[Intake] = None
-        self._description: Optional[EngineDescription] = None
         self._failure: Optional[str] = None
-        self._fallback: Optional[str] = None
         self._statistics = FrameStatistics()
         self._activated_at: Optional[float] = None
-        self._opening_since = 0.0
+        self._configuring_since = 0.0
         self._warned_at: Dict[str, float] = {}
         parameters.declare(self)
         for sentence in parameters.misspelt(self):
             self.get_logger().warning(sentence)
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self._ages = AgeClock(self.get_clock())
+        self._engines = EngineSupervisor(self, self._ages)
         self._camera = Camera(self, self._on_image)
         self._reporter = HealthReporter(self)
         self._report_timer = self.create_timer(_REPORT_PERIOD_S, self._report, clock=self.steady)
@@ -87,7 +83,7 @@ class SegmentationNode(ManagedNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load, build, warm up; latch label_info. On failure: unconfigured, nothing kept."""
-        if self._worker is None:  # trigger_configure, which has not waited for it
+        if self._engines.worker is None:  # trigger_configure, which has not waited for it
             self.start_configure()
         return self.attempt('configure', self._configure, self._release)
 
@@ -121,86 +117,38 @@ class SegmentationNode(ManagedNode):
 
     def start_configure(self) -> None:
         """Open the engine in the thread that it will live in."""
-        self._failure = self._fallback = None
+        self._failure = None
         self._statistics = FrameStatistics()
         self._reporter.configured_anew()
-        self._opening_since = time.monotonic()
-        self._worker = self._new_worker()
-
-    def _new_worker(self, failed: str = '') -> SegmentationWorker:
-        """Open the engine of the parameters, or torch where one has `failed`."""
-        request = parameters.engine_request(self)
-        num_threads, why = threads.share_of_this_node(request.num_threads)
-        if why:
-            self.get_logger().info(why)
-        value = self.get_parameter
-        settings = WorkerSettings(
-            request._replace(num_threads=num_threads),
-            self._may_fall_back(),
-            value('output_resolution').value,
-            lambda: value('unlabeled_below').value,
-            lambda: value('refuse_damaged_jpeg').value,
-            self._ages.age_ms,
-            lambda: value('max_age_ms').value,
-            failed,
-        )
-        events = WorkerEvents(
-            self._on_bad_image, self._on_engine, self._on_failure, self.on_escaped
-        )
-        return SegmentationWorker(settings, self._statistics, events)
-
-    def _may_fall_back(self) -> bool:
-        return bool(self.get_parameter('on_engine_failure').value == 'torch')
+        self._configuring_since = time.monotonic()
+        self._engines.open(self._statistics, self._on_bad_image, self._on_failure)
 
     def configure_ended(self) -> bool:
         """Whether the engine is open or cannot be opened."""
-        return self._worker is None or self._worker.has_tried
+        return self._engines.has_tried
 
     def release_ended(self) -> bool:
-        """Whether the engines that were given up are closed."""
-        self._given_up = [worker for worker in self._given_up if not worker.has_ended]
-        # One that hangs since long is not waited for again.
-        return not self._given_up or self._given_up[-1].infers_for_s > RELEASE_S
+        """Whether the engines that were closed have released everything."""
+        return self._engines.all_closed
 
     def _configure(self) -> None:
-        worker = self._worker
-        if worker is None:
-            raise EdgeSegNetError('the engine has been given up')
-        worker.wait_until_tried()
-        if worker.error is not None:
-            raise worker.error
-        opened = worker.opened
-        if opened is None:
-            raise EdgeSegNetError('the engine has been closed')
-        self._say_what_runs(opened)
+        opened = self._engines.wait()
         classes = opened.model.classes
         declare_groups(self, list(classes.groups))
         groups = resolve_groups(self, classes)
         self._outputs = Outputs(self, classes, groups)
         self._outputs.publish_label_info(self.get_parameter('unlabeled_below').value)
         self.get_logger().info(
-            f'configured in {time.monotonic() - self._opening_since:.1f} s: '
-            f'{worker.settings.request.model}, {len(classes.classes)} classes of {classes.name}, '
-            f'groups {", ".join(groups)}'
-        )
-
-    def _say_what_runs(self, opened: OpenedEngine) -> None:
-        self._fallback = opened.fallback
-        if self._fallback:
-            self.get_logger().error(self._fallback)
-        engine = opened.model.engine
-        self._description = is_ = engine.describe()
-        height, width = engine.input_size
-        why = f' ({is_.reason})' if is_.reason else ''
-        self.get_logger().info(
-            f'engine {is_.engine} {is_.version}, {is_.precision}{why}, on {is_.device}, '
-            f'input {height}x{width} ({opened.model.resize_mode})'
+            f'configured in {time.monotonic() - self._configuring_since:.1f} s: '
+            f'{self.get_parameter("model").value}, {len(classes.classes)} classes of '
+            f'{classes.name}, groups {", ".join(groups)}'
         )
 
     def _activate(self, state: LifecycleState) -> None:
-        if self._outputs is None or self._worker is None:
+        worker = self._engines.worker
+        if self._outputs is None or worker is None:
             raise RuntimeError('there is nothing to activate: configure first')
-        self._serve(self._worker, self._outputs)
+        self._serve(worker, self._outputs)
         LifecycleNode.on_activate(self, state)
         self._failure = None
         self._activated_at = time.monotonic()
@@ -222,27 +170,20 @@ class SegmentationNode(ManagedNode):
         intake, self._intake = self._intake, None
         if intake is not None:
             intake.close()
-        if self._worker is not None:
-            self._worker.publish_to(None)
+        if self._engines.worker is not None:
+            self._engines.worker.publish_to(None)
 
     def _release(self) -> None:
         self._close()
-        worker, self._worker = self._worker, None
-        if worker is not None:
-            worker.close()
-            self._given_up.append(worker)
+        self._engines.close()
         if self._outputs is not None:
             self._outputs.destroy()
             self._outputs = None
-        self._description = None
 
     def leave(self, timeout_s: float) -> bool:
-        """Give everything up at the end of the process; returns whether all threads have ended."""
+        """Release everything at the end of the process; returns whether all threads have ended."""
         self._release()
-        deadline = time.monotonic() + timeout_s
-        for worker in self._given_up:
-            worker.join(max(0.0, deadline - time.monotonic()))
-        return all(worker.has_ended for worker in self._given_up)
+        return self._engines.join(timeout_s)
 
     # Frames and what goes wrong with them.
 
@@ -264,19 +205,14 @@ class SegmentationNode(ManagedNode):
         if intake is not None:
             intake.on_bad_image(error)
 
-    # The worker's thread tells of these; a worker that has been given up is not listened to.
-
-    def _on_engine(self, worker: SegmentationWorker, opened: OpenedEngine) -> None:
-        if worker is self._worker:
-            self._say_what_runs(opened)
-
     def _on_failure(self, worker: SegmentationWorker, reason: str) -> None:
+        """Called in the worker's thread; a worker that was closed is ignored."""
         executor = self.executor
-        if worker is self._worker and executor is not None:
+        if worker is self._engines.worker and executor is not None:
             executor.create_task(self._give_up, worker, reason)
 
     def _give_up(self, worker: SegmentationWorker, reason: str) -> None:
-        if worker is not self._worker:
+        if worker is not self._engines.worker:
             return
         self.get_logger().error(f'the engine failed, deactivating and cleaning up: {reason}')
         if self._state_machine.current_state[1] == 'active':
@@ -285,34 +221,30 @@ class SegmentationNode(ManagedNode):
         self._failure = f'the engine failed: {reason}; configure the node again'
 
     def _check_hung(self) -> None:
-        """Replace or give up an engine that does not return from a frame."""
-        worker, outputs = self._worker, self._outputs
-        timeout_s = self.get_parameter('inference_timeout_s').value
-        if worker is None or worker.infers_for_s <= timeout_s:
+        """Replace an engine that does not return from a frame, or clean up."""
+        worker, outputs = self._engines.worker, self._outputs
+        reason = self._engines.hung()
+        if worker is None or reason is None:
             return
-        runs = self._description.engine if self._description else 'the engine'
-        reason = f'inference has not returned for {worker.infers_for_s:.0f} s'
-        if self._may_fall_back() and runs != 'torch' and self._activated_at and outputs:
-            self._description = None
-            self._given_up.append(worker)
-            worker.close()
-            self._worker = self._new_worker(f'{runs} failed: {reason}')
-            if self._intake is not None:
-                self._intake.close()
-            self._serve(self._worker, outputs)
-        else:
+        successor = None
+        if self._activated_at and outputs:
+            successor = self._engines.replace(reason)
+        if successor is None or outputs is None:
             self._give_up(worker, reason)
+            return
+        if self._intake is not None:
+            self._intake.close()
+        self._serve(successor, outputs)
 
     # Parameters, start and health.
 
     def _on_set_parameters(self, changes: List[Parameter]) -> SetParametersResult:
         for parameter in changes:
-            objection = parameters.objection(self, parameter, self._worker is not None)
+            objection = parameters.objection(self, parameter, self._engines.worker is not None)
             if objection:
                 return SetParametersResult(successful=False, reason=objection)
         new = {parameter.name: parameter.value for parameter in changes}
-        worker, outputs = self._worker, self._outputs
-        opened = None if worker is None else worker.opened
+        opened, outputs = self._engines.opened, self._outputs
         if opened is not None and outputs is not None:
             try:
                 if any(name == 'groups' or name.startswith('group.') for name in new):
@@ -326,19 +258,18 @@ class SegmentationNode(ManagedNode):
 
     async def _autostart(self) -> None:
         self.destroy_timer(self._autostart_timer)
-        if self._worker is None:
+        if self._engines.worker is None:
             await self.bring_up()
 
     def _report(self) -> None:
         self._check_hung()
         now = time.monotonic()
         active_for = None if self._activated_at is None else now - self._activated_at
-        worker = self._worker
-        opening = worker is not None and not worker.has_tried
+        engines = self._engines
         health = NodeHealth(
             self._state_machine.current_state[1],
             self.get_parameter('model').value,
-            self._description,
+            engines.description,
             self._failure,
             self._camera.topic,
             self._camera.publishers(),
@@ -347,12 +278,12 @@ class SegmentationNode(ManagedNode):
             self._outputs.wanted() if self._outputs else [],
             self._reporter.increase('bad', self._statistics),
             active_for,
-            self._fallback,
-            0.0 if worker is None else worker.infers_for_s,
-            worker is not None and worker.has_ended,
+            engines.fallback,
+            engines.infers_for_s,
+            engines.worker is not None and engines.worker.has_ended,
             self._ages.stands_still,
             self.escaped,
-            now - self._opening_since if opening else None,
+            engines.opening_for_s,
         )
         self._reporter.report(health, self._statistics)
 

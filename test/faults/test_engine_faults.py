@@ -59,7 +59,7 @@ def fail() -> None:
 
 
 def engine_of(node):
-    return node.node._worker.opened.model.engine
+    return node.node._engines.worker.opened.model.engine
 
 
 def test_torch_takes_the_place_of_an_engine_that_fails(in_process, sabotage):
@@ -69,7 +69,7 @@ def test_torch_takes_the_place_of_an_engine_that_fails(in_process, sabotage):
     sabotage.rename(first)
     sabotage.action = fail
     node.send(image_message(GREY))
-    node.wait(lambda: node.node._fallback, 'torch')
+    node.wait(lambda: node.node._engines.fallback, 'torch')
     assert sabotage.closed == [first]
     node.send(image_message(GREY, stamp=2))
     node.wait(lambda: node.counts['out'] == 1, 'a mask of torch')
@@ -107,32 +107,32 @@ def test_an_engine_that_hangs(in_process, sabotage, name):
     node = in_process(on_engine_failure='torch' if torch else 'error').active()
     first = engine_of(node)
     sabotage.rename(first)
-    node.do(node.node._say_what_runs, node.node._worker.opened)
+    node.do(node.node._engines.describe, node.node._engines.worker.opened)
     release = threading.Event()
     sabotage.action = lambda: release.wait(60)
     assert node.set('inference_timeout_s', 0.5) == ''
     node.send(image_message(GREY))
     if torch:
-        node.wait(lambda: node.report() and node.node._fallback, 'torch')
+        node.wait(lambda: node.report() and node.node._engines.fallback, 'torch')
         assert node.state == 'active'
     else:
         node.wait(lambda: node.report() and node.state == 'unconfigured', 'the node to give up')
         report = node.report()
         assert report['level'] == 2 and 'has not returned' in report['message']
         node.active()
-    successor = node.node._worker
+    successor = node.node._engines.worker
     assert first not in sabotage.closed, 'closed under its own thread'
     release.set()
     node.wait(lambda: first in sabotage.closed, 'the first engine to be closed when it returns')
     node.send(image_message(GREY, stamp=2))
     node.wait(lambda: node.counts['out'] == 1, 'a mask of the second engine')
-    assert node.node._worker is successor and node.state == 'active'
+    assert node.node._engines.worker is successor and node.state == 'active'
 
 
 def test_a_cleanup_while_torch_is_loaded_leaves_no_model(in_process, sabotage, monkeypatch):
     covers('cleanup-while-torch-loads')
     node = in_process(on_engine_failure='torch').active()
-    first, worker = engine_of(node), node.node._worker
+    first, worker = engine_of(node), node.node._engines.worker
     sabotage.rename(first)
     sabotage.action = fail
     entered, release = threading.Event(), threading.Event()
@@ -154,7 +154,7 @@ def test_a_cleanup_while_torch_is_loaded_leaves_no_model(in_process, sabotage, m
     release.set()
     node.wait(cleaning.done, 'cleanup to answer')
     node.wait(lambda: worker.has_ended, 'the thread to end')
-    assert node.state == 'unconfigured' and node.node._worker is None
+    assert node.state == 'unconfigured' and node.node._engines.worker is None
     assert sabotage.closed == [first, loaded[0].engine] and worker.opened is None
     assert node.settled()
 
@@ -166,7 +166,7 @@ def test_a_worker_that_dies(in_process, monkeypatch):
     def dies():
         raise AssertionError('a bug in the thread')
 
-    monkeypatch.setattr(node.node._worker._slot, 'take', dies)
+    monkeypatch.setattr(node.node._engines.worker._slot, 'take', dies)
     node.send(image_message(GREY))
     node.wait(lambda: node.state == 'unconfigured', 'the node to give up')
     assert 'a bug in the thread' in node.report()['message'] and node.report()['level'] == 2

@@ -60,7 +60,7 @@ def test_images_that_grow_too_old_in_the_node(shared, monkeypatch):
     for place, answers in ages.items():
         given = iter(answers)
         monkeypatch.setattr(shared.node._ages, 'age_ms', lambda message, given=given: next(given))
-        worker = shared.node._worker
+        worker = shared.node._engines.worker
         settings = worker.settings._replace(age_ms=shared.node._ages.age_ms)
         monkeypatch.setattr(worker, 'settings', settings)
         before = shared.counts[f'too_old_{place}']
@@ -110,7 +110,7 @@ def test_simulated_time(in_process):
     node.do(source.clock_callback, clock(1000.0))
     node.send(stamped(1000.0))
     node.wait(node.settled, 'its mask')
-    engine = node.node._worker.opened.model.engine
+    engine = node.node._engines.worker.opened.model.engine
     infer, entered, release = engine.infer, threading.Event(), threading.Event()
 
     def slow(*arguments):
