@@ -9,7 +9,7 @@ from test_encodings import yuv
 
 from edgesegnet_ros.data.encodings import ENCODINGS
 from edgesegnet_ros.data.street import Street
-from edgesegnet_ros.evaluation.replay import command
+from edgesegnet_ros.evaluation.replay import command_options
 
 FRAMES = 1
 AS_SHIPPED = ('--engine', 'torch', '--precision', 'fp32', '--num-threads', '1', '--no-flow')
@@ -63,7 +63,7 @@ def scores(tmp_path_factory):
             messages.append((f'/camera_{encoding}/labels', IMAGE, stamp, labels))
     bag = write(folder / 'bag', messages)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(command, 'BARE_FRAMES', 0)  # the engine alone is not timed
+        patch.setattr(command_options, 'BARE_FRAMES', 0)  # the engine alone is not timed
         result = replay(bag, out=folder / 'out', quick=AS_SHIPPED)
     assert result['frames_out'] == FRAMES * len(ENCODERS)
     assert [p['kind'] for p in result['problems']] == ['assumed_encoding']

@@ -23,7 +23,7 @@ from edgesegnet_ros.data.classes import load_classes
 from edgesegnet_ros.engines.request import EngineRequest
 from edgesegnet_ros.evaluation.replay import one_bag
 from edgesegnet_ros.evaluation.replay.camera_replay import CameraReplay
-from edgesegnet_ros.evaluation.replay.command import _options
+from edgesegnet_ros.evaluation.replay.command_options import parse_options
 from edgesegnet_ros.evaluation.replay.frames import ReplayFrame
 from edgesegnet_ros.evaluation.replay.local_pool import LocalPool
 from edgesegnet_ros.evaluation.replay.options import ReplayOptions
@@ -349,7 +349,7 @@ def test_wrong_use(words, said):
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
     with pytest.raises(ReplayError, match=said):
-        _options(parser.parse_args(['bag', *words]), 1)
+        parse_options(parser.parse_args(['bag', *words]), 1)
 
 
 def test_what_a_killed_process_had_begun_is_removed(drives, tmp_path):

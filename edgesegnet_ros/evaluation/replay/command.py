@@ -6,25 +6,12 @@ import argparse
 import json
 import signal
 import sys
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from edgesegnet_ros.arguments import add_classes, output_file, output_folder
-from edgesegnet_ros.engines import cpu
 from edgesegnet_ros.engines.options import add_model, add_network_input
-from edgesegnet_ros.engines.request import ENGINES, PRECISIONS, EngineRequest
-from edgesegnet_ros.evaluation.replay.options import ReplayOptions
+from edgesegnet_ros.engines.request import ENGINES, PRECISIONS
 from edgesegnet_ros.evaluation.replay.result import ReplayError
-
-if TYPE_CHECKING:
-    from edgesegnet_ros.data.classes import ClassSet
-    from edgesegnet_ros.evaluation.replay.one_bag import BagOutcome
-    from edgesegnet_ros.evaluation.replay.worker_pool import Job
-
-BARE_FRAMES = 10
-"""Number of frames on which the engine alone is timed, before and after a single bag."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -210,17 +197,19 @@ def run(args: argparse.Namespace) -> int:
 def _replay(args: argparse.Namespace) -> int:
     from edgesegnet_ros.atomic_file import WriteError, write_text
     from edgesegnet_ros.evaluation.replay.bag_paths import find_bags
+    from edgesegnet_ros.evaluation.replay.command_options import complete, parse_options
     from edgesegnet_ros.evaluation.replay.conclusion import tell, write
     from edgesegnet_ros.evaluation.replay.identity import fingerprint, identity
     from edgesegnet_ros.evaluation.replay.merging import Merger
     from edgesegnet_ros.evaluation.replay.one_bag import finished
     from edgesegnet_ros.evaluation.replay.problems import fails
+    from edgesegnet_ros.evaluation.replay.running import replay_bags
     from edgesegnet_ros.evaluation.report.gates import check
 
     bags = find_bags(args.bags)
-    options = _options(args, len(bags))
+    options = parse_options(args, len(bags))
     out = args.out.expanduser().absolute()
-    options, classes = _settled(options)
+    options, classes = complete(options)
     merger = Merger(classes, [str(bag) for bag in bags])
     decided_by = identity(options)
     jobs: list[tuple[Path, str]] = []
@@ -237,7 +226,7 @@ def _replay(args: argparse.Namespace) -> int:
             f'skipping {len(bags) - len(jobs)} of {len(bags)} bags, which are finished in '
             f'{args.out}'
         )
-    for outcome in _outcomes(args, options, out, jobs, len(bags)):
+    for outcome in replay_bags(args, options, out, jobs, len(bags)):
         merger.add(outcome)
     result = merger.result()
     result, written = write(result, out, args.page)
@@ -254,186 +243,3 @@ def _replay(args: argparse.Namespace) -> int:
         print(f'edgesegnet replay: --fail-if {each}', file=sys.stderr)
     failed = fired or fails(result.problems) or not written or not result.frames.frames_out
     return 1 if failed else 0
-
-
-def _settled(options: ReplayOptions) -> tuple[ReplayOptions, ClassSet]:
-    """The options with what the weights settle, and the classes of the labels.
-
-    What does not fit together is refused here, before a bag is read.
-    """
-    from edgesegnet_ros.engines.recipe import recipe_for
-
-    recipe = recipe_for(options.request)
-    request = options.request._replace(
-        input_size=recipe.input_size, resize_mode=recipe.resize_mode
-    )
-    against = options.against
-    if against is not None:
-        other = recipe_for(against)
-        against = against._replace(input_size=other.input_size, resize_mode=other.resize_mode)
-    return replace(options, request=request, against=against), recipe.classes
-
-
-def _options(args: argparse.Namespace, bags: int) -> ReplayOptions:
-    """The options of the command line, checked.
-
-    Raises:
-        ReplayError: Something that cannot be.
-    """
-    if not 0 <= args.unlabeled_below <= 1:
-        raise ReplayError(f'--unlabeled-below {args.unlabeled_below:g}: 0 to 1')
-    if not 0 < args.rate <= 1000:
-        raise ReplayError(f'--rate {args.rate:g}: more than 0, at most 1000')
-    for name in ('jobs', 'num_threads'):
-        if getattr(args, name) < 0:
-            raise ReplayError(f'--{name.replace("_", "-")} {getattr(args, name)}: 0 or more')
-    if args.live and args.ray:
-        raise ReplayError(
-            '--live cannot be combined with --ray: the node and the player run on this machine'
-        )
-    if args.live and args.against:
-        raise ReplayError(
-            '--live cannot be combined with --against: only one node runs at a '
-            'time; compare offline instead'
-        )
-    several = bags > 1
-    if args.write_bag and not several and not args.force and Path(args.write_bag).exists():
-        raise ReplayError(f'--write-bag {args.write_bag}: exists already; give --force')
-    if args.rerun:
-        from edgesegnet_ros.extras import need
-
-        if several:
-            raise ReplayError(f'--rerun {args.rerun}: records one bag, but there are {bags}')
-        if args.rerun.suffix != '.rrd':
-            raise ReplayError(f'--rerun {args.rerun}: the name of a recording ends in .rrd')
-        need('view', ['rerun'], '--rerun')
-    labels = args.labels
-    if labels and not labels.startswith('/') and not Path(labels).is_dir():
-        raise ReplayError(
-            f'--labels {labels}: neither a folder nor a topic, which begins with a slash'
-        )
-    request = EngineRequest(
-        args.model,
-        args.classes,
-        args.engine,
-        args.precision,
-        args.device,
-        args.num_threads,
-        args.input_size,
-        resize_mode=args.resize_mode,
-    )
-    return ReplayOptions(
-        request=request,
-        topics=tuple(args.topic),
-        labels=labels,
-        label_start=args.label_start,
-        unlabeled_below=args.unlabeled_below,
-        confidence=args.confidence and not args.live,
-        flow=args.flow,
-        against=_against(args, request),
-        label_maps=args.label_maps,
-        pictures=args.pictures,
-        video=not several if args.video is None else args.video,
-        write_bag=args.write_bag,
-        write_bag_each=several,
-        rerun=None if args.rerun is None else str(args.rerun.absolute()),
-        force=args.force,
-        bare_frames=0 if several or args.live else BARE_FRAMES,
-        live=args.live,
-        rate=args.rate,
-    )
-
-
-def _against(args: argparse.Namespace, request: EngineRequest) -> EngineRequest | None:
-    if not args.against:
-        return None
-    model, engine, precision, *more = [*args.against.split(','), '', ''][:4]
-    if (
-        more
-        and more[0]
-        or (engine or 'auto') not in ENGINES
-        or (precision or 'auto') not in PRECISIONS
-    ):
-        raise ReplayError(
-            f'--against {args.against}: MODEL, or MODEL,ENGINE, or MODEL,ENGINE,PRECISION with an '
-            f'engine of {", ".join(ENGINES)} and a precision of {", ".join(PRECISIONS)}'
-        )
-    return request._replace(
-        model=model or request.model,
-        engine=engine or request.engine,
-        precision=precision or ('auto' if engine else request.precision),
-    )
-
-
-def _outcomes(
-    args: argparse.Namespace,
-    options: ReplayOptions,
-    out: Path,
-    jobs: list[tuple[Path, str]],
-    bags: int,
-) -> Iterator[BagOutcome]:
-    """The outcome of each bag, with a progress bar."""
-    from tqdm import tqdm
-
-    from edgesegnet_ros.evaluation.replay.worker_pool import Job
-
-    if not jobs:
-        return
-    if args.live or (bags == 1 and not args.ray):
-        yield from _here(options, out, jobs)
-        return
-    with tqdm(
-        total=bags, initial=bags - len(jobs), desc='replaying', unit='bag', disable=None
-    ) as bar:
-        for outcome in _by_pool(args, options, out, [Job(str(b), key) for b, key in jobs]):
-            bar.update()
-            yield outcome
-
-
-def _by_pool(
-    args: argparse.Namespace, options: ReplayOptions, out: Path, jobs: list[Job]
-) -> Iterator[BagOutcome]:
-    from edgesegnet_ros.evaluation.replay.worker_pool import (
-        WorkerPool,
-        schedule,
-        shares,
-        with_threads,
-    )
-
-    pool: WorkerPool
-    if args.ray:
-        from edgesegnet_ros.evaluation.replay.ray_pool import RayPool, connect, disconnect
-
-        size, threads = shares(options, len(jobs), args.jobs, connect(args.ray))
-        try:
-            pool = RayPool(with_threads(options, threads), str(out), threads)
-            yield from schedule(jobs, pool, size)
-        finally:
-            disconnect()
-        return
-    from edgesegnet_ros.evaluation.replay.local_pool import LocalPool
-
-    size, threads = shares(options, len(jobs), args.jobs, cpu.cores())
-    print(f'replaying {len(jobs)} bags in {size} processes of {threads} threads')
-    pool = LocalPool(with_threads(options, threads), str(out))
-    yield from schedule(jobs, pool, size)
-
-
-def _here(options: ReplayOptions, out: Path, jobs: list[tuple[Path, str]]) -> Iterator[BagOutcome]:
-    import cv2
-    from tqdm import tqdm
-
-    from edgesegnet_ros.evaluation.replay.camera_replay import Engines
-    from edgesegnet_ros.evaluation.replay.one_bag import replay_bag
-
-    # The cores are the engine's: more threads of OpenCV would only wait beside it.
-    cv2.setNumThreads(1)
-    engines = None if options.live else Engines(options)
-    for bag, key in jobs:
-        with tqdm(desc=bag.name, unit='frame', disable=None) as bar:
-
-            def on_frame(done: int, total: int, bar: Any = bar) -> None:
-                bar.total = max(total, done)
-                bar.update(done - bar.n if done > bar.n else 1)
-
-            yield replay_bag(bag, options, engines, out, key, on_frame)
