@@ -385,7 +385,7 @@ def label_folder(folder, names):
     ],
 )
 def test_names_of_label_images_are_read_as_they_fit(tmp_path, stamps, names, reading, values):
-    labels = LabelFolder(label_folder(tmp_path / 'a', names), 11, stamps)
+    labels = LabelFolder(label_folder(tmp_path / 'a', names), CAMVID11, stamps)
     assert reading in labels.reading
     found = [labels.of(number, stamp) for number, stamp in enumerate(stamps)]
     assert [None if each is None else int(each[0, 0]) for each in found] == values
@@ -395,8 +395,8 @@ def test_names_of_label_images_are_read_as_they_fit(tmp_path, stamps, names, rea
 def test_numbers_of_two_readings_are_refused_with_both(tmp_path, names):
     folder = label_folder(tmp_path / 'a', names)
     with pytest.raises(ReplayError, match=r'from 0 .* or from 1 .*--label-start 1'):
-        LabelFolder(folder, 11, TEN_HZ)
-    labels = LabelFolder(folder, 11, TEN_HZ, first_number=1)
+        LabelFolder(folder, CAMVID11, TEN_HZ)
+    labels = LabelFolder(folder, CAMVID11, TEN_HZ, first_number=1)
     assert labels.of(int(names[0]) - 1, 0) is not None
 
 

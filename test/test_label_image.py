@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from edgesegnet_ros.data.camvid import CamVidError, read_labels
+from edgesegnet_ros.data.classes import load_classes
 from edgesegnet_ros.data.label_image import LabelImageError, read_label_image
 
+CAMVID11 = load_classes('camvid11')
 IDS = np.array([[0, 1, 3, 2], [3, 0, 1, 1]], np.uint8)
 # The first four colours of Pascal VOC's palette; three of them are also CamVid's.
 VOC = bytes([0, 0, 0, 128, 0, 0, 0, 128, 0, 128, 128, 0])
@@ -41,7 +43,7 @@ def test_a_palette_image_is_its_indices(tmp_path, bits, extra):
     file = tmp_path / 'a.png'
     file.write_bytes(png(IDS, bits, 3, PLTE=VOC, **extra))
     np.testing.assert_array_equal(read_label_image(file), IDS)
-    np.testing.assert_array_equal(read_labels(file, 11), IDS)
+    np.testing.assert_array_equal(read_labels(file, CAMVID11), IDS)
 
 
 @pytest.mark.parametrize('bits', [2, 4, 8])
@@ -61,9 +63,9 @@ def test_sixteen_bits_are_kept(tmp_path):
     cv2.imwrite(str(tmp_path / 'a.png'), IDS.astype(np.uint16) * 300)
     assert read_label_image(tmp_path / 'a.png').max() == 900
     with pytest.raises(CamVidError, match=r'unknown label values \[300, 600, 900\]'):
-        read_labels(tmp_path / 'a.png', 11)
+        read_labels(tmp_path / 'a.png', CAMVID11)
     cv2.imwrite(str(tmp_path / 'b.png'), IDS.astype(np.uint16))
-    np.testing.assert_array_equal(read_labels(tmp_path / 'b.png', 11), IDS)
+    np.testing.assert_array_equal(read_labels(tmp_path / 'b.png', CAMVID11), IDS)
 
 
 def test_colours_stay_colours(tmp_path):
@@ -73,7 +75,7 @@ def test_colours_stay_colours(tmp_path):
     # A name that ends in _L says that CamVid's colours are meant, even with a palette.
     file = tmp_path / 'a_L.png'
     file.write_bytes(png(IDS & 1, 8, 3, PLTE=VOC))
-    np.testing.assert_array_equal(read_labels(file, 11), np.where(IDS & 1, 1, 255))
+    np.testing.assert_array_equal(read_labels(file, CAMVID11), np.where(IDS & 1, 1, 255))
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from edgesegnet_ros.data.bag import BagWriter, ImageFrame, write_image_bag
+from edgesegnet_ros.data.classes import SegmentationClass, load_classes
 from edgesegnet_ros.data.sources import PERIOD_NS, START_NS, open_source
 from edgesegnet_ros.data.sources import camera as camera_source
 from edgesegnet_ros.data.street.camera import PinholeCamera
@@ -54,10 +55,13 @@ def test_labels_of_the_sibling_folder_with_void_as_255(tmp_path):
 def test_void_is_the_number_of_the_class_files_classes(tmp_path):
     save(tmp_path / 'test/a.png', picture(0, (1, 4)))
     save(tmp_path / 'testannot/a.png', np.uint8([[0, 11, 12, 255]]))
-    (frame,) = open_source(str(tmp_path / 'test'), num_classes=12)
+    eleven = load_classes('camvid11')
+    more = SegmentationClass(11, 'animal', (1, 2, 3))
+    twelve = eleven._replace(name='mine', classes=(*eleven.classes, more))
+    (frame,) = open_source(str(tmp_path / 'test'), classes=twelve)
     assert frame.labels.tolist() == [[0, 11, 255, 255]]
     with pytest.raises(EdgeSegNetError, match=r'a\.png: unknown label values \[12\], 0 to 11'):
-        list(open_source(str(tmp_path / 'test'), num_classes=11))
+        list(open_source(str(tmp_path / 'test')))
 
 
 def test_folder_named_dot_finds_its_sibling(tmp_path, monkeypatch):

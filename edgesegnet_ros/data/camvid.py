@@ -60,20 +60,21 @@ def size_of_own(classes: ClassSet) -> int:
     return number if _names().get(number) == classes.names else 0
 
 
-def read_labels(path: Path, num_classes: int = CLASSES, own: bool = True) -> np.ndarray:
-    """A label image as (H, W) uint8 class ids, void as 255.
+def read_labels(path: Path, classes: ClassSet) -> np.ndarray:
+    """Read a label image as (H, W) uint8 class ids, with void as 255.
 
     Args:
-        path: One channel or a palette of class ids, or CamVid's 32 colours, which are folded to
-            11 classes where those are asked for. See `label_image`.
-        num_classes: Number of classes. Ids store void as this number or as 255; with 32 classes
-            CamVid's own void (30) is void too.
-        own: Whether 11 and 32 classes are CamVid's. Those of another class set have no void
-            beside 255 and their number.
+        path: One channel or a palette of class ids, or CamVid's 32 colours, which are folded if
+            `classes` are CamVid's 11. See `label_image`.
+        classes: The classes of the labels. Ids store void as their number or as 255. If they
+            are CamVid's 32 (see `size_of_own`), its own void (30) is void, too; in every other
+            class set 30 is a class like any other.
 
     Raises:
         CamVidError: The file cannot be decoded, or holds an unknown value or colour.
     """
+    num_classes = len(classes.classes)
+    own = size_of_own(classes)
     try:
         labels = read_label_image(path, palette_is_color=path.stem.endswith(COLOR_SUFFIX))
     except LabelImageError as error:
@@ -82,16 +83,14 @@ def read_labels(path: Path, num_classes: int = CLASSES, own: bool = True) -> np.
         ids = camvid_colors.to_ids(labels)
         if ids.unknown:
             raise CamVidError(f'{path}: {ids.unknown}')
-        if num_classes == CLASSES:
-            return camvid_colors.fold(ids.labels)
-        if num_classes != camvid_colors.CLASSES:
+        if not own:
             raise CamVidError(
-                f"{path}: CamVid's colours stand for {camvid_colors.CLASSES} "
-                f'classes or fold to {CLASSES}; the class file has {num_classes}'
+                f'{path}: it holds colours, which stand for the classes of camvid11 and camvid32, '
+                f'but not for those of {classes.name}'
             )
-        return ids.labels
+        return camvid_colors.fold(ids.labels) if own == CLASSES else ids.labels
     void = [num_classes]
-    if own and num_classes == camvid_colors.CLASSES:
+    if own == camvid_colors.CLASSES:
         void.append(camvid_colors.void())
     labels = np.where(np.isin(labels, void), VOID, labels)
     unknown = np.unique(labels[(labels > num_classes) & (labels != VOID)])

@@ -298,7 +298,7 @@ def _to_bag(args: argparse.Namespace) -> dict:
     from edgesegnet_ros.data.classes import load_classes
     from edgesegnet_ros.data.image_files import images_in
 
-    count = len(load_classes(args.classes).classes)
+    classes = load_classes(args.classes)
     files = images_in(args.images)
     if not files:
         raise DataError(f'{args.images}: this folder holds no image')
@@ -318,7 +318,7 @@ def _to_bag(args: argparse.Namespace) -> dict:
             image = cv2.imread(str(path), cv2.IMREAD_COLOR)
             if image is None:
                 raise DataError(f'{path}: not an image that OpenCV can read')
-            ids = read_labels(labels[path.stem], count) if labels else None
+            ids = read_labels(labels[path.stem], classes) if labels else None
             if ids is not None and ids.shape != image.shape[:2]:
                 raise DataError(
                     f'{labels[path.stem]}: {ids.shape[1]}x{ids.shape[0]} labels for an image of '

@@ -141,7 +141,7 @@ def _run(args: argparse.Namespace) -> int:
     out = args.out.resolve()
     if args.input and not args.input.startswith('camera:'):
         # A wrong input is refused before the results of an earlier demo are removed.
-        open_source(args.input, len(classes.classes), args.topic, args.labels)
+        open_source(args.input, args.topic, args.labels, classes=classes)
     out.mkdir(parents=True, exist_ok=True)
     for name in ('summary.json', 'overlay.png', 'collected.json', 'pictures.npz'):
         (out / name).unlink(missing_ok=True)
@@ -150,9 +150,7 @@ def _run(args: argparse.Namespace) -> int:
     if not args.input and classes.names != load_classes(STREET_CLASSES).names:
         print(f'the street has other classes than {classes.name}, so accuracy is not measured')
         args.labels = ''
-    source = open_source(
-        source_name, len(classes.classes), args.topic, args.labels, classes=classes
-    )
+    source = open_source(source_name, args.topic, args.labels, classes=classes)
     if source.label_topic:
         print(f'ground truth: {source.label_topic}')
         args.labels = source.label_topic
@@ -253,22 +251,22 @@ def _play(
             ],
         )
         bring_up(processes, node, BRING_UP_S)
-        arguments = _player(args, source_name, source, len(classes.classes))
+        arguments = _player(args, source_name, source, class_file)
         played = _follow_player(processes, args, source, arguments)
         processes.end(collector)
     return played
 
 
 def _player(
-    args: argparse.Namespace, source_name: str, source: Source, num_classes: int
+    args: argparse.Namespace, source_name: str, source: Source, class_file: Path
 ) -> List[str]:
     from edgesegnet_ros.demo.node_start import ROS_ARGUMENTS
 
     arguments = [
         source_name,
         '--progress',
-        '--num-classes',
-        str(num_classes),
+        '--classes',
+        str(class_file),
         '--rate',
         str(args.rate),
         '--wait-for',

@@ -69,18 +69,18 @@ class ImageSet(NamedTuple):
                 image = read_image(path)
             except CamVidError as error:
                 raise EngineError(f'{error}; remove it from the folder') from None
-            yield image, _labels(annotated.get(path.stem), image, len(classes.classes))
+            yield image, _labels(annotated.get(path.stem), image, classes)
 
 
 def _labels_of(folder: Path) -> Path:
     return labels_folder(folder.resolve())
 
 
-def _labels(path: Optional[Path], image: np.ndarray, num_classes: int) -> Optional[np.ndarray]:
+def _labels(path: Optional[Path], image: np.ndarray, classes: ClassSet) -> Optional[np.ndarray]:
     if path is None:
         return None
     try:
-        labels = read_labels(path, num_classes)
+        labels = read_labels(path, classes)
     except CamVidError:
         return None
     return labels if labels.shape == image.shape[:2] else None

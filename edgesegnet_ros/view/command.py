@@ -204,8 +204,8 @@ def _open_source(args: argparse.Namespace) -> Tuple[Source, LoadedModel]:
         args.input_size,
         resize_mode=args.resize_mode,
     )
-    num_classes = len(recipe_for(request).classes.classes)
-    source = open_source(args.input, num_classes, args.topic, args.labels)
+    classes = recipe_for(request).classes
+    source = open_source(args.input, args.topic, args.labels, classes=classes)
     return source, open_engine(request)
 
 

@@ -74,12 +74,11 @@ def camvid_layout(root: Path, skip_unlabelled: bool = False) -> Listing | None:
 def _camvid_labels(sample: Sample, decoder: Decoder) -> np.ndarray | None:
     """By CamVid's protocol; None for colours of another class file, which count as they are."""
     classes = decoder.classes
-    own = camvid.size_of_own(classes) > 0
-    if not own:
+    if not camvid.size_of_own(classes):
         in_color = sample.labels.stem.endswith(camvid.COLOR_SUFFIX)
         if read_label_image(sample.labels, palette_is_color=in_color).ndim == 3:
             return None
-    return camvid.read_labels(sample.labels, len(classes.classes), own)
+    return camvid.read_labels(sample.labels, classes)
 
 
 def cityscapes_layout(root: Path, skip_unlabelled: bool = False) -> Listing | None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Optional
 
-from edgesegnet_ros.data.classes import ClassSet
+from edgesegnet_ros import shipped
+from edgesegnet_ros.data.classes import ClassSet, load_classes
 from edgesegnet_ros.data.file_kind import is_hidden
 from edgesegnet_ros.data.image_files import IMAGE_SUFFIXES, images_in
 from edgesegnet_ros.data.sources.bag import BAG_SUFFIXES, BagSource
@@ -37,7 +38,6 @@ __all__ = [
 
 def open_source(
     text: str,
-    num_classes: int = 11,
     topic: Optional[str] = None,
     labels_topic: Optional[str] = None,
     tolerant: bool = False,
@@ -49,17 +49,17 @@ def open_source(
     Args:
         text: A folder of images, one image, a video, a ROS 2 bag (folder or file),
             `camera:NUMBER` or `camera:/dev/videoN`.
-        num_classes: Number of classes of the labels in a sibling `…annot` folder; this number
-            topic: Image topic of a bag; by default the first one.
+        topic: Image topic of a bag; by default the first one.
         labels_topic: Ground truth topic of a bag; by default found by its name.
-        labels_topic: A bag's topic of ground truth; found by its name where not given.
-        tolerant: Whether images that cannot be read, and what is missing of a damaged bag, are
-            skipped with a warning and counted, in place of an error.
-        labels: Whether the label images of a folder are looked for.
-        classes: Classes of the model, which must fit the labels of a bag; None if unknown.
+        tolerant: Whether to skip unreadable images and the lost parts of a damaged bag with a
+            warning and count them. If not, they raise an error.
+        labels: Whether to look for the label images of a folder.
+        classes: Classes of the labels. The labels in the sibling `…annot` folder of a folder of
+            images are read as these classes, and the labels of a bag must fit them. None reads
+            the labels of a folder as camvid11, and does not check those of a bag.
 
-    SourceError: The input does not exist or cannot be read.
-        SourceError: There is nothing there, or nothing that can be read.
+    Raises:
+        SourceError: The input does not exist or cannot be read.
         BagError: A bag is damaged, or has no such topic.
     """
     if text.startswith('camera:'):
@@ -70,6 +70,7 @@ def open_source(
             f'{text}: no such file or folder. An input is a folder of images, a video, a ROS 2 '
             'bag (.mcap, .db3 or its folder) or camera:0'
         )
+    folder_classes = load_classes(shipped.DEFAULT_CLASSES) if classes is None else classes
     suffix = path.suffix.lower()
     is_bag = suffix in (*BAG_SUFFIXES, '.bag') or path.name.endswith('.bag.active')
     if is_bag or (path / 'metadata.yaml').is_file():
@@ -88,7 +89,7 @@ def open_source(
             raise SourceError(
                 f'{path}: holds {len(bags)} bags ({", ".join(bag.name for bag in bags)}): name one'
             )
-        return FolderSource(path, num_classes, None, tolerant, labels)
+        return FolderSource(path, folder_classes, None, tolerant, labels)
     if suffix in IMAGE_SUFFIXES:
-        return FolderSource(path.parent, num_classes, [path], tolerant, labels)
+        return FolderSource(path.parent, folder_classes, [path], tolerant, labels)
     return VideoSource(path)

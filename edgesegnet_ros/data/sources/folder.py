@@ -8,6 +8,7 @@ from typing import Iterator, List, Optional
 import cv2
 
 from edgesegnet_ros.data.camvid import labels_folder, read_labels
+from edgesegnet_ros.data.classes import ClassSet
 from edgesegnet_ros.data.file_kind import why_unreadable
 from edgesegnet_ros.data.image_files import IMAGE_SUFFIXES, images_in
 from edgesegnet_ros.data.sources.source import (
@@ -22,14 +23,14 @@ from edgesegnet_ros.data.sources.source import (
 class FolderSource(Source):
     """The image files of a folder, in the order of their names, at ten per second.
 
-    Labels are those of the same name in the sibling folder `<name>annot`, by CamVid's protocol:
-    8-bit ids, void is the number of classes or 255.
+    Labels are those of the same name in the sibling folder `<name>annot`, as
+    `edgesegnet_ros.data.camvid.read_labels` reads them.
     """
 
     def __init__(
         self,
         folder: Path,
-        num_classes: int,
+        classes: ClassSet,
         files: Optional[List[Path]] = None,
         tolerant: bool = False,
         labels: bool = True,
@@ -42,7 +43,7 @@ class FolderSource(Source):
             )
         annotated = labels_folder(folder.resolve())
         self._labels = {path.stem: path for path in images_in(annotated)} if labels else {}
-        self._num_classes = num_classes
+        self._classes = classes
         matched = any(path.stem in self._labels for path in self._files)
         if self._labels and not matched:
             raise SourceError(
@@ -62,7 +63,7 @@ class FolderSource(Source):
                 self._skip(problem)
                 continue
             label_file = self._labels.get(path.stem)
-            labels = None if label_file is None else read_labels(label_file, self._num_classes)
+            labels = None if label_file is None else read_labels(label_file, self._classes)
             yield SourceFrame(
                 cv2.cvtColor(image, cv2.COLOR_BGR2RGB),
                 labels,

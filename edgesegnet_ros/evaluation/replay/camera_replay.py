@@ -96,7 +96,7 @@ class CameraReplay:
         self.truth = None
         if is_folder:
             self.truth = LabelFolder(
-                Path(str(labels)), len(classes.classes), self.frames.stamps(), options.label_start
+                Path(str(labels)), classes, self.frames.stamps(), options.label_start
             )
         sinks = self._sinks()
         self.scoring = Scoring(self.where, classes, options.flow, sinks, self.times, self.log)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from edgesegnet_ros.data.camvid import read_labels
+from edgesegnet_ros.data.classes import ClassSet
 from edgesegnet_ros.data.image_files import images_in
 from edgesegnet_ros.evaluation.replay.result import ReplayError
 
@@ -27,7 +28,7 @@ class LabelFolder:
 
     Args:
         folder: Folder of the images.
-        num_classes: Number of classes of the class file, where that number and 255 are void.
+        classes: Classes of the labels; see `read_labels`.
         stamps: Stamps of the frames in ns, in the order of the bag.
         first_number: Number of the first frame in the names, 0 or 1, where the names are frame
             numbers; None where they tell by themselves.
@@ -45,12 +46,12 @@ class LabelFolder:
     def __init__(
         self,
         folder: Path,
-        num_classes: int,
+        classes: ClassSet,
         stamps: Sequence[int],
         first_number: int | None = None,
     ) -> None:
         self.folder = folder
-        self._num_classes = num_classes
+        self._classes = classes
         files = images_in(folder)
         if not files:
             raise ReplayError(f'{folder}: no folder with label images in it')
@@ -94,7 +95,7 @@ class LabelFolder:
         if file is None:
             return None
         self.used += 1
-        return read_labels(file, self._num_classes)
+        return read_labels(file, self._classes)
 
 
 def _by_seconds(files: list[Path], stamps: Sequence[int]) -> dict[int, Path]:
