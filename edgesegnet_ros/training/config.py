@@ -120,6 +120,14 @@ class TrainConfig:
     )
     rendered: int = setting(160, 'views of rendered streets per epoch', low=0)
     rendered_pool: int = setting(480, 'number of different rendered scenes', low=0)
+    reuse: float = setting(
+        0.0,
+        'share of the views of each epoch after the first that come from earlier epochs; the '
+        'answers of --teacher to them are read from the folder of the run, so that large '
+        'teachers cost little',
+        low=0,
+        high=1,
+    )
     workers: int = setting(
         0,
         'data loading processes; 0 loads in the training process',

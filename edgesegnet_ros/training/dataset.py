@@ -29,6 +29,8 @@ FIRST_RENDERED_SEED = 1_000_000
 _RENDERED_SIZE = (360, 480)
 _THIN = 0.02
 """Classes with a smaller share of the labelled pixels are pasted by `paste`."""
+_ORDERS = 64
+"""Epochs whose orders are kept; views of many epochs come side by side with `reuse`."""
 
 Position = tuple[int, int]
 """Number of the epoch, and index of the view in it; both start at 0."""
@@ -84,7 +86,8 @@ class Views(Dataset):
         self.views_per_epoch = (config.camvid_views or len(real)) + (
             config.rendered if rendered else 0
         )
-        self._order = lru_cache(maxsize=2)(self._draw)
+        self._reused = round(self.views_per_epoch * config.reuse)
+        self._order = lru_cache(_ORDERS)(self._draw)
 
     def _draw(self, epoch: int) -> np.ndarray:
         """(views_per_epoch,) indices into the pairs."""
@@ -93,6 +96,26 @@ class Views(Dataset):
         real = _drawn(random, self._real, views, self._shares)
         rendered = _drawn(random, self._rendered, self.views_per_epoch - len(real)) + self._real
         return random.permutation(np.concatenate([real, rendered]))
+
+    def new_views(self, epoch: int) -> int:
+        """Number of views of an epoch that no earlier epoch had; they have the first indices."""
+        return self.views_per_epoch - (self._reused if epoch else 0)
+
+    def positions(self, epoch: int) -> list[Position]:
+        """Positions of the views of an epoch in their order: new ones, and those that come again.
+
+        All that were new in earlier epochs come again equally often.
+        """
+        new = self.new_views(epoch)
+        positions = [(epoch, index) for index in range(new)]
+        if new == self.views_per_epoch:
+            return positions
+        random = np.random.default_rng([self._config.seed, epoch, 3])
+        earlier = self.views_per_epoch + (epoch - 1) * new
+        for number in random.choice(earlier, self._reused, replace=False):
+            later, index = divmod(int(number) - self.views_per_epoch, max(new, 1))
+            positions.append((later + 1, index) if later >= 0 else (0, int(number)))
+        return [positions[index] for index in random.permutation(len(positions))]
 
     def __getitem__(self, position: Position) -> tuple[torch.Tensor, torch.Tensor]:
         """(3, h, w) uint8 RGB and (h, w) uint8 labels, as large as `config.view`."""
@@ -144,7 +167,7 @@ class Views(Dataset):
 
     def __setstate__(self, state: dict) -> None:
         self.__dict__.update(state)
-        self._order = lru_cache(maxsize=2)(self._draw)
+        self._order = lru_cache(_ORDERS)(self._draw)
 
 
 def _shares(drives: Sequence[str], power: float) -> np.ndarray | None:
@@ -175,6 +198,16 @@ def _drawn(
     return order[np.minimum(np.searchsorted(ends, points, side='right'), among - 1)]
 
 
+class _Placed(Dataset):
+    """Views with their positions."""
+
+    def __init__(self, views: Views) -> None:
+        self._views = views
+
+    def __getitem__(self, position: Position) -> tuple[torch.Tensor, ...]:
+        return (*self._views[position], torch.tensor(position))
+
+
 class Batches:
     """The positions of a run's views, batch by batch: this process's share of each batch.
 
@@ -201,20 +234,26 @@ class Batches:
                 'epoch: lower it, or raise camvid_views or rendered'
             )
         self.steps_per_epoch = views.views_per_epoch // config.batch
-        self._config, self._views = config, views
+        self._config, self.views = config, views
         self._share = config.batch // processes
         self._first = rank * self._share
 
     def positions(self, epoch: int, step: int) -> Iterator[list[Position]]:
-        """The positions from this step of this epoch to the end of the run."""
-        while epoch < self._config.epochs:
+        """The positions from this step of this epoch to the end of the run.
+
+        A run with a length in minutes has no last epoch.
+        """
+        while self._config.minutes or epoch < self._config.epochs:
+            positions = self.views.positions(epoch)
             for number in range(step, self.steps_per_epoch):
                 first = number * self._config.batch + self._first
-                yield [(epoch, position) for position in range(first, first + self._share)]
+                yield positions[first : first + self._share]
             epoch, step = epoch + 1, 0
 
     def load(self, epoch: int, step: int, pin: bool = False) -> Iterator[list[torch.Tensor]]:
         """(n, 3, h, w) uint8 images and (n, h, w) uint8 labels, batch by batch.
+
+        With `reuse` also the (n, 2) positions of the views.
 
         One loader serves the whole run, so that its processes start once.
 
@@ -230,8 +269,8 @@ class Batches:
             cv2.setNumThreads(0)
         return iter(
             DataLoader(
-                self._views,
-                batch_sampler=list(self.positions(epoch, step)),
+                _Placed(self.views) if self._config.reuse else self.views,
+                batch_sampler=self.positions(epoch, step),
                 num_workers=workers,
                 pin_memory=pin,
                 prefetch_factor=4 if workers else None,

@@ -55,16 +55,27 @@ class Teacher:
         self._crop = crop
 
     @torch.no_grad()
-    def distillation_batch(self, images: torch.Tensor, labels: torch.Tensor) -> DistillationBatch:
+    def logits(self, images: torch.Tensor) -> torch.Tensor:
+        """(N, 3, H, W) uint8 views to the (N, C, H/4, W/4) mean of the networks' logits."""
+        size = [side // HEAD_STRIDE for side in images.shape[2:]]
+        return torch.stack([at_size(network(images), size) for network in self._networks]).mean(0)
+
+    @torch.no_grad()
+    def distillation_batch(
+        self,
+        images: torch.Tensor,
+        labels: torch.Tensor,
+        logits: torch.Tensor | None = None,
+    ) -> DistillationBatch:
         """A random crop of the views for the student, with the logits of the teachers for it.
 
         Args:
             images: (N, 3, H, W) uint8, at least as large as the crop.
             labels: (N, H, W) uint8.
+            logits: The networks' answers to the views, where they are known already.
         """
-        size = [side // HEAD_STRIDE for side in images.shape[2:]]
-        given = [at_size(network(images), size) for network in self._networks]
-        logits = torch.stack(given).mean(0)
+        if logits is None:
+            logits = self.logits(images)
         coarse, fine = [], []
         for size, crop in zip(images.shape[2:], self._crop, strict=True):
             room = (size - crop) // HEAD_STRIDE

@@ -12,6 +12,7 @@ from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.network.padding import pad_filters, unpadded_state
 from edgesegnet_ros.network.registry import Network
 from edgesegnet_ros.network.weights import WeightsInfo
+from edgesegnet_ros.training.answers import Answers
 from edgesegnet_ros.training.average import WeightAverage
 from edgesegnet_ros.training.config import TrainConfig
 from edgesegnet_ros.training.distillation import Teacher
@@ -42,6 +43,7 @@ class Learner:
         class_weights: (classes,) float32.
         teacher: Teacher of the distillation; None for none.
         group: Processes and device.
+        answers: Keeps the teacher's answers; None to let it answer each time.
     """
 
     def __init__(
@@ -52,8 +54,10 @@ class Learner:
         class_weights: torch.Tensor,
         teacher: Teacher | None,
         group: ProcessGroup,
+        answers: Answers | None = None,
     ) -> None:
         self._config, self._teacher, self._group = config, teacher, group
+        self._answers = answers
         self._device = group.device
         self._plain = copy.deepcopy(network).cpu().eval()
         multiple = config.filter_multiple or (GPU_MULTIPLE if self._device.type == 'cuda' else 1)
@@ -86,6 +90,7 @@ class Learner:
         labels: torch.Tensor,
         position: tuple[int, int],
         rate: float,
+        places: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Train on one batch; no operation waits for a GPU, except fp16's gradient scaler.
 
@@ -94,6 +99,7 @@ class Learner:
             labels: (n, h, w) uint8, 255 for void.
             position: Epoch and step in it, which determine all random numbers inside the network.
             rate: Learning rate.
+            places: (n, 2) positions of the views, if answers to them are kept.
 
         Returns:
             The loss: a scalar on the device; its sum over the processes is that of the batch.
@@ -108,6 +114,7 @@ class Learner:
             objective = self.objective(
                 images.to(self._device, non_blocking=True),
                 labels.to(self._device, non_blocking=True),
+                places,
             )
             self.optimizer.zero_grad(set_to_none=True)
             scaler.scale(objective).backward()
@@ -120,17 +127,23 @@ class Learner:
             raise self._too_large() from None
         return objective.detach() / self._group.size
 
-    def objective(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    def objective(
+        self, images: torch.Tensor, labels: torch.Tensor, places: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """The loss to backpropagate: a scalar in every process.
 
         Args:
             images: (n, 3, h, w) uint8 on the device.
             labels: (n, h, w) uint8 on the device.
+            places: See `step`.
         """
         config, wanted = self._config, None
         with self._autocast():
             if self._teacher is not None:
-                images, labels, wanted = self._teacher.distillation_batch(images, labels)
+                kept = None
+                if self._answers is not None and places is not None:
+                    kept = self._answers.get(places, images, self._teacher.logits)
+                images, labels, wanted = self._teacher.distillation_batch(images, labels, kept)
             coarse = self._model(images)
         own = cross_entropy(coarse, labels, self._table, config.label_smoothing)
         terms = [own.weight]

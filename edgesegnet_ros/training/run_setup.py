@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,8 +14,10 @@ import torch
 from edgesegnet_ros.data.camvid import LabelledPair
 from edgesegnet_ros.data.classes import ClassSet, load_classes
 from edgesegnet_ros.data.datasets import Dataset
+from edgesegnet_ros.engines.recipe import file_sha256
 from edgesegnet_ros.network.registry import Network, build_network
 from edgesegnet_ros.network.weights import WeightsInfo
+from edgesegnet_ros.training.answers import Answers, decided_by
 from edgesegnet_ros.training.checkpoint import Checkpoint, CheckpointError
 from edgesegnet_ros.training.config import ConfigError, TrainConfig
 from edgesegnet_ros.training.dataset import Batches, Views, rendered_pool
@@ -149,6 +152,21 @@ def check_same_data(path: object, checkpoint: Checkpoint, about: dict[str, Any])
             f'{path}: this run was trained on {differs}; give the same data to resume it, or '
             'another --out to begin a new run'
         )
+
+
+def open_answers(
+    config: TrainConfig, sources: Sources, data: RunData, out: Path, group: ProcessGroup
+) -> Answers | None:
+    """The folder of the teachers' answers to views that come again; None if it has no use.
+
+    Raises:
+        AnswersError: It holds answers to other views, or of other teachers.
+    """
+    if not config.reuse or not sources.teachers:
+        return None
+    teachers = [file_sha256(Path(path)) for path in sources.teachers]
+    made_from = decided_by(config, data.about, teachers)
+    return Answers(out / 'answers' / str(group.rank), data.batches.views.new_views, made_from)
 
 
 def begin_network(

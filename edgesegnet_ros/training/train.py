@@ -34,6 +34,7 @@ from edgesegnet_ros.training.run_setup import (
     begin_network,
     check_batch,
     check_same_data,
+    open_answers,
     read_data,
     without_streets,
 )
@@ -114,7 +115,8 @@ def train(
                 _tell_finished(config, checkpoint.settings, out)
                 return Outcome(checkpoint.progress, 0, group.is_main, trained=False)
         network, info = begin_network(config, sources, data, group, checkpoint)
-        learner = Learner(config, network, info, data.class_weights, teacher, group)
+        answers = open_answers(config, sources, data, out, group)
+        learner = Learner(config, network, info, data.class_weights, teacher, group, answers)
         progress = Progress()
         if checkpoint is not None:
             restore(path, checkpoint, learner)
@@ -209,10 +211,10 @@ class _Run:
     def step(self, loader: Any) -> None:
         """Train on the next batch, and read the loss every few steps."""
         progress = self._progress
-        images, labels = self._throughput.next(loader, self._config.batch)
+        images, labels, *places = self._throughput.next(loader, self._config.batch)
         self._rate = learning_rate(self._config, self._share())
         position = (progress.epoch, progress.step)
-        self._loss += self._learner.step(images, labels, position, self._rate)
+        self._loss += self._learner.step(images, labels, position, self._rate, *places)
         progress.steps += 1
         progress.step += 1
         self.bar.update()
