@@ -23,7 +23,8 @@ endif
 TEST_SETTINGS := OMP_WAIT_POLICY=PASSIVE ROS_PYTHON_CHECK_FIELDS=1 ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST \
   ROS_DOMAIN_ID=$${ROS_DOMAIN_ID:-$$((RANDOM % 100 + 1))}
 # Files side by side, a process per core: most of them wait for other processes half of their time.
-WORKERS ?= --numprocesses auto --maxprocesses 4 --dist loadfile
+# A process that ends in a test ends the run: pytest-xdist waits forever for the rest of its file.
+WORKERS ?= --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 PYTEST := $(TEST_SETTINGS) $(ENVIRONMENT)/bin/python -m pytest
 
 ON_ROBOT := edgesegnet_ros/__init__.py edgesegnet_ros/arguments.py edgesegnet_ros/cli.py edgesegnet_ros/errors.py \

@@ -33,7 +33,7 @@ EXTRAS = {
         'psutil>=5.9',
         'pytest>=8,<8.4',
         'pytest-timeout>=2.3',
-        'pytest-xdist>=3.6',
+        'pytest-xdist>=3.7',
         'torchmetrics>=1.4',
     ],
     'lint': ['mypy==2.4.1', 'ruff==0.17.6', 'types-PyYAML', 'types-tqdm', 'vermin>=1.6'],
