@@ -225,8 +225,8 @@ def run(args: argparse.Namespace) -> int:
     from edgesegnet_ros.extras import need
 
     need('explore', ('optuna', 'sqlalchemy', 'tqdm', 'jinja2', 'matplotlib'), 'edgesegnet explore')
-    from edgesegnet_ros.exploration.conclusion import conclude
     from edgesegnet_ros.exploration.processes import explore
+    from edgesegnet_ros.exploration.results import write_results
     from edgesegnet_ros.exploration.storage import open_study, stored_settings
 
     out = Path(args.out)
@@ -238,4 +238,4 @@ def run(args: argparse.Namespace) -> int:
         raise ExplorationError(f'--out {out}: cannot be made ({error.strerror})') from None
     study: optuna.Study = open_study(storage, args.study, settings)
     spent = explore(study, storage, settings, out, args.budget, args.workers)
-    return conclude(study, storage, settings, out, spent, args.json)
+    return write_results(study, storage, settings, out, spent, args.json)

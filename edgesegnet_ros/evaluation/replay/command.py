@@ -198,11 +198,11 @@ def _replay(args: argparse.Namespace) -> int:
     from edgesegnet_ros.atomic_file import WriteError, write_text
     from edgesegnet_ros.evaluation.replay.bag_paths import find_bags
     from edgesegnet_ros.evaluation.replay.command_options import complete, parse_options
-    from edgesegnet_ros.evaluation.replay.conclusion import tell, write
     from edgesegnet_ros.evaluation.replay.identity import fingerprint, identity
     from edgesegnet_ros.evaluation.replay.merging import Merger
     from edgesegnet_ros.evaluation.replay.one_bag import finished
     from edgesegnet_ros.evaluation.replay.problems import fails
+    from edgesegnet_ros.evaluation.replay.reporting import print_summary, write_results
     from edgesegnet_ros.evaluation.replay.running import replay_bags
     from edgesegnet_ros.evaluation.report.gates import check
 
@@ -229,7 +229,7 @@ def _replay(args: argparse.Namespace) -> int:
     for outcome in replay_bags(args, options, out, jobs, len(bags)):
         merger.add(outcome)
     result = merger.result()
-    result, written = write(result, out, args.page)
+    result, written = write_results(result, out, args.page)
     text = result.to_json()
     if args.json:
         try:
@@ -237,7 +237,7 @@ def _replay(args: argparse.Namespace) -> int:
         except WriteError as error:
             written = False
             print(f'edgesegnet replay: {error}', file=sys.stderr)
-    tell(result, args.out)
+    print_summary(result, args.out)
     fired = check(args.fail_if, json.loads(text))
     for each in fired:
         print(f'edgesegnet replay: --fail-if {each}', file=sys.stderr)

@@ -54,7 +54,7 @@ def figures_of(study: optuna.Study, settings: Settings, seconds: float) -> dict[
     return figures
 
 
-def conclude(
+def write_results(
     study: optuna.Study,
     storage: str,
     settings: Settings,
@@ -62,7 +62,7 @@ def conclude(
     seconds: float,
     to: str | None,
 ) -> int:
-    """Write report, the best design and the figures; say what to do next.
+    """Write the report, the best design and the figures, and print what to do next.
 
     Args:
         study: With its trials.

@@ -1,4 +1,4 @@
-"""The end of a replay: writes its JSON and page, and prints its figures."""
+"""Writing the results of a replay as JSON and as a page, and printing a summary."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edgesegnet_ros.evaluation.replay.result import RESULT_NAME, ReplayResult
 REPORT_NAME = 'report.html'
 
 
-def write(result: ReplayResult, out: Path, wants_page: bool) -> tuple[ReplayResult, bool]:
+def write_results(result: ReplayResult, out: Path, wants_page: bool) -> tuple[ReplayResult, bool]:
     """Write the JSON and the page.
 
     Args:
@@ -26,19 +26,19 @@ def write(result: ReplayResult, out: Path, wants_page: bool) -> tuple[ReplayResu
         The result with the paths of both, and whether everything was written.
     """
     result = replace(result, files=replace(result.files, folder=str(out)))
-    well = True
+    complete = True
     if wants_page:
         try:
             result = replace(result, files=replace(result.files, report=str(_page(result, out))))
         except (EdgeSegNetError, OSError) as error:
-            well = False
+            complete = False
             print(f'edgesegnet replay: no page: {error}', file=sys.stderr)
     try:
         result.write(out / RESULT_NAME)
     except WriteError as error:
-        well, result = False, replace(result, files=replace(result.files, folder=None))
+        complete, result = False, replace(result, files=replace(result.files, folder=None))
         print(f'edgesegnet replay: {error}', file=sys.stderr)
-    return result, well
+    return result, complete
 
 
 def _page(result: ReplayResult, out: Path) -> Path:
@@ -48,8 +48,8 @@ def _page(result: ReplayResult, out: Path) -> Path:
     return write_replay_report(result, frames_dir, out / REPORT_NAME)
 
 
-def tell(result: ReplayResult, out: Path) -> None:
-    """Print the figures in a few lines, and everything that went wrong."""
+def print_summary(result: ReplayResult, out: Path) -> None:
+    """Print the figures in a few lines, and all problems."""
     frames, timing, accuracy = result.frames, result.timing, result.accuracy
     lost = f' ({frames.dropped} missing)' if frames.dropped else ''
     parts = [f'{frames.frames_in} frames in, {frames.frames_out} out{lost}']
@@ -91,7 +91,7 @@ def tell(result: ReplayResult, out: Path) -> None:
         print(f'PROBLEM ({problem.kind}): {sentence(problem)}', file=sys.stderr)
     if len(result.problems) > 20:
         print(f'… and {len(result.problems) - 20} more problems in {RESULT_NAME}', file=sys.stderr)
-    places = [f'figures: {out / RESULT_NAME}'] if result.files.folder else []
-    places += [f'page: {result.files.report}'] if result.files.report else []
-    if places:
-        print('   '.join(places))
+    files = [f'figures: {out / RESULT_NAME}'] if result.files.folder else []
+    files += [f'page: {result.files.report}'] if result.files.report else []
+    if files:
+        print('   '.join(files))

@@ -1,0 +1,42 @@
+"""The command `edgesegnet explore`: its settings and its refusals."""
+
+import argparse
+
+import pytest
+
+pytest.importorskip('optuna')
+
+from edgesegnet_ros import cli  # noqa: E402
+from edgesegnet_ros.exploration import command  # noqa: E402
+
+
+def test_a_study_is_resumed_with_another_number_of_workers(monkeypatch):
+    monkeypatch.delenv('EDGESEGNET_CAMVID', raising=False)
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    words = ['--engine', 'torch', '--budget', '10m', '--workers']
+    first = command.settings_of(parser.parse_args([*words, '1']))
+    assert (first.views, first.steps, first.population) == (240, 75, 4)
+    again = command.settings_of(parser.parse_args([*words, '3', '--budget', '2h']), first)
+    assert not again.differences(first.stored())
+
+
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        (['--requirement', 'speed > 1'], "'speed' is unknown"),
+        (['--steps', '-3'], '--steps -3: at least 1'),
+        (['--engine', 'warp'], '--engine warp: auto, tensorrt'),
+        (['--engine', 'torch', '--precision', 'int4'], '--precision int4: torch computes'),
+        (['--workers', '0'], '--workers 0: at least 1'),
+        (['--teacher', 'nobody'], "no shipped models file is named 'nobody'"),
+        (['--classes', 'camvid32', '--teacher', 'edgesegnet-camvid11'], '11 outputs'),
+        (['--data', '/nonexistent'], '/nonexistent'),
+        (['--storage', 'nonsense'], 'no URL of a database'),
+        (['--batch', '9', '--views', '8'], '--batch 9 is more than the --views 8'),
+    ],
+)
+def test_bad_input(options, message, tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv('EDGESEGNET_CAMVID', raising=False)
+    assert cli.main(['explore', '--out', str(tmp_path / 'out'), *options]) == 2
+    assert message in capsys.readouterr().err
