@@ -355,7 +355,7 @@ def test_wrong_use(words, said):
 def test_what_a_killed_process_had_begun_is_removed(drives, tmp_path):
     result = replay(drives / 'day' / 'drive0', out=tmp_path)
     (finished,) = tmp_path.glob('bags/drive0-*')
-    begun = finished.with_name(f'.{finished.name}.abc')
+    begun = finished.with_name(f'.{finished.name}.abcd_123')
     (begun / finished.name).mkdir(parents=True)
     again = replay(drives / 'day' / 'drive0', '--force', out=tmp_path)
     assert again['labels_sha256'] == result['labels_sha256']

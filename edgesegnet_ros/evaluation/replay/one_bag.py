@@ -6,10 +6,8 @@ engine and every option, so it is what would come out again.
 
 from __future__ import annotations
 
-import glob
 import json
 import re
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -137,9 +135,6 @@ def replay_bag(
     folder = folder_of(bag, key)
     names = _names(found.cameras)
     outcome = BagOutcome(str(bag), [f'{folder}/{name}' for name in names], notes=found.notes)
-    # What a process that was killed had begun of this very bag.
-    for begun in (out / folder).parent.glob(f'.{glob.escape(Path(folder).name)}.*'):
-        shutil.rmtree(begun, ignore_errors=True)
     try:
         with atomic_folder(out / folder, True, CAMERAS_NAME, 'result of a replay') as filling:
             for camera, name in zip(found.cameras, names, strict=True):
