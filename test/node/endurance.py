@@ -190,9 +190,11 @@ class Stream:
         size: Height and width of the images.
 
     Attributes:
+        rate_hz: Of the images from the next `begin` on.
         sent: Images.
         masks: Received.
         seconds: For which images have been sent.
+        stamps: Of the images sent, in ns, ascending.
         strays: Masks whose stamp is none of an image, or that came twice or out of order.
     """
 
@@ -200,7 +202,8 @@ class Stream:
         self._client = client
         self._camera = client.publisher(Image, 'image')
         self._picture = image_message(np.resize(GREY, (*size, 3)))
-        self._stamps: set[int] = set()
+        self.stamps: list[int] = []
+        self._known: set[int] = set()
         self._last = 0
         self.sent = self.masks = self.strays = 0
         self.seconds = 0.0
@@ -208,20 +211,26 @@ class Stream:
             Image, 'segmentation/mask', self._on_mask, 50
         )
         client.diagnostics(lambda v: 'mask' in v[keys.OUTPUTS_SUBSCRIBED], 'the mask is served')
+        self.rate_hz = rate_hz
         self._started = time.monotonic()
-        self._timer = client.node.create_timer(1.0 / rate_hz, self._send)
+        self.begin()
+
+    def begin(self) -> None:
+        """Send images, at `rate_hz`."""
+        self._timer = self._client.node.create_timer(1.0 / self.rate_hz, self._send)
 
     def _send(self) -> None:
         stamp = self._client.node.get_clock().now()
         self._picture.header.stamp = stamp.to_msg()
-        self._stamps.add(stamp.nanoseconds)
+        self.stamps.append(stamp.nanoseconds)
+        self._known.add(stamp.nanoseconds)
         self.sent += 1
         self._camera.publish(self._picture)
 
     def _on_mask(self, mask: Image) -> None:
         stamp = mask.header.stamp.sec * 10**9 + mask.header.stamp.nanosec
         self.masks += 1
-        self.strays += stamp not in self._stamps or stamp <= self._last
+        self.strays += stamp not in self._known or stamp <= self._last
         self._last = stamp
 
     def warm_up(self, masks: int) -> dict[str, str]:
@@ -231,9 +240,13 @@ class Stream:
             self._client.wait(lambda before=before: self.masks > before, 'masks')
         return self._client.diagnostics(lambda v: keys.count(v, 'out') >= masks, 'a warm node')
 
-    def close(self) -> None:
+    def pause(self) -> None:
         """Stop sending; what was sent may still come back."""
         self._client.node.destroy_timer(self._timer)
+
+    def close(self) -> None:
+        """Stop sending for good."""
+        self.pause()
         self.seconds = time.monotonic() - self._started
 
     def destroy(self) -> None:

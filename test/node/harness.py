@@ -50,10 +50,16 @@ class NodeProcess:
         remaps: Topic remaps.
         log: Takes what it prints.
         namespace: Another one.
+        trace: Takes a line for each image; see traced_node.py.
     """
 
     def __init__(
-        self, parameters: dict[str, str], remaps: dict[str, str], log: Path, namespace: str = ''
+        self,
+        parameters: dict[str, str],
+        remaps: dict[str, str],
+        log: Path,
+        namespace: str = '',
+        trace: Path | None = None,
     ) -> None:
         self.namespace = namespace or f'/test_{os.getpid()}_{next(_numbers)}'
         words = ['-r', f'__ns:={self.namespace}']
@@ -62,16 +68,13 @@ class NodeProcess:
             words += ['-p', f'{name}:={value}']
         for name, target in remaps.items():
             words += ['-r', f'{name}:={target}']
+        program = ['-m', 'edgesegnet_ros.node.segmentation_node']
+        if trace is not None:
+            program = [str(Path(__file__).with_name('traced_node.py')), str(trace)]
         self._log = log
         with log.open('w') as file:
             self.process = subprocess.Popen(
-                [
-                    sys.executable,
-                    '-m',
-                    'edgesegnet_ros.node.segmentation_node',
-                    '--ros-args',
-                    *words,
-                ],
+                [sys.executable, *program, '--ros-args', *words],
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

@@ -42,9 +42,9 @@ def launch(tmp_path):
     """Start nodes; ends those that the test has not ended, each of them with status 0."""
     started = []
 
-    def start(parameters=None, remaps=None):
-        number = len(started)
-        node = harness.NodeProcess(parameters or {}, remaps or {}, tmp_path / f'node{number}.log')
+    def start(parameters=None, remaps=None, trace=None):
+        log = tmp_path / f'node{len(started)}.log'
+        node = harness.NodeProcess(parameters or {}, remaps or {}, log, trace=trace)
         client = harness.Client(node)
         started.append(client)
         return client

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from statistics import median
 from typing import Callable
 
 from edgesegnet_ros.atomic_file import write_json
@@ -24,12 +25,17 @@ os.environ.update(ros_environment(int(os.environ.get('ROS_DOMAIN_ID') or free_do
 
 import harness
 from endurance import Limit, Resources, Stream, cycles, stream, unmet
+from freshness import fresh, read
 from harness import ACTIVATE, CONFIGURE, Client
 
 from edgesegnet_ros.interface import diagnostic_keys as keys
 
 SHARE = 0.8
 """Of half the rate of one node alone, that each of two reaches."""
+TURNS = 3
+TURN_S, SETTLE_TURN_S = 4.0, 1.0
+FRAMES_JUDGED = 50
+"""Masks of an overloaded node that must have been made while it had its cores."""
 LINE_S = 30.0
 
 
@@ -38,32 +44,40 @@ class Soak:
 
     Args:
         options: Of the command line.
-        folder: Takes the nodes' logs.
+        folder: Takes the nodes' logs, traces and engines.
 
     Attributes:
+        folder: As given.
         found: Name of a part -> limits, samples and seconds.
     """
 
     def __init__(self, options: argparse.Namespace, folder: Path) -> None:
-        self.options, self._folder = options, folder
+        self.options, self.folder = options, folder
         self._part = ''
         self._started = self._told = 0.0
         self._clients: list[Client] = []
+        self._statuses: list[int] = []
         self.found: dict[str, dict] = {}
 
-    def launch(self, **parameters: str) -> Client:
+    def launch(self, trace: Path | None = None, **parameters: str) -> Client:
         """A node with the options' threads."""
         words = {'num_threads': str(self.options.threads), **parameters}
-        log = self._folder / f'{self._part}{len(self._clients)}.log'
-        client = Client(harness.NodeProcess(words, {}, log))
+        log = self.folder / f'{self._part}{len(self._clients)}.log'
+        client = Client(harness.NodeProcess(words, {}, log, trace=trace))
         self._clients.append(client)
         return client
 
-    def active(self, **parameters: str) -> Client:
+    def active(self, trace: Path | None = None, **parameters: str) -> Client:
         """The same, configured and activated."""
-        client = self.launch(**parameters)
+        client = self.launch(trace, **parameters)
         assert client.change_state(CONFIGURE) and client.change_state(ACTIVATE), client.target.log
         return client
+
+    def stop(self, client: Client) -> None:
+        """End a node; its exit status is judged at the end of the part."""
+        self._clients.remove(client)
+        client.close()
+        self._statuses.append(client.target.stop())
 
     def input_size(self) -> str:
         return '[{}, {}]'.format(*self.options.input_size)
@@ -91,11 +105,11 @@ class Soak:
         except Exception as error:
             text = f'{type(error).__name__}: {error}'
             limits = [Limit('the part runs to its end', text[-2000:], 'no exception', False)]
-        for client in self._clients:
-            client.close()
-            status = client.target.stop()
-            limits.append(Limit('exit status of the node', status, '0', status == 0))
-        self._clients = []
+        for client in list(self._clients):
+            self.stop(client)
+        statuses, self._statuses = self._statuses, []
+        ended_well = not any(statuses)
+        limits.append(Limit('exit status of each node', statuses, '0', ended_well))
         self.found[part] = {
             'seconds': round(time.monotonic() - self._started),
             'limits': [one._asdict() for one in limits],
@@ -121,71 +135,90 @@ def camera(soak: Soak) -> tuple:
 
 def overload(soak: Soak) -> tuple:
     """Ten times as many images as can be segmented; masks stay fresh."""
-    client = soak.active(input_size=soak.input_size())
+    trace = soak.folder / 'trace'
+    client = soak.active(trace, input_size=soak.input_size())
     size = (48, 64)
     first = Stream(client, 5.0, size)
-    alone = first.warm_up(30)
+    frame_ms = _work_ms(first.warm_up(30))
     first.close()
     first.destroy()
-    frame_ms = sum(float(alone[keys.stage_ms(one, 'p50')]) for one in keys.STAGES if one != 'wait')
     # Twenty times, since a machine that is less busy later on segments faster.
     rate_hz = 20.0 * 1000.0 / frame_ms
     print(f'overload: {frame_ms:.1f} ms a frame, so {rate_hz:.0f} images a second', flush=True)
     # Count from here.
     assert client.change_state(harness.DEACTIVATE) and client.change_state(harness.CLEANUP)
     assert client.change_state(CONFIGURE) and client.change_state(ACTIVATE)
-    limits, values, resources, images = stream(client, 60.0, rate_hz, 100, soak.tell, size)
-    received, published = keys.count(values, 'in'), keys.count(values, 'out')
-
-    def ms(stage: str, percentile: str) -> float:
-        return float(values[keys.stage_ms(stage, percentile)])
-
-    # The age of a mask is its image's age on arrival, the wait for the engine, and the work. What
-    # waits is the newest image, so that it has waited for less than the time between two. The
-    # median, since that time varies by what else the machine does.
-    period_ms = 1000.0 * images.seconds / max(received, 1)
-    wait, age = ms('wait', 'p50'), keys.PUBLISHED_AGE
-    ratio = received / max(published, 1)
-    more = [
-        Limit('images for each mask', f'{ratio:.1f}', 'at least 10', ratio >= 10.0),
-        Limit(
-            'age of masks at publication',
-            f'{ms(age, "p50"):.0f} ms (p95 {ms(age, "p95"):.0f}), of which the work '
-            f'{ms(keys.LATENCY, "p50") - wait:.0f} ms, and the wait {wait:.1f} ms',
-            f'a wait below the time between two images, {period_ms:.1f} ms',
-            wait < period_ms,
-        ),
-    ]
-    return limits + more, values, resources
+    seconds = 60.0 * soak.options.overload_minutes
+    limits, values, resources, images = stream(client, seconds, rate_hz, 100, soak.tell, size)
+    ratio = images.sent / max(keys.count(values, 'out'), 1)
+    limits.append(Limit('images for each mask', f'{ratio:.1f}', 'at least 10', ratio >= 10.0))
+    frames = [frame for frame in read(trace) if frame.stamp_ns >= images.stamps[0]]
+    return limits + fresh(frames, images.stamps, FRAMES_JUDGED), values, resources
 
 
-def _rate_hz(clients: list[Client]) -> float:
-    """Frames per second that each of these nodes publishes, the slowest of them."""
-    streams = [Stream(client, 50.0, (240, 320)) for client in clients]
+def _work_ms(values: dict[str, str]) -> float:
+    """What a frame takes of a node's time, at the median."""
+    return sum(float(values[keys.stage_ms(one, 'p50')]) for one in keys.STAGES if one != 'wait')
+
+
+def _rates_hz(streams: list[Stream]) -> list[float]:
+    """Frames per second that each of these nodes publishes in one turn."""
     for images in streams:
-        images.warm_up(20)
-    before = [images.masks for images in streams]
-    started = time.monotonic()
-    time.sleep(10.0)
+        images.begin()
+    time.sleep(SETTLE_TURN_S)
+    before, started = [images.masks for images in streams], time.monotonic()
+    time.sleep(TURN_S)
     took_s = time.monotonic() - started
     rates = [(one.masks - then) / took_s for one, then in zip(streams, before, strict=True)]
     for images in streams:
-        images.close()
-        images.destroy()
-    return min(rates)
+        images.pause()
+    return rates
 
 
 def share(soak: Soak) -> tuple:
-    """Two nodes on one machine: each reaches most of half of what one reaches alone."""
+    """Two nodes on one machine: each reaches most of half of what one reaches alone.
+
+    Both run all the time. In turns, images come to the first of them or to both, so that whatever
+    else the machine does at a time is in both rates.
+    """
     limits = []
     for engine in soak.options.engines:
-        parameters = {'engine': engine, 'num_threads': '0'}
-        first = soak.active(**parameters)
-        alone = _rate_hz([first])
-        together = _rate_hz([first, soak.active(**parameters)])
-        least = SHARE * alone / 2
-        found = f'{together:.1f} Hz each of two, {alone:.1f} Hz alone'
-        limits.append(Limit(engine, found, f'at least {least:.1f} Hz', together >= least))
+        parameters = {
+            'engine': engine,
+            'num_threads': '0',
+            'input_size': soak.input_size(),
+            'engine_cache': str(soak.folder / 'engines'),
+        }
+        clients = [soak.active(**parameters) for _ in range(2)]
+        streams = [Stream(client, 20.0, (48, 64)) for client in clients]
+        for images in streams:
+            values = images.warm_up(20)
+            images.pause()
+        # More images than can be segmented, and not many more: they take time as well.
+        for images in streams:
+            images.rate_hz = 1500.0 / _work_ms(values)
+        alone, together = [], []
+        for number in range(TURNS):
+            alone += _rates_hz(streams[:1])
+            together.append(_rates_hz(streams))
+            print(
+                f'share: {engine}, turn {number + 1} of {TURNS}: {alone[-1]:.1f} Hz alone, '
+                f'{" and ".join(f"{rate:.1f}" for rate in together[-1])} Hz side by side',
+                flush=True,
+            )
+        for images in streams:
+            images.destroy()
+        for client in clients:
+            soak.stop(client)
+        one = median(alone)
+        for name, rates in zip(('first', 'second'), zip(*together, strict=True), strict=True):
+            rate = median(rates)
+            percent = 100.0 * rate / (one / 2)
+            found = f'{rate:.1f} Hz; {one:.1f} Hz alone, of half of which it is {percent:.0f} %'
+            allowed = f'at least {100 * SHARE:.0f} %'
+            limits.append(
+                Limit(f'{engine}, the {name} of two nodes', found, allowed, percent >= 100 * SHARE)
+            )
     return limits, {}
 
 
@@ -215,6 +248,7 @@ def parser() -> argparse.ArgumentParser:
     add('--cycles', type=int, default=1000, help='lifecycle cycles that are judged')
     add('--warm-up', type=int, default=50, help='cycles before them')
     add('--minutes', type=float, default=30.0, help='at camera rate')
+    add('--overload-minutes', type=float, default=1.0, help='of overload')
     add(
         '--rate-hz', type=float, default=10.0, help='of the camera; below what the machine reaches'
     )
