@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -111,3 +113,24 @@ def test_a_line_in_the_list_is_all_that_a_back_end_needs():
     for name in BACK_ENDS:
         found = back_end(name)
         assert found.name == name and set(found.runs_on) <= {'cpu', 'cuda'} and found.runs_on
+
+
+def test_ctrl_c_is_no_segmentation_fault_after_another_thread_has_closed_an_openvino_engine():
+    pytest.importorskip('openvino')
+    code = (
+        'import os, signal, threading\n'
+        'from edgesegnet_ros.engines import open_engine\n'
+        'from edgesegnet_ros.engines.request import EngineRequest\n'
+        'kept = [open_engine(EngineRequest(engine="openvino", precision="fp32", '
+        'input_size=(32, 32)))]\n'
+        'def close():\n'
+        '    kept.pop().close()\n'
+        'thread = threading.Thread(target=close)\n'
+        'thread.start(), thread.join()\n'
+        'try:\n'
+        '    os.kill(os.getpid(), signal.SIGINT)\n'
+        'except KeyboardInterrupt:\n'
+        '    print("interrupted")\n'
+    )
+    ended = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (0, 'interrupted\n'), ended.stderr

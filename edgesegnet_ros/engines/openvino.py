@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
@@ -20,6 +21,20 @@ if TYPE_CHECKING:
     import openvino
 
 _HINT = 'INFERENCE_PRECISION_HINT'
+
+
+@lru_cache(maxsize=None)
+def process_core() -> openvino.Core:
+    """The only Core of this process. It is never freed, so that the CPU plugin stays loaded.
+
+    The plugin gives the thread that loads it an alternate signal stack, and unmaps that stack in
+    whichever thread frees the last model. If this is another thread, the first thread keeps the
+    dangling stack, and the next signal, such as that of Ctrl-C, is a segmentation fault (seen with
+    OpenVINO 2026.4).
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 class OpenVinoEngine(Engine):
@@ -155,7 +170,7 @@ class OpenVinoBackEnd(BackEnd):
 
             network = quantised(network, recipe)
         graph = with_bytes(network, recipe) if own else network
-        compiled = self._core().compile_model(graph, 'CPU', self._settings(recipe))
+        compiled = process_core().compile_model(graph, 'CPU', self._settings(recipe))
         exported = compiled.export_model()
         # A BytesIO from some version on.
         path.write_bytes(getattr(exported, 'getvalue', lambda: exported)())
@@ -164,7 +179,7 @@ class OpenVinoBackEnd(BackEnd):
         """See `BackEnd.load`."""
         from edgesegnet_ros.engines.openvino_graph import confidence_graph
 
-        core, settings = self._core(), self._settings(recipe)
+        core, settings = process_core(), self._settings(recipe)
         try:
             compiled = core.import_model(path.read_bytes(), 'CPU', settings)
             # A probability in bf16 would have steps of its own.
@@ -183,16 +198,10 @@ class OpenVinoBackEnd(BackEnd):
         from edgesegnet_ros.engines.onnxruntime import model_bytes
 
         try:
-            return self._core().read_model(io.BytesIO(model_bytes(recipe)))
+            return process_core().read_model(io.BytesIO(model_bytes(recipe)))
         except RuntimeError as error:
             reason = (str(error).splitlines() or [''])[0]
             raise EngineError(f'openvino cannot read the ONNX file ({reason})') from None
-
-    @staticmethod
-    def _core() -> openvino.Core:
-        import openvino
-
-        return openvino.Core()
 
     @staticmethod
     def _settings(recipe: Recipe) -> Dict[str, object]:

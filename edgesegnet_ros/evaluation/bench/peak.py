@@ -145,6 +145,8 @@ def _openvino(precision: str, side: int, threads: int) -> Iterator[Probe]:
     try:
         import openvino
         from openvino import opset13 as ops
+
+        from edgesegnet_ros.engines.openvino import process_core
     except ImportError:
         return
 
@@ -187,7 +189,7 @@ def _openvino(precision: str, side: int, threads: int) -> Iterator[Probe]:
         'INFERENCE_NUM_THREADS': threads,
         'INFERENCE_PRECISION_HINT': 'bf16' if half else 'f32',
     }
-    core = openvino.Core()
+    core = process_core()
     for by, model, gmac in models:
         request = core.compile_model(model, 'CPU', settings).create_infer_request()
         yield Probe('cpu', precision, by, gmac, request.infer)
