@@ -201,12 +201,14 @@ def _shrunk(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     time (INTER_LINEAR: by 1 to 5). The multiple may be smaller than the image by up to a sixth,
     which changes neither by more than 0.1.
     """
-    height, width = (
-        max(1, -(-source * 5 // (wanted * 6))) * wanted
-        for source, wanted in zip(image.shape[:2], size)
-    )
+    multiples = [
+        max(1, -(-source * 5 // (wanted * 6))) for source, wanted in zip(image.shape[:2], size)
+    ]
+    height, width = (multiple * wanted for multiple, wanted in zip(multiples, size))
     image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
-    return cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
+    # Halfway between two pixels linear interpolation is their mean, at a fifth of the time.
+    how = cv2.INTER_LINEAR if max(multiples) <= 2 else cv2.INTER_AREA
+    return cv2.resize(image, size[::-1], interpolation=how)
 
 
 def recolour(image: np.ndarray, random: np.random.Generator, strength: float = 1.0) -> np.ndarray:
