@@ -23,8 +23,13 @@ from edgesegnet_ros.exploration.space import PROTOTYPE, SPACE, Choice
 
 _CHANGES = 3
 """Most choices that a child has otherwise than its parent."""
-_SHARPNESS = 60.0
-"""How much more likely advice is that promises a point of accuracy more: e^0.6."""
+_SHARPNESS = 1.0
+"""How much more likely advice is that promises a dB of U more: by a factor of e."""
+_AT_RANDOM = 0.25
+"""Share of an advised child's changes that are random all the same: the inquisitor knows nothing
+of kinds of modules, stems and depth."""
+_DRAWS = 20
+"""Draws of a child that has not been tried."""
 
 
 class Generator(BaseSampler):
@@ -102,16 +107,20 @@ class Generator(BaseSampler):
         if trial.number == 0:
             return dict(PROTOTYPE)
         random = np.random.default_rng([settings.seed, trial.number])
-        if trial.number < settings.population:
-            return _child(PROTOTYPE, [], random)
-        if trial.number % 2:
+        if trial.number >= settings.population and trial.number % 2:
             return None
-        trials = study.get_trials(deepcopy=False)
-        anchor = anchor_of(trials, generations(trials, settings.population))
-        if anchor is None:
-            return _child(PROTOTYPE, [], random)
-        advice = anchor.user_attrs.get(FINDINGS, []) if settings.inquisitor else []
-        return _child(anchor.params, advice, random)
+        trials = [one for one in study.get_trials(deepcopy=False) if one.number < trial.number]
+        parent, advice = PROTOTYPE, []
+        if trial.number >= settings.population:
+            anchor = anchor_of(trials, generations(trials, settings.population))
+            if anchor is not None:
+                parent = anchor.params
+                advice = anchor.user_attrs.get(FINDINGS, []) if settings.inquisitor else []
+        for _ in range(_DRAWS):
+            child = _child(parent, advice, random)
+            if not any(one.params == child for one in trials):
+                break
+        return child
 
 
 def _child(
@@ -121,21 +130,20 @@ def _child(
 
     Args:
         parent: Its choices.
-        advice: Findings of the inquisitor, as mappings; with none, any choice may change.
+        advice: Findings of the inquisitor, as mappings; with none, all changes are random.
         random: Draws which and how many.
     """
-    child = dict(parent)
-    changes = int(random.integers(1, _CHANGES + 1))
-    if advice:
-        gains = np.array([one['advice'] for one in advice])
-        likely = np.exp(_SHARPNESS * (gains - gains.max()))
-        changes = min(changes, len(advice))
-        for index in random.choice(
-            len(advice), changes, False, (likely + 1e-6) / (likely + 1e-6).sum()
-        ):
-            child[advice[index]['choice']] = advice[index]['value']
-        return child
-    for name in random.choice(list(SPACE), changes, replace=False):
-        others = [value for value in SPACE[name] if value != parent[name]]
-        child[str(name)] = others[int(random.integers(len(others)))]
+    child, left = dict(parent), list(advice)
+    for _ in range(int(random.integers(1, _CHANGES + 1))):
+        if left and random.random() >= _AT_RANDOM:
+            gains = np.array([one['advice'] for one in left])
+            likely = np.exp(_SHARPNESS * (gains - gains.max()))
+            one = left.pop(int(random.choice(len(left), p=likely / likely.sum())))
+            child[one['choice']] = one['value']
+            # A part that is to grow is not to shrink in the same child.
+            left = [other for other in left if other['choice'] != one['choice']]
+        else:
+            name = str(random.choice(list(SPACE)))
+            others = [value for value in SPACE[name] if value != parent[name]]
+            child[name] = others[int(random.integers(len(others)))]
     return child

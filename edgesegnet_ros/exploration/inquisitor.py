@@ -2,26 +2,31 @@
 
 After generative synthesis (Wong et al., FermiNets, arXiv 1809.05989), where an inquisitor observes
 how a generated network reacts to input and the generator learns from it. Here it takes one part at
-a time away from the trained network (a block of a stage, a shortcut, the look at the scene), looks
-at what that costs on validation images, and compares it with the arithmetic that the part costs;
-and it asks, by the product of activation and gradient, how much the lesser half of a stage's
-channels contributes (Molchanov et al., arXiv 1611.06440).
+a time away from the trained network (a block of a stage, a shortcut, the look at the scene), and
+looks at what that costs on validation images; and it asks, by the product of activation and
+gradient, how much the lesser half of a stage's channels contributes (Molchanov et al., arXiv
+1611.06440). Its advice is the change of U that is expected of a network without the part, or with
+one more: the parameters and the arithmetic of that network are counted, and its accuracy is
+predicted from what the part contributes and from how well earlier predictions came true.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from optuna.trial import FrozenTrial, TrialState
 from torch import nn
 
 from edgesegnet_ros.data.camvid import LabelledPair
 from edgesegnet_ros.data.classes import VOID
 from edgesegnet_ros.data.geometry import compute_placement, to_network
-from edgesegnet_ros.exploration.space import SPACE, Choice, Choices
+from edgesegnet_ros.exploration.figures import counted
+from edgesegnet_ros.exploration.history import FIGURES, FINDINGS
+from edgesegnet_ros.exploration.space import SPACE, Choice, Choices, design_from
 from edgesegnet_ros.network import HEAD_STRIDE
 from edgesegnet_ros.network.cost import gmac
 from edgesegnet_ros.network.designed import DesignedNetwork
@@ -32,6 +37,12 @@ from edgesegnet_ros.training.normalised import NormalisedNetwork
 IMAGES = 6
 """Images of val that a network is probed with."""
 _SHARE_OF_CHANNELS = 0.5
+_RECOVERED, _EVIDENCE = 0.3, 0.005
+"""Before anything is known: the share of a part's contribution that a network which is trained
+without it lacks, and how much that counts, in squares of accuracy."""
+
+Worth = Callable[[Mapping[str, float]], float]
+"""Figures of a network to its U, lowered where the requirement is not met."""
 
 
 class Finding(NamedTuple):
@@ -44,7 +55,7 @@ class Finding(NamedTuple):
         lost: Accuracy that is lost without the part, 0 to 1; for a part that is to grow, what it
             now contributes.
         share: Share of the network's multiply-accumulates that the part costs.
-        advice: How much is to be gained by the change: positive where accuracy is cheap.
+        advice: Expected change of U.
     """
 
     part: str
@@ -56,15 +67,24 @@ class Finding(NamedTuple):
 
 
 def probe(
-    network: DesignedNetwork, choices: Choices, val: Sequence[LabelledPair], size: tuple[int, int]
+    network: DesignedNetwork,
+    choices: Choices,
+    val: Sequence[LabelledPair],
+    size: tuple[int, int],
+    figures: Mapping[str, float],
+    worth: Worth,
+    lacking: float = _RECOVERED,
 ) -> list[Finding]:
-    """Ask what each part of a trained network contributes.
+    """Ask what each part of a trained network contributes, and what a change would be worth.
 
     Args:
         network: Trained, in evaluation mode; it is left as it was.
         choices: That its design came of.
         val: Labelled images; the first IMAGES are looked at.
         size: Height and width of the network's input.
+        figures: Its figures.
+        worth: What is maximised.
+        lacking: See `share_lacking`.
 
     Returns:
         Findings, the best advice first.
@@ -73,15 +93,18 @@ def probe(
     normalised = NormalisedNetwork(network).eval()
     share = _shares(network, size)
     whole = _accuracy(normalised, images, labels)
+    now = worth(figures)
     findings: list[Finding] = []
 
     def found(part: str, choice: str, smaller: bool, lost: float, cost: float) -> None:
         value = _neighbour(choice, choices[choice], -1 if smaller else 1)
-        if value is not None:
-            # A part is worth its arithmetic where it brings a point of accuracy for each tenth.
-            worth = lost - 0.1 * cost
-            advice = -worth if smaller else worth
-            findings.append(Finding(part, choice, value, lost, cost, advice))
+        if value is None:
+            return
+        expected = _counted({**choices, choice: value}, network.num_classes, size, figures)
+        change = -lost if smaller else lost
+        expected['accuracy'] = min(1.0, max(0.01, figures['accuracy'] + lacking * change))
+        advice = worth(expected) - now
+        findings.append(Finding(part, choice, value, lost, cost, advice))
 
     for layer in network.design.layers:
         name, kind = layer.name, layer.kind
@@ -112,6 +135,57 @@ def probe(
         found(f'more channels in {name}', choice, False, least, share[name] / 2)
     findings.sort(key=lambda one: -one.advice)
     return findings
+
+
+def share_lacking(trials: Sequence[FrozenTrial]) -> float:
+    """How much of what a part contributes is lacking after training without it, 0 to 1.
+
+    A trained network without one of its parts is much worse than one that was trained without it.
+    How much is learned from the networks that did differ from a probed one by what was found of
+    it: the slope of their change of accuracy over the predicted one.
+
+    Args:
+        trials: Of the study.
+    """
+    products, squares = _RECOVERED * _EVIDENCE, _EVIDENCE
+    done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    for parent in done:
+        found = {
+            (one['choice'], one['value']): one['lost']
+            for one in parent.user_attrs.get(FINDINGS, [])
+        }
+        for child in done if found else []:
+            changed = [
+                name for name, value in child.params.items() if value != parent.params[name]
+            ]
+            if not changed or any((name, child.params[name]) not in found for name in changed):
+                continue
+            predicted = sum(
+                _direction(name, parent.params[name], child.params[name])
+                * found[name, child.params[name]]
+                for name in changed
+            )
+            accuracies = [one.user_attrs[FIGURES]['accuracy'] for one in (parent, child)]
+            products += predicted * (accuracies[1] - accuracies[0])
+            squares += predicted**2
+    return min(1.0, max(0.0, products / squares))
+
+
+def _direction(choice: str, before: Choice, after: Choice) -> int:
+    """1 where a part grew, -1 where it shrank or went."""
+    values = SPACE[choice]
+    if isinstance(before, bool):
+        return 1 if after else -1
+    return 1 if values.index(after) > values.index(before) else -1
+
+
+def _counted(
+    choices: Choices, num_classes: int, size: tuple[int, int], figures: Mapping[str, float]
+) -> dict[str, float]:
+    """Figures of a changed network but for its accuracy; its latency follows its arithmetic."""
+    changed = counted(design_from(choices, 'changed'), num_classes, size)
+    latency = figures['latency_ms'] * changed['gmac'] / max(figures['gmac'], 1e-9)
+    return {**figures, **changed, 'latency_ms': latency}
 
 
 def _arranged(

@@ -11,6 +11,7 @@ import math
 import os
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import optuna
@@ -27,7 +28,7 @@ from edgesegnet_ros.exploration.candidate import (
 )
 from edgesegnet_ros.exploration.data import Ground, open_ground
 from edgesegnet_ros.exploration.figures import Stopwatch, counted
-from edgesegnet_ros.exploration.inquisitor import probe
+from edgesegnet_ros.exploration.inquisitor import probe, share_lacking
 from edgesegnet_ros.exploration.performance import performance
 from edgesegnet_ros.exploration.requirement import Requirement, read_requirement
 from edgesegnet_ros.exploration.settings import ExplorationError, Settings
@@ -46,6 +47,8 @@ from edgesegnet_ros.network.weights import WeightsError, WeightsInfo, save_weigh
 
 STORAGE_FAILED = 3
 """Exit status of a worker whose storage or disk failed: another one would fail too."""
+_MISSED = 100.0
+"""Decibels that a clause costs whose bound is missed by as much as itself."""
 _LEARNED = frozenset(('accuracy', 'miou'))
 """Figures that a network has only once it is trained."""
 
@@ -173,24 +176,39 @@ class Explorer:
             trial.set_user_attr(name, attribute)
         if not done:
             raise optuna.TrialPruned
-        self._keep(trial, design, trained, choices, value)
+        self._keep(trial, design, trained, choices, figures)
         return value
 
+    def _worth(self, figures: Mapping[str, float]) -> float:
+        """U, and less where the requirement is missed."""
+        u = performance(self._settings.performance, figures)
+        return u - _MISSED * self._requirement.excess(figures)
+
     def _keep(
-        self, trial: optuna.Trial, design: Design, trained: Trained, choices: dict, value: float
+        self, trial: optuna.Trial, design: Design, trained: Trained, choices: dict, figures: dict
     ) -> None:
         """Weights, and what the inquisitor finds in a network that children may derive from."""
-        classes = self._ground.classes
-        info = WeightsInfo(classes.name, len(classes.classes), self._settings.input_size)
+        classes, settings = self._ground.classes, self._settings
+        info = WeightsInfo(classes.name, len(classes.classes), settings.input_size)
         try:
             save_weights(self._weights / f'{design.name}.safetensors', trained.network, info)
         except (OSError, WeightsError) as error:
             self._unwritten = error  # what was found out about the network is kept
-        if not self._settings.inquisitor or time.monotonic() > self._deadline:
+        if not settings.inquisitor or time.monotonic() > self._deadline:
             return
-        best = history.best_of(self._study.get_trials(deepcopy=False))
+        trials = self._study.get_trials(deepcopy=False)
+        best = history.best_of(trials)
+        value = performance(settings.performance, figures)
         if best is None or value >= best.user_attrs[history.PERFORMANCE]:
-            findings = probe(trained.network, choices, self._ground.val, self._settings.input_size)
+            findings = probe(
+                trained.network,
+                choices,
+                self._ground.val,
+                settings.input_size,
+                figures,
+                self._worth,
+                share_lacking(trials),
+            )
             trial.set_user_attr(history.FINDINGS, [one._asdict() for one in findings])
 
 

@@ -128,7 +128,8 @@ def test_a_real_candidate_is_trained_measured_and_probed(tmp_path, ground):
     assert {'stage1_blocks', 'stage4_width', 'shortcut8'} <= choices <= set(SPACE)
     network = build_network(prototype(), 11).eval()
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    assert probe(network, PROTOTYPE, ground.val, SIZE)
+    figures = trial.user_attrs[history.FIGURES]
+    assert probe(network, PROTOTYPE, ground.val, SIZE, figures, lambda found: found['accuracy'])
     assert not network.severed and not network.stage1._forward_hooks
     assert all(torch.equal(before[name], v) for name, v in network.state_dict().items())
 
