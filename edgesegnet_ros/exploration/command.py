@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgesegnet_ros.arguments import output_file, output_folder, size
+from edgesegnet_ros.exploration import budget
 from edgesegnet_ros.exploration.settings import ExplorationError, Settings
 
 if TYPE_CHECKING:
     import optuna
 
+_BY_BUDGET = (
+    ('input_size', size, 'height and width of the network input'),
+    ('views', int, 'number of views in the shared pool'),
+    ('steps', int, 'number of training steps for the last rung'),
+    ('batch', int, 'views per training step'),
+    ('val_images', int, 'number of val images that judge a candidate; 0 uses all'),
+    ('population', int, 'number of networks per generator'),
+)
+"""Name, type and description of the settings that a budget decides where they are not given."""
 _UNITS = {'s': 1.0, 'm': 60.0, 'h': 3600.0, 'd': 86400.0}
 
 
@@ -29,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from edgesegnet_ros.exploration.performance import PERFORMANCES
     from edgesegnet_ros.exploration.requirement import FIGURES
 
-    own = Settings()
+    own, by_budget = Settings(), budget.defaults(seconds('10m'))
     parser.description = (
         'Search for a network: a generator proposes networks, each one is trained on shared '
         'views and measured on this machine, and better networks replace the generator. The same '
@@ -71,7 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--precision', default='auto', help='precision of the engine')
     parser.add_argument(
         '--budget',
-        default=600.0,
+        default='10m',
         type=seconds,
         metavar='DURATION',
         help='duration of the search, such as 90s, 10m or 3h',
@@ -94,44 +105,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--workers', default=1, type=int, help='number of processes on this machine'
     )
     parser.add_argument(
-        '--input-size',
-        default=own.input_size,
-        type=size,
-        metavar='HxW',
-        help='height and width of the network input',
-    )
-    parser.add_argument(
-        '--views',
+        '--networks',
         type=int,
-        help='number of views in the shared pool (default: by the budget; 240 for 10m)',
+        metavar='N',
+        help='end before the budget is spent once the study has so many networks',
     )
-    parser.add_argument(
-        '--steps',
-        type=int,
-        help='number of training steps for the last rung (default: by the budget; 75 for 10m)',
-    )
-    parser.add_argument('--batch', default=own.batch, type=int, help='views per training step')
-    parser.add_argument(
-        '--val-images',
-        default=own.val_images,
-        type=int,
-        help='number of val images that judge a candidate; 0 uses all',
-    )
-    parser.add_argument(
-        '--population',
-        type=int,
-        help='number of networks per generator (default: by the budget; 4 for 10m, at most 8)',
-    )
+    for name, kind, text in _BY_BUDGET:
+        shown = by_budget[name]
+        shown = 'x'.join(map(str, shown)) if isinstance(shown, tuple) else shown
+        parser.add_argument(
+            '--' + name.replace('_', '-'),
+            type=kind,
+            metavar='HxW' if kind is size else 'N',
+            help=f'{text} (default: by the budget; {shown} for 10m)',
+        )
     parser.add_argument(
         '--seed', default=own.seed, type=int, help='S, the seed of all random numbers'
     )
     parser.add_argument(
         '--halving',
-        default=True,
         action=argparse.BooleanOptionalAction,
         help='judge candidates after a ninth and a third of --steps, and continue with the best '
         'third; --no-halving trains all to the end, and the report says how well the early order '
-        'agrees with the last one',
+        'agrees with the last one (default: by the budget; --no-halving for 10m)',
     )
     parser.add_argument(
         '--inquisitor',
@@ -149,8 +145,8 @@ def settings_of(args: argparse.Namespace, stored: Settings | None = None) -> Set
 
     Args:
         args: The options.
-        stored: Settings of a resumed study, which give steps, views and population that are not
-            given, and the threads that latency is measured with.
+        stored: Settings of a resumed study, which take the place of those that the budget would
+            decide, and of the threads that latency is measured with.
 
     Raises:
         EdgeSegNetError: Something cannot be used; nothing was made.
@@ -191,8 +187,9 @@ def settings_of(args: argparse.Namespace, stored: Settings | None = None) -> Set
         raise ExplorationError(
             f'--precision {precision}: {engine} computes {", ".join(known)} here'
         )
-    if args.workers < 1:
-        raise ExplorationError(f'--workers {args.workers}: at least 1')
+    for name in ('workers', 'networks'):
+        if getattr(args, name) is not None and getattr(args, name) < 1:
+            raise ExplorationError(f'--{name} {getattr(args, name)}: at least 1')
     return Settings(
         data=data,
         classes=args.classes,
@@ -202,22 +199,30 @@ def settings_of(args: argparse.Namespace, stored: Settings | None = None) -> Set
         engine=engine,
         precision=precision,
         threads=stored.threads if stored else max(1, threads_of(0) // args.workers),
-        input_size=tuple(args.input_size),
-        views=args.views or (stored.views if stored else _by_budget(args.budget, 2.5, 2000)),
-        steps=args.steps or (stored.steps if stored else _by_budget(args.budget, 8.0, 4000)),
-        batch=args.batch,
-        val_images=args.val_images,
-        population=args.population
-        or (stored.population if stored else max(3, min(8, int(args.budget / 150)))),
-        halving=args.halving,
         inquisitor=args.inquisitor,
         seed=args.seed,
+        **_given(args),
+        **not_given(args, stored),
     )
 
 
-def _by_budget(budget: float, seconds_each: float, most: int) -> int:
-    """So many that some forty networks can be tried on two cores."""
-    return max(48, min(most, int(budget / seconds_each)))
+def _given(args: argparse.Namespace) -> dict[str, Any]:
+    """The settings among the options that a budget would decide otherwise."""
+    found = {name: getattr(args, name) for name in budget.defaults(args.budget)}
+    found = {name: value for name, value in found.items() if value is not None}
+    return {name: tuple(v) if isinstance(v, list) else v for name, v in found.items()}
+
+
+def not_given(args: argparse.Namespace, stored: Settings | None = None) -> dict[str, Any]:
+    """The settings that the budget decides, or that the resumed study has.
+
+    Args:
+        args: The options.
+        stored: Settings of a resumed study.
+    """
+    found = vars(stored) if stored else budget.defaults(args.budget)
+    missing = budget.defaults(args.budget).keys() - _given(args).keys()
+    return {name: found[name] for name in budget.defaults(args.budget) if name in missing}
 
 
 def run(args: argparse.Namespace) -> int:
@@ -231,11 +236,17 @@ def run(args: argparse.Namespace) -> int:
 
     out = Path(args.out)
     storage = args.storage or f'sqlite:///{out / "study.db"}'
-    settings = settings_of(args, stored_settings(storage, args.study))
+    stored = stored_settings(storage, args.study)
+    settings = settings_of(args, stored)
+    said = '' if stored else budget.in_words(not_given(args), args.budget)
+    if said:
+        print(said, file=sys.stderr)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ExplorationError(f'--out {out}: cannot be made ({error.strerror})') from None
     study: optuna.Study = open_study(storage, args.study, settings)
-    spent = explore(study, storage, settings, out, args.budget, args.workers)
+    spent = explore(
+        study, storage, settings, out, args.budget, args.workers, args.networks or sys.maxsize
+    )
     return write_results(study, storage, settings, out, spent, args.json)

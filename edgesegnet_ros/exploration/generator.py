@@ -110,7 +110,8 @@ class Generator(BaseSampler):
         if trial.number >= settings.population and trial.number % 2:
             return None
         trials = [one for one in study.get_trials(deepcopy=False) if one.number < trial.number]
-        parent, advice = PROTOTYPE, []
+        parent = PROTOTYPE
+        advice: list[dict[str, Any]] = []
         if trial.number >= settings.population:
             anchor = anchor_of(trials, generations(trials, settings.population))
             if anchor is not None:

@@ -45,6 +45,7 @@ def explore(
     out: Path,
     budget: float,
     workers: int,
+    networks: int = sys.maxsize,
 ) -> float:
     """Make the pool, then let workers try networks until the budget is spent or a signal comes.
 
@@ -55,6 +56,7 @@ def explore(
         out: Takes the pool and the weights.
         budget: Seconds, the pool's making included.
         workers: Processes.
+        networks: Number of networks of the study after which it ends before.
 
     Returns:
         Seconds spent.
@@ -72,10 +74,10 @@ def explore(
         try:
             while True:
                 left = budget - (time.monotonic() - began)
-                over = left <= 0 or stop.signal
+                over = left <= 0 or stop.signal or table.finished >= networks
                 lost = _reap(processes, study, table, lost, out / LOG)
                 while not over and left > _LEAST_TIME and len(processes) < workers:
-                    processes.append(_start(storage, study.study_name, out, left))
+                    processes.append(_start(storage, study.study_name, out, left, networks))
                 if over and (not processes or stop.signal or left < -_GRACE):
                     break
                 table.look(time.monotonic() - began)
@@ -99,7 +101,7 @@ def _advance(bar: tqdm, views: int) -> None:
     bar.update(views)
 
 
-def _start(storage: str, name: str, out: Path, left: float) -> subprocess.Popen:
+def _start(storage: str, name: str, out: Path, left: float, networks: int) -> subprocess.Popen:
     command = [
         sys.executable,
         '-m',
@@ -114,6 +116,8 @@ def _start(storage: str, name: str, out: Path, left: float) -> subprocess.Popen:
         str(os.getpid()),
         '--seconds',
         str(left),
+        '--networks',
+        str(networks),
     ]
     # A file, since a pipe that nobody empties would stop the worker.
     with (out / LOG).open('a') as log:
@@ -188,6 +192,11 @@ class _ProgressTable:
         so_far = '' if best is None else f', best U {best.user_attrs[history.PERFORMANCE]:.2f}'
         running = sum(trial.state == TrialState.RUNNING for trial in trials)
         self._bar.set_description(f'{len(self._shown)} networks, {running} in training{so_far}')
+
+    @property
+    def finished(self) -> int:
+        """Networks that are finished, by the last look."""
+        return len(self._shown)
 
     def close(self) -> None:
         """Take the bar away."""

@@ -80,16 +80,21 @@ class Explorer:
         if REFERENCE_MS not in study.user_attrs:
             study.set_user_attr(REFERENCE_MS, self._stopwatch.reference_ms())
 
-    def run(self, networks: int = sys.maxsize) -> None:
-        """Try networks one after another, until the deadline or this number.
+    def run(self, networks: int = sys.maxsize, in_all: int = sys.maxsize) -> None:
+        """Try networks one after another, until the deadline.
+
+        Args:
+            networks: Most networks of this call.
+            in_all: Networks of the study, of all workers, after which none is begun.
 
         Raises:
             ExplorationError: A file cannot be written, which is no network's fault.
         """
         for _ in range(networks):
-            if time.monotonic() > self._deadline:
-                return
             fail_dead_trials(self._study)
+            begun = len(self._study.get_trials(deepcopy=False))
+            if time.monotonic() > self._deadline or begun >= in_all:
+                return
             self._study.optimize(
                 self._objective, n_trials=1, catch=(EdgeSegNetError, RuntimeError)
             )
@@ -233,7 +238,7 @@ def main() -> int:
         ground = open_ground(settings, out / 'pool')
         explorer = Explorer(study, settings, ground, out / 'weights', deadline)
         try:
-            explorer.run(args.networks)
+            explorer.run(in_all=args.networks)
         finally:
             explorer.close()
     except EdgeSegNetError as error:

@@ -7,7 +7,8 @@ import pytest
 pytest.importorskip('optuna')
 
 from edgesegnet_ros import cli  # noqa: E402
-from edgesegnet_ros.exploration import command  # noqa: E402
+from edgesegnet_ros.exploration import budget, command  # noqa: E402
+from edgesegnet_ros.exploration.settings import Settings  # noqa: E402
 
 
 def test_a_study_is_resumed_with_another_number_of_workers(monkeypatch):
@@ -16,9 +17,24 @@ def test_a_study_is_resumed_with_another_number_of_workers(monkeypatch):
     command.add_arguments(parser)
     words = ['--engine', 'torch', '--budget', '10m', '--workers']
     first = command.settings_of(parser.parse_args([*words, '1']))
-    assert (first.views, first.steps, first.population) == (240, 75, 4)
+    assert (first.views, first.steps, first.population) == (64, 45, 3)
     again = command.settings_of(parser.parse_args([*words, '3', '--budget', '2h']), first)
     assert not again.differences(first.stored())
+    given = command.settings_of(
+        parser.parse_args([*words, '1', '--steps', '90', '--input-size', '32x48', '--halving'])
+    )
+    assert (given.steps, given.input_size, given.halving, given.batch) == (90, (32, 48), True, 4)
+
+
+@pytest.mark.parametrize('minutes', [1, 10, 30, 120, 600])
+def test_what_is_not_given_follows_from_the_budget(minutes):
+    chosen = budget.defaults(60.0 * minutes)
+    settings = Settings(**chosen)
+    # Where candidates are halved away, the first rung is no mere chance.
+    assert settings.population >= 3 and (not settings.halving or settings.rungs[0] >= 15)
+    text = budget.in_words({'input_size': chosen['input_size'], 'halving': False}, 60.0 * minutes)
+    assert f'--input-size {settings.input_size[0]}x' in text and '--no-halving; acc' in text
+    assert budget.in_words({}, 60.0) == ''
 
 
 @pytest.mark.parametrize(
