@@ -88,5 +88,32 @@ def replay(*words, out: Path, status: int | None = 0, quick=QUICK) -> dict:
     return json.loads(file.read_text())
 
 
+RULES = {'drivable': (False, 0.45), 'dynamic': (True, 0.6), 'obstacle': (True, 0.0)}
+"""Of groups: whether uncertain pixels are inside, and the confidence below which they are."""
+
+
+def rule_words() -> list[str]:
+    """RULES as options of the command."""
+    words = []
+    for group, (inside, threshold) in RULES.items():
+        words += ['--unlabeled-inside', group] if inside else []
+        words += ['--min-confidence', f'{group}={threshold}'] if threshold else []
+    return words
+
+
+def written(bag: Path) -> dict[str, dict[int, object]]:
+    """Last part of the topic -> stamp in ns -> message, of a bag that replay wrote."""
+    from rosbags.highlevel import AnyReader
+
+    found: dict[str, dict[int, object]] = {}
+    with AnyReader([bag]) as reader:
+        for connection, _, data in reader.messages():
+            body = reader.deserialize(data, connection.msgtype)
+            stamp = body.header.stamp
+            topic = found.setdefault(connection.topic.rsplit('/', 1)[1], {})
+            topic[stamp.sec * 10**9 + stamp.nanosec] = body
+    return found
+
+
 def kinds(result: dict) -> list[str]:
     return [problem['kind'] for problem in result['problems']]

@@ -6,11 +6,12 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip('rosbags')
 
-from replay_bags import QUICK, replay
+from replay_bags import QUICK, RULES, frames, replay, rule_words, write, written
 
 from edgesegnet_ros import cli
 
@@ -148,6 +149,44 @@ def test_the_bag_of_a_street_replays_as_it_was_rendered(tmp_path):
             expected = (labels[..., None] == group.class_ids).any(-1)
             assert (inside == expected).all()
             assert group.coverage == pytest.approx(expected.mean())
+
+
+def test_masks_of_groups_follow_the_rules_that_the_node_has(tmp_path):
+    bag = write(tmp_path / 'bag', frames(2))
+    options = ('--no-flow', '--no-label-maps', '--unlabeled-below', 0.35, *rule_words())
+    replay(bag, *options, '--write-bag', tmp_path / 'results', out=tmp_path / 'out')
+    found = written(tmp_path / 'results')
+    for stamp, together in found['class_masks'].items():
+        labels = found['mask'][stamp].data
+        confidence = found['confidence'][stamp].data / 255.0
+        groups = {group.name: group for group in together.masks}
+        assert set(RULES) < set(groups)
+        for name, group in groups.items():
+            inside, threshold = RULES.get(name, (False, 0.0))
+            uncertain = (labels == 255) | (confidence < threshold)
+            assert uncertain.any() and not uncertain.all()
+            expected = np.where(uncertain, inside, np.isin(labels, group.class_ids))
+            assert np.array_equal(group.mask.data == 255, expected), name
+
+
+@pytest.mark.parametrize(
+    ('words', 'said'),
+    [
+        (['--min-confidence', 'drivable=2'], '--min-confidence drivable=2: GROUP=VALUE'),
+        (['--min-confidence', 'drivable'], '--min-confidence drivable: GROUP=VALUE'),
+        (['--min-confidence', 'drivable=nan'], '--min-confidence drivable=nan: GROUP=VALUE'),
+        (['--min-confidence', 'roads=0.5'], "no group 'roads'; there are drivable"),
+        (['--unlabeled-inside', 'roads'], "no group 'roads'; there are drivable"),
+        (['--min-confidence', 'drivable=0.5', '--no-confidence'], 'leave --no-confidence out'),
+    ],
+)
+def test_rules_that_cannot_be_followed_are_refused(tmp_path, capsys, words, said):
+    bag = write(tmp_path / 'bag', frames(1))
+    given = ['replay', str(bag), '--out', str(tmp_path), '--write-bag', str(tmp_path / 'results')]
+    assert cli.main([*given, *words]) == 2
+    assert said in capsys.readouterr().err
+    assert cli.main([*given[:-2], '--unlabeled-inside', 'drivable']) == 2
+    assert 'are written by --write-bag and --rerun' in capsys.readouterr().err
 
 
 def test_types_are_those_of_the_messages():

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 pytest.importorskip('rosbags')
 pytest.importorskip('rclpy')
 
-from replay_bags import QUICK, frames, kinds, replay, write
+from replay_bags import QUICK, RULES, frames, kinds, replay, rule_words, write, written
 
 from edgesegnet_ros.evaluation.replay.label_maps import LabelMaps
 
@@ -24,9 +25,19 @@ def test_live_sees_what_a_robot_would(tmp_path):
     Inference takes several times as long as the 5 ms between two frames on any CPU's one core.
     """
     bag = write(tmp_path / 'bag', frames(40, size=(96, 128)))
-    options = ('--no-flow', '--input-size', '128x128')
-    offline = replay(bag, *options, out=tmp_path / 'offline')
-    live = replay(bag, '--live', '--rate', 20, *options, out=tmp_path / 'live')
+    options = ('--no-flow', '--input-size', '128x128', *rule_words())
+    results = {name: tmp_path / f'{name}_results' for name in ('offline', 'live')}
+    offline = replay(bag, '--write-bag', results['offline'], *options, out=tmp_path / 'offline')
+    live = replay(
+        bag,
+        '--live',
+        '--rate',
+        20,
+        '--write-bag',
+        results['live'],
+        *options,
+        out=tmp_path / 'live',
+    )
     assert live['mode'] == 'live' and live['labels_sha256'] is None
     assert live['frames_in'] == 40 and live['dropped'] > 0
     assert live['dropped'] == 40 - live['frames_out'] == sum(live['drops'].values())
@@ -35,7 +46,12 @@ def test_live_sees_what_a_robot_would(tmp_path):
     # Percentiles of different sets: the node's of all it sent, the ages of what arrived.
     assert live['age_ms']['p50'] > 0 and live['latency_ms']['p50'] > 0
     assert live['provenance']['engine']['engine'] == 'torch'
-    assert not list(tmp_path.rglob('masks.zip'))
+    assert not [*tmp_path.rglob('masks.zip'), *tmp_path.rglob('confidence.zip')]
+    (parameters,) = tmp_path.rglob('live/parameters.yaml')
+    given = yaml.safe_load(parameters.read_text())['/**']['ros__parameters']
+    for group, (inside, threshold) in RULES.items():
+        assert given.get(f'group.{group}.unlabeled', 'outside') == ('outside', 'inside')[inside]
+        assert given.get(f'group.{group}.min_confidence', 0.0) == threshold
 
     def maps(result):
         found = LabelMaps(Path(result['folder'], result['label_maps']))
@@ -46,6 +62,12 @@ def test_live_sees_what_a_robot_would(tmp_path):
     assert max(ours) == max(theirs), 'nothing is newer than the last frame, so it is segmented'
     for stamp, labels in ours.items():
         np.testing.assert_array_equal(labels, theirs[stamp])
+    groups, of_live = (written(results[name])['class_masks'] for name in ('offline', 'live'))
+    assert set(of_live) == set(ours)
+    for stamp, together in of_live.items():
+        for one, other in zip(together.masks, groups[stamp].masks, strict=True):
+            assert one.name == other.name and one.coverage == other.coverage
+            np.testing.assert_array_equal(one.mask.data, other.mask.data)
 
 
 def test_a_node_that_cannot_start_says_why(tmp_path, capsys):

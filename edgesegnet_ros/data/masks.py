@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple, Optional, Tuple
+from typing import Collection, Dict, Mapping, NamedTuple, Optional, Tuple
 
 import cv2
 import numpy as np
@@ -27,6 +27,36 @@ class Group(NamedTuple):
     ids: Tuple[int, ...]
     with_unlabeled: bool = False
     min_confidence: float = 0.0
+
+
+def groups_with_rules(
+    groups: Mapping[str, Tuple[int, ...]],
+    min_confidence: Optional[Mapping[str, float]] = None,
+    unlabeled_inside: Collection[str] = (),
+) -> Dict[str, Group]:
+    """The groups of a class file, with the rules of some of them.
+
+    Args:
+        groups: Group -> class ids.
+        min_confidence: Group -> threshold, 0-1.
+        unlabeled_inside: Groups whose masks contain all uncertain pixels.
+
+    Raises:
+        ValueError: A group is not there, or a threshold is not from 0 to 1.
+    """
+    thresholds = dict(min_confidence or {})
+    for name in [*thresholds, *unlabeled_inside]:
+        if name not in groups:
+            raise ValueError(
+                f'there is no group {name!r}; there are {", ".join(groups) or "none"}'
+            )
+    for name, threshold in thresholds.items():
+        if not 0.0 <= threshold <= 1.0:
+            raise ValueError(f'min_confidence of {name} is from 0 to 1, not {threshold}')
+    return {
+        name: Group(ids, name in unlabeled_inside, thresholds.get(name, 0.0))
+        for name, ids in groups.items()
+    }
 
 
 def least_confidence(threshold: float) -> int:

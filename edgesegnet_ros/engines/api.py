@@ -16,7 +16,7 @@ from typing import Any, Collection, Dict, Mapping, NamedTuple, Optional, Tuple
 import numpy as np
 
 from edgesegnet_ros.data.classes import ClassSet
-from edgesegnet_ros.data.masks import Group, group_mask
+from edgesegnet_ros.data.masks import group_mask, groups_with_rules
 from edgesegnet_ros.engines import LoadedModel, open_engine
 from edgesegnet_ros.engines import segmenter as inner
 from edgesegnet_ros.engines.base import EngineDescription
@@ -140,27 +140,14 @@ class Segmenter:
             ValueError: An array, a group or a threshold is not as described.
         """
         _check_pixels(labels, 'class ids')
-        thresholds = dict(min_confidence or {})
-        groups = self.classes.groups
-        for name in [*thresholds, *unlabeled_inside]:
-            if name not in groups:
-                raise ValueError(f'there is no group {name!r}; there are {", ".join(groups)}')
-        for name, threshold in thresholds.items():
-            if not 0.0 <= threshold <= 1.0:
-                raise ValueError(f'min_confidence of {name} is from 0 to 1, not {threshold}')
+        groups = groups_with_rules(self.classes.groups, min_confidence, unlabeled_inside)
         if confidence is not None:
             _check_pixels(confidence, 'confidences')
             if confidence.shape != labels.shape:
                 raise ValueError(
                     f'labels have the shape {labels.shape} and confidence has {confidence.shape}'
                 )
-        return {
-            name: group_mask(
-                labels, Group(ids, name in unlabeled_inside, thresholds.get(name, 0.0)), confidence
-            )
-            != 0
-            for name, ids in groups.items()
-        }
+        return {name: group_mask(labels, group, confidence) != 0 for name, group in groups.items()}
 
     @property
     def classes(self) -> ClassSet:

@@ -55,28 +55,42 @@ class MaskRecording:
     """Writes every mask to a ZIP of images, and its time of arrival to a CSV file.
 
     Args:
-        folder: Folder for masks.zip and arrivals.csv (stamp in ns, seconds of the steady clock).
+        folder: Folder for masks.zip and arrivals.csv (stamp in ns, seconds of the steady clock),
+            and for confidence.zip.
+        confidence: Whether the confidence is written as well.
+
+    Attributes:
+        parts: Outputs that are written.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, confidence: bool = False) -> None:
         # The format of the replay, so that live and offline results can be compared.
         from edgesegnet_ros.evaluation.replay.label_maps import LabelMapWriter
 
         folder.mkdir(parents=True, exist_ok=True)
-        self._masks = LabelMapWriter(folder / 'masks.zip')
+        self._writers = {'mask': LabelMapWriter(folder / 'masks.zip')}
+        if confidence:
+            self._writers['confidence'] = LabelMapWriter(folder / 'confidence.zip')
         self._arrivals = (folder / 'arrivals.csv').open('w')
-        self._count = 0
+        self._counts: Dict[str, int] = collections.Counter()
 
-    def add(self, stamp_ns: int, arrived_s: float, mask: np.ndarray) -> None:
-        """Write one mask, (H, W) uint8."""
-        self._masks.add(self._count, stamp_ns, mask)
-        self._arrivals.write(f'{stamp_ns},{arrived_s:.6f}\n')
-        self._count += 1
+    @property
+    def parts(self) -> Set[str]:
+        """See class."""
+        return set(self._writers)
+
+    def add(self, part: str, stamp_ns: int, arrived_s: float, plane: np.ndarray) -> None:
+        """Write one output of a frame, (H, W) uint8."""
+        self._writers[part].add(self._counts[part], stamp_ns, plane)
+        self._counts[part] += 1
+        if part == 'mask':
+            self._arrivals.write(f'{stamp_ns},{arrived_s:.6f}\n')
 
     def close(self) -> None:
         """Finish both files."""
         self._arrivals.close()
-        self._masks.close(True)
+        for writer in self._writers.values():
+            writer.close(True)
 
 
 class OverlayFrames:
@@ -136,7 +150,7 @@ class Collector(Node):
         self._recording = recording
         self._frames = frames
         self._parts: Set[str] = (
-            {'mask'} if recording else {'image', 'mask', 'overlay', 'class_masks'}
+            recording.parts if recording else {'image', 'mask', 'overlay', 'class_masks'}
         )
         self.scores = None
         if expect_labels:
@@ -158,6 +172,7 @@ class Collector(Node):
             ('image', Image, 'image'),
             ('labels', Image, 'labels'),
             ('mask', Image, 'segmentation/mask'),
+            ('confidence', Image, 'segmentation/confidence'),
             ('overlay', Image, 'segmentation/overlay'),
             ('class_masks', ClassMasks, 'segmentation/class_masks'),
         ):
@@ -195,8 +210,8 @@ class Collector(Node):
             self.frames_out += 1
             self._last_s = time.monotonic()
             self._first_s = self._first_s or self._last_s
-            if self._recording is not None:
-                self._recording.add(stamp_ns, arrived_s, _plane(message))
+        if self._recording is not None and part not in frame:
+            self._recording.add(part, stamp_ns, arrived_s, _plane(message))
         frame[part] = message
         if self._parts <= set(frame):
             self._complete(stamp_ns, frame)
@@ -299,6 +314,11 @@ def parse(arguments: List[str]) -> argparse.Namespace:
         action='store_true',
         help='keep every mask and its time of arrival; subscribe to nothing else',
     )
+    parser.add_argument(
+        '--record-confidence',
+        action='store_true',
+        help='with --record: keep the confidence of every mask as well',
+    )
     parser.add_argument('--frames', type=Path, help='folder for every image and its overlay')
     parser.add_argument(
         '--labels',
@@ -318,7 +338,7 @@ def main() -> int:
     try:
         classes = load_classes(args.classes)
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-        recording = MaskRecording(args.out) if args.record else None
+        recording = MaskRecording(args.out, args.record_confidence) if args.record else None
         frames = OverlayFrames(args.frames) if args.frames else None
         collector = Collector(classes, args.labels, recording, frames)
         while not ended:

@@ -13,6 +13,7 @@ import numpy as np
 from edgesegnet_ros.data.bag import BagError, BagFrames, Camera
 from edgesegnet_ros.data.classes import ClassSet
 from edgesegnet_ros.data.geometry import compute_placement, to_network
+from edgesegnet_ros.data.masks import groups_with_rules
 from edgesegnet_ros.engines import LoadedModel, open_engine
 from edgesegnet_ros.engines.base import EngineDescription
 from edgesegnet_ros.engines.segmenter import Segmenter
@@ -98,6 +99,9 @@ class CameraReplay:
             self.truth = LabelFolder(
                 Path(str(labels)), classes, self.frames.stamps(), options.label_start
             )
+        self.groups = groups_with_rules(
+            classes.groups, dict(options.min_confidence), options.unlabeled_inside
+        )
         sinks = self._sinks()
         self.scoring = Scoring(self.where, classes, options.flow, sinks, self.times, self.log)
         self.pipeline = Pipeline(self.frames, self.truth, self.scoring, self.times, self.log)
@@ -120,6 +124,7 @@ class CameraReplay:
                             bag,
                             self.camera.image_topic,
                             self.classes,
+                            self.groups,
                             namespace,
                             options.unlabeled_below,
                             options.force,
@@ -146,7 +151,7 @@ class CameraReplay:
         camera = self.camera.image_topic.strip('/')
         truth = self.truth is not None or bool(self.camera.label_topic)
         other = self.options.against is not None
-        return [RerunSink(path, camera, self.classes, truth, other)]
+        return [RerunSink(path, camera, self.classes, self.groups, truth, other)]
 
     def _report_sinks(self) -> list[FrameSink]:
         folder = self.folder / FRAMES_NAME

@@ -86,6 +86,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='pixels with a confidence (0-1) below this become unlabelled',
     )
     add(
+        '--min-confidence',
+        metavar='GROUP=VALUE',
+        action='append',
+        default=[],
+        help='pixels with a confidence (0-1) below this are uncertain for this group: they are '
+        'not in its mask, whatever their class; may be repeated. The mask of a group is in the '
+        'results of --write-bag and --rerun',
+    )
+    add(
+        '--unlabeled-inside',
+        metavar='GROUP',
+        action='append',
+        default=[],
+        help='uncertain and unlabelled pixels are in the mask of this group; may be repeated',
+    )
+    add(
         '--against',
         metavar='MODEL[,ENGINE[,PRECISION]]',
         help='also run this model, and measure how many pixels it labels differently',

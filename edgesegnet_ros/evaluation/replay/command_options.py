@@ -44,6 +44,7 @@ def parse_options(args: argparse.Namespace, bags: int) -> ReplayOptions:
             '--live cannot be combined with --against: only one node runs at a '
             'time; compare offline instead'
         )
+    min_confidence = _thresholds(args)
     several = bags > 1
     if args.write_bag and not several and not args.force and Path(args.write_bag).exists():
         raise ReplayError(f'--write-bag {args.write_bag}: exists already; give --force')
@@ -76,6 +77,8 @@ def parse_options(args: argparse.Namespace, bags: int) -> ReplayOptions:
         labels=labels,
         label_start=args.label_start,
         unlabeled_below=args.unlabeled_below,
+        min_confidence=min_confidence,
+        unlabeled_inside=tuple(sorted(set(args.unlabeled_inside))),
         confidence=args.confidence and not args.live,
         flow=args.flow,
         against=_against(args, request),
@@ -90,6 +93,29 @@ def parse_options(args: argparse.Namespace, bags: int) -> ReplayOptions:
         live=args.live,
         rate=args.rate,
     )
+
+
+def _thresholds(args: argparse.Namespace) -> tuple[tuple[str, float], ...]:
+    """Group and threshold of each --min-confidence, by name; the last one of a group counts."""
+    found: dict[str, float] = {}
+    for text in args.min_confidence:
+        name, _, value = text.rpartition('=')
+        try:
+            found[name] = float(value)
+        except ValueError:
+            found[name] = -1.0
+        if not name or not 0 <= found[name] <= 1:
+            raise ReplayError(
+                f'--min-confidence {text}: GROUP=VALUE, with a value of 0 to 1, as in drivable=0.6'
+            )
+    if found and not args.confidence:
+        raise ReplayError('--min-confidence requires the confidence: leave --no-confidence out')
+    if (found or args.unlabeled_inside) and not (args.live or args.write_bag or args.rerun):
+        raise ReplayError(
+            '--min-confidence and --unlabeled-inside are about the masks of groups, which are '
+            'written by --write-bag and --rerun: give one of them'
+        )
+    return tuple(sorted(found.items()))
 
 
 def _against(args: argparse.Namespace, request: EngineRequest) -> EngineRequest | None:
@@ -120,13 +146,23 @@ def complete(options: ReplayOptions) -> tuple[ReplayOptions, ClassSet]:
 
     Raises:
         EngineError: The weights cannot be used, or do not fit the options.
+        ReplayError: A group that an option names is not there.
     """
+    from edgesegnet_ros.data.masks import groups_with_rules
     from edgesegnet_ros.engines.recipe import recipe_for
 
     recipe = recipe_for(options.request)
     request = options.request._replace(
         input_size=recipe.input_size, resize_mode=recipe.resize_mode
     )
+    try:
+        groups_with_rules(
+            recipe.classes.groups, dict(options.min_confidence), options.unlabeled_inside
+        )
+    except ValueError as error:
+        raise ReplayError(
+            f'--min-confidence, --unlabeled-inside: {error} in {recipe.classes.name}'
+        ) from None
     against = options.against
     if against is not None:
         other = recipe_for(against)

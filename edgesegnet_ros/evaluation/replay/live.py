@@ -29,6 +29,7 @@ from edgesegnet_ros.evaluation.replay.result import ReplayResult
 from edgesegnet_ros.evaluation.replay.scoring import Labelled
 from edgesegnet_ros.evaluation.replay.tallies.times import AGE
 from edgesegnet_ros.interface import diagnostic_keys as keys
+from edgesegnet_ros.interface.parameter_table import INSIDE
 
 BRING_UP_S = 180.0
 
@@ -60,16 +61,24 @@ def replay_live(replay: CameraReplay, progress: Callable[[], None]) -> ReplayRes
         raise LiveError(str(failure)) from failure
     arrived = _arrivals(folder / 'arrivals.csv')
     masks = LabelMaps(folder / 'masks.zip')
-    places = {masks.stamp_of(index): index for index in masks.indices}
+    places = _places(masks)
+    confidences = LabelMaps(folder / 'confidence.zip') if _needs_confidence(replay) else None
+    confident = {} if confidences is None else _places(confidences)
     number = -1
 
     def label(decoded: Decoded) -> Labelled | None:
         nonlocal number
         number += 1
         # The player's stamps rise always: the frame's own may not.
-        place = places.get(played[number][0]) if number < len(played) else None
+        stamp_ns = played[number][0] if number < len(played) else -1
+        place = places.get(stamp_ns)
         if place is None:
             return None
+        confidence = None
+        if confidences is not None:
+            if stamp_ns not in confident:
+                return None  # without it, there are no masks of groups
+            confidence = confidences[confident[stamp_ns]].labels
         frame = decoded.frame
         stamp = frame.message.header.stamp
         return Labelled(
@@ -79,6 +88,7 @@ def replay_live(replay: CameraReplay, progress: Callable[[], None]) -> ReplayRes
                 frame.image,
                 masks[place].labels,
                 decoded.truth,
+                confidence,
                 source=frame.message,
                 camera_info=replay.frames.camera_info,
             ),
@@ -86,8 +96,10 @@ def replay_live(replay: CameraReplay, progress: Callable[[], None]) -> ReplayRes
         )
 
     replay.run(label, lambda: None)
-    masks.close()
-    (folder / 'masks.zip').unlink()
+    for maps in (masks, confidences):
+        if maps is not None:
+            maps.close()
+            maps.path.unlink()
     collected = json.loads((folder / 'collected.json').read_text())
     return _result(replay, played, arrived, (collected['diagnostics'] or {}).get('values', {}))
 
@@ -108,6 +120,8 @@ def _play(
             'use_sim_time': True,
             'num_threads': options.request.num_threads,
             'unlabeled_below': options.unlabeled_below,
+            **{f'group.{name}.min_confidence': least for name, least in options.min_confidence},
+            **{f'group.{name}.unlabeled': INSIDE for name in options.unlabeled_inside},
         },
     )
     classes = folder / 'classes.yaml'  # of a class set that the weights hold, too
@@ -137,6 +151,7 @@ def _play(
                 '--classes',
                 str(classes),
                 '--record',
+                *(['--record-confidence'] if _needs_confidence(replay) else []),
                 *ROS_ARGUMENTS,
             ],
         )
@@ -162,6 +177,15 @@ def _play(
         processes.follow(player, on_line)
         processes.end(collector)
     return played
+
+
+def _needs_confidence(replay: CameraReplay) -> bool:
+    """Whether the masks of groups that are written depend on it."""
+    return bool(replay.options.min_confidence)
+
+
+def _places(maps: LabelMaps) -> dict[int, int]:
+    return {maps.stamp_of(index): index for index in maps.indices}
 
 
 def _arrivals(file: Path) -> dict[int, float]:

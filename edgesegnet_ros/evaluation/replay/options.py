@@ -19,6 +19,10 @@ class ReplayOptions:
         label_start: Number of the first frame in the names of a folder of label images, 0 or 1;
             None where the names tell.
         unlabeled_below: Pixels of a smaller confidence (0-1) become unlabelled.
+        min_confidence: Pairs of a group and a threshold (0-1); pixels below it are uncertain for
+            this group. As the node's parameter group.<name>.min_confidence.
+        unlabeled_inside: Groups whose masks contain all uncertain pixels, as the node's parameter
+            group.<name>.unlabeled says.
         confidence: Whether it is computed.
         flow: Whether labels are compared along optical flow.
         against: A second engine, whose disagreement is measured; None for none.
@@ -39,6 +43,8 @@ class ReplayOptions:
     labels: str | None = None
     label_start: int | None = None
     unlabeled_below: float = 0.0
+    min_confidence: tuple[tuple[str, float], ...] = ()
+    unlabeled_inside: tuple[str, ...] = ()
     confidence: bool = True
     flow: bool = True
     against: EngineRequest | None = None
@@ -57,6 +63,7 @@ class ReplayOptions:
         """The options as numbers, strings and lists."""
         values = asdict(self)
         del values['force']
+        values['min_confidence'] = dict(self.min_confidence)
         for name in ('request', 'against'):
             request = getattr(self, name)
             values[name] = None if request is None else request._asdict()

@@ -18,7 +18,8 @@ class RerunSink:
     Args:
         path: The recording, which takes the place of an older one when it is whole.
         camera: Name of the camera in it.
-        classes: Gives names, colours and groups.
+        classes: Gives names and colours.
+        groups: Groups and their rules, by name.
         truth: Whether there are true labels.
         other: Whether there is a second network.
     """
@@ -26,30 +27,37 @@ class RerunSink:
     name = 'rerun'
 
     def __init__(
-        self, path: Path, camera: str, classes: ClassSet, truth: bool, other: bool
+        self,
+        path: Path,
+        camera: str,
+        classes: ClassSet,
+        groups: dict[str, Group],
+        truth: bool,
+        other: bool,
     ) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
         self._partial = path.with_name(path.name + '.partial')
-        self._classes = classes
+        self._groups = groups
         self._recording = open_recording(self._partial)
         self._log = CameraLog(self._recording, camera, classes)
-        groups = {camera: list(classes.groups)}
-        self._recording.send_blueprint(layout([camera], groups, truth, other))
+        self._recording.send_blueprint(layout([camera], {camera: list(groups)}, truth, other))
 
     def on_frame(self, frame: ReplayFrame) -> None:
         """See FrameSink."""
         truth = frame.truth
         if truth is not None and truth.shape != frame.labels.shape:
             truth = to_source(truth, compute_placement(frame.labels.shape, truth.shape, 'stretch'))
-        groups = self._classes.groups.items()
         self._log.frame(
             frame.stamp_ns,
             frame.image,
             frame.labels,
             frame.confidence,
             truth,
-            {name: group_mask(frame.labels, Group(ids)) for name, ids in groups},
+            {
+                name: group_mask(frame.labels, group, frame.confidence)
+                for name, group in self._groups.items()
+            },
             frame.other,
         )
 

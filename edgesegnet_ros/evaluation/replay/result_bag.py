@@ -36,7 +36,8 @@ class ResultBag:
     Args:
         path: Folder of the bag; or, where it ends in .mcap, the one file.
         image_topic: Image topic of the camera.
-        classes: Names, colours and groups.
+        classes: Names and colours.
+        groups: Groups and their rules, by name.
         namespace: Before the topics of the node; empty for none.
         threshold: Confidence (0-1) below which pixels were left unlabelled.
         force: Whether a bag that is there is replaced.
@@ -52,11 +53,12 @@ class ResultBag:
         path: Path,
         image_topic: str,
         classes: ClassSet,
+        groups: dict[str, Group],
         namespace: str = '',
         threshold: float = 0.0,
         force: bool = False,
     ) -> None:
-        self._image_topic, self._classes = image_topic, classes
+        self._image_topic, self._classes, self._groups = image_topic, classes, groups
         self._prefix = f'{namespace.rstrip("/")}/segmentation/'
         self._threshold = threshold
         self._file = path if path.suffix == '.mcap' else None
@@ -89,10 +91,10 @@ class ResultBag:
             confidence = bag.image(frame.confidence, 'mono8', header)
             bag.send(self._prefix + 'confidence', IMAGE, stamp, confidence)
         masks = []
-        for name, ids in self._classes.groups.items():
-            inside = group_mask(frame.labels, Group(ids))
+        for name, group in self._groups.items():
+            inside = group_mask(frame.labels, group, frame.confidence)
             image = bag.image(inside, 'mono8', header)
-            masks.append(messages.class_mask(bag.types, name, ids, inside, image))
+            masks.append(messages.class_mask(bag.types, name, group.ids, inside, image))
         together = bag.types[CLASS_MASKS](header=header, masks=masks)
         bag.send(self._prefix + 'class_masks', CLASS_MASKS, stamp, together)
 
