@@ -11,9 +11,12 @@ from harness import image_message
 
 from edgesegnet_ros.engines import pytorch
 from edgesegnet_ros.engines.request import EngineError
+from edgesegnet_ros.engines.segmenter import Segmenter
 from edgesegnet_ros.node import engine_opening
+from edgesegnet_ros.node.outputs import Outputs
 
 GREY = np.full((48, 64, 3), 128, np.uint8)
+NOISE = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
 
 
 class Sabotage:
@@ -54,6 +57,34 @@ def sabotage(monkeypatch):
     return Sabotage(monkeypatch)
 
 
+@pytest.fixture
+def published(monkeypatch):
+    """Seconds of the stamp and labels of each frame that goes out."""
+    frames: list[tuple[int, np.ndarray]] = []
+    publish = Outputs.publish
+
+    def keep(outputs, frame, plan):
+        frames.append((frame.header.stamp.sec, frame.labels.copy()))
+        publish(outputs, frame, plan)
+
+    monkeypatch.setattr(Outputs, 'publish', keep)
+    return frames
+
+
+def labels_of(node, image: np.ndarray) -> np.ndarray:
+    """What the node's engine makes of an image, while the node has none to segment."""
+    model = node.node._engines.worker.opened.model
+    return Segmenter(model.engine, model.resize_mode).segment(image, False, 0.0).labels.copy()
+
+
+def only_frame_is(published, node, stamp: int, image: np.ndarray, lost: np.ndarray) -> None:
+    """Nothing has gone out but the labels of `image`; those of the lost one are others."""
+    assert [number for number, _ in published] == [stamp]
+    labels = labels_of(node, image)
+    assert np.array_equal(published[0][1], labels)
+    assert not np.array_equal(labels, labels_of(node, lost))
+
+
 def fail() -> None:
     raise EngineError('device lost')
 
@@ -62,7 +93,7 @@ def engine_of(node):
     return node.node._engines.worker.opened.model.engine
 
 
-def test_torch_takes_the_place_of_an_engine_that_fails(in_process, sabotage):
+def test_torch_takes_the_place_of_an_engine_that_fails(in_process, sabotage, published):
     covers('engine-gives-way')
     node = in_process(on_engine_failure='torch').active()
     first = engine_of(node)
@@ -71,8 +102,9 @@ def test_torch_takes_the_place_of_an_engine_that_fails(in_process, sabotage):
     node.send(image_message(GREY))
     node.wait(lambda: node.node._engines.fallback, 'torch')
     assert sabotage.closed == [first]
-    node.send(image_message(GREY, stamp=2))
+    node.send(image_message(NOISE, stamp=2))
     node.wait(lambda: node.counts['out'] == 1, 'a mask of torch')
+    only_frame_is(published, node, 2, NOISE, lost=GREY)
     report = node.report()
     assert report['level'] == 1 and 'other failed: device lost' in report['message']
     assert report['engine'] == 'torch' and report['frames_discarded'] == '1'
@@ -100,7 +132,7 @@ def test_a_fallback_that_fails_as_well(in_process, sabotage, monkeypatch):
 
 
 @pytest.mark.parametrize('name', ['engine-hangs', 'engine-hangs-with-torch'])
-def test_an_engine_that_hangs(in_process, sabotage, name):
+def test_an_engine_that_hangs(in_process, sabotage, published, name):
     covers('engine-hangs')
     covers('engine-hangs-with-torch')
     torch = name.endswith('torch')
@@ -111,7 +143,7 @@ def test_an_engine_that_hangs(in_process, sabotage, name):
     release = threading.Event()
     sabotage.action = lambda: release.wait(60)
     assert node.set('inference_timeout_s', 0.5) == ''
-    node.send(image_message(GREY))
+    node.send(image_message(NOISE))
     if torch:
         node.wait(lambda: node.report() and node.node._engines.fallback, 'torch')
         assert node.state == 'active'
@@ -126,6 +158,7 @@ def test_an_engine_that_hangs(in_process, sabotage, name):
     node.wait(lambda: first in sabotage.closed, 'the first engine to be closed when it returns')
     node.send(image_message(GREY, stamp=2))
     node.wait(lambda: node.counts['out'] == 1, 'a mask of the second engine')
+    only_frame_is(published, node, 2, GREY, lost=NOISE)
     assert node.node._engines.worker is successor and node.state == 'active'
 
 

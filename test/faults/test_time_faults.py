@@ -93,6 +93,9 @@ def test_simulated_time(in_process):
     report = node.report()
     assert report['level'] == 1 and '/clock' in report['message']
     assert 'age_ms_p50' not in report
+    assert node.set('max_age_ms', 100.0) == ''
+    node.send(stamped(5.0))
+    assert node.counts['too_old'] == 1, 'an image whose age is unknown'
 
     source = node.node._time_source
     clock = lambda seconds: Clock(clock=stamped(seconds).header.stamp)  # noqa: E731
@@ -108,8 +111,12 @@ def test_simulated_time(in_process):
 
     covers('clock-back')
     node.do(source.clock_callback, clock(1000.0))
+    out = node.counts['out']
     node.send(stamped(1000.0))
-    node.wait(node.settled, 'its mask')
+    node.wait(lambda: node.counts['out'] == out + 1, 'its mask')
+    node.send(stamped(999.8))
+    assert node.counts['too_old'] == 2, 'an image too old by the simulated clock'
+    assert node.set('max_age_ms', 0.0) == ''
     engine = node.node._engines.worker.opened.model.engine
     infer, entered, release = engine.infer, threading.Event(), threading.Event()
 
@@ -131,6 +138,6 @@ def test_simulated_time(in_process):
     node.wait(lambda: node.counts['out'] == out + 1, 'a mask after the jump')
     assert node.set('max_age_ms', 100.0) == ''
     node.send(stamped(1.0))  # 9 s old by the new clock
-    node.wait(lambda: node.counts['too_old'] == 1, 'an image too old by the new clock')
+    assert node.counts['too_old'] == 3, 'an image too old by the new clock'
     assert any('jumped back' in said for said in node.said)
     node.wait(node.settled, 'an account of all frames')

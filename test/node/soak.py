@@ -32,6 +32,8 @@ from edgesegnet_ros.interface import diagnostic_keys as keys
 
 SHARE = 0.8
 """Of half the rate of one node alone, that each of two reaches."""
+CAMERA_SHARE = 4.0
+"""Images for each that a node alone can segment."""
 TURNS = 3
 TURN_S, SETTLE_TURN_S = 4.0, 1.0
 FRAMES_JUDGED = 50
@@ -191,12 +193,14 @@ def share(soak: Soak) -> tuple:
         }
         clients = [soak.active(**parameters) for _ in range(2)]
         streams = [Stream(client, 20.0, (48, 64)) for client in clients]
+        work_ms = []
         for images in streams:
-            values = images.warm_up(20)
+            work_ms.append(_work_ms(images.warm_up(20)))
             images.pause()
-        # More images than can be segmented, and not many more: they take time as well.
+        # Several times what can be segmented, so that no camera is what limits a rate.
+        camera_hz = CAMERA_SHARE * 1000.0 / min(work_ms)
         for images in streams:
-            images.rate_hz = 1500.0 / _work_ms(values)
+            images.rate_hz = camera_hz
         alone, together = [], []
         for number in range(TURNS):
             alone += _rates_hz(streams[:1])
@@ -211,6 +215,10 @@ def share(soak: Soak) -> tuple:
         for client in clients:
             soak.stop(client)
         one = median(alone)
+        found = f'{one:.1f} Hz of {camera_hz:.1f} Hz'
+        limits.append(
+            Limit(f'{engine}, alone, leaves images out', found, 'half', one < camera_hz / 2)
+        )
         for name, rates in zip(('first', 'second'), zip(*together, strict=True), strict=True):
             rate = median(rates)
             percent = 100.0 * rate / (one / 2)
