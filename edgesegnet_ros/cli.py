@@ -11,6 +11,7 @@ from typing import List, Optional
 from edgesegnet_ros import __version__
 from edgesegnet_ros.arguments import HelpFormatter
 from edgesegnet_ros.errors import EdgeSegNetError
+from edgesegnet_ros.extras import missing_requirement
 
 COMMANDS = {
     'demo': (
@@ -100,15 +101,29 @@ def main(arguments: Optional[List[str]] = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     logging.basicConfig(level=logging.INFO, format='%(message)s')
     only = next((word for word in given if not word.startswith('-')), None)
-    args = build_parser(only).parse_args(given)
+    try:
+        args = build_parser(only).parse_args(given)
+    except ModuleNotFoundError as error:
+        return _refuse_without(error, only)
     try:
         return importlib.import_module(COMMANDS[args.command][0]).run(args)
     except EdgeSegNetError as error:
         print(f'edgesegnet {args.command}: {error}', file=sys.stderr)
         return EXIT_USAGE
+    except ModuleNotFoundError as error:
+        return _refuse_without(error, args.command)
     except KeyboardInterrupt:
         print(f'edgesegnet {args.command}: interrupted', file=sys.stderr)
         return 130
+
+
+def _refuse_without(error: ModuleNotFoundError, command: Optional[str]) -> int:
+    """Name a required package that is missing; any other missing module is an error of ours."""
+    sentence = missing_requirement(error)
+    if sentence is None:
+        raise error
+    print(f'edgesegnet {command}: {sentence}', file=sys.stderr)
+    return EXIT_USAGE
 
 
 if __name__ == '__main__':

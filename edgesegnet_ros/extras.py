@@ -6,7 +6,7 @@ import importlib.util
 import sys
 import sysconfig
 from pathlib import Path
-from typing import Iterable
+from typing import Iterable, Optional
 
 from edgesegnet_ros.errors import EdgeSegNetError
 
@@ -15,10 +15,14 @@ class MissingExtra(EdgeSegNetError):
     """A command requires packages that are not installed."""
 
 
+REQUIRED = ('cv2', 'numpy', 'safetensors', 'torch', 'tqdm', 'yaml')
+"""Modules without which nothing here runs."""
 PACKAGES = {
     'PIL': 'pillow',
+    'cv2': 'opencv-python-headless',
     'mcap_protobuf': 'mcap-protobuf-support',
     'rerun': 'rerun-sdk',
+    'yaml': 'PyYAML',
 }
 """Names of packages on PyPI, where they differ from the names of their modules."""
 
@@ -53,6 +57,17 @@ def need(extra: str, modules: Iterable[str], what: str) -> None:
     missing = [module for module in modules if not is_there(module)]
     if missing:
         raise MissingExtra(f'{what} requires {", ".join(missing)}: {install(*missing)}')
+
+
+def missing_requirement(error: ModuleNotFoundError) -> Optional[str]:
+    """A sentence with the remedy where a required package is missing, else None."""
+    module = (error.name or '').partition('.')[0]
+    if module not in REQUIRED:
+        return None
+    return (
+        f'{module} is not installed in {sys.executable}. Activate the virtual environment that '
+        f'has it (docs/installation.md), or install it: {install(module)}'
+    )
 
 
 def is_there(module: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +44,11 @@ from edgesegnet_ros.evaluation.bench import peak
 peak._SIDE['cpu'] = 64  # products of this size take no time
 {COMMAND}
 """
+NODE = f"""
+import runpy
+
+runpy.run_path({str(ROOT / 'scripts/segmentation_node')!r}, run_name='__main__')
+"""
 PLAYER = 'import sys; from edgesegnet_ros.node.bag_player import main; sys.exit(main())'
 LAUNCH = """
 import sys
@@ -61,18 +67,23 @@ sys.exit(service.run())
 SMALL = ('--engine', 'torch', '--precision', 'fp32', '--input-size', '64x64')
 
 
-def run(folder: Path, *words: str, hidden=OTHERS, program=COMMAND) -> tuple[int, str]:
-    """Exit status and output of a program, where some packages are not installed."""
+def without(folder: Path, hidden) -> dict[str, str]:
+    """An environment in which some packages are not installed."""
     (folder / 'sitecustomize.py').write_text(HIDE)
     paths = (str(folder), os.environ.get('PYTHONPATH', ''))
+    return {
+        **ros_environment(free_domain()),
+        'PYTHONPATH': os.pathsep.join(filter(None, paths)),
+        'HIDDEN': ','.join(hidden),
+    }
+
+
+def run(folder: Path, *words: str, hidden=OTHERS, program=COMMAND) -> tuple[int, str]:
+    """Exit status and output of a program, where some packages are not installed."""
     done = subprocess.run(
         [sys.executable, '-c', program, *words],
         cwd=folder,
-        env={
-            **ros_environment(free_domain()),
-            'PYTHONPATH': os.pathsep.join(filter(None, paths)),
-            'HIDDEN': ','.join(hidden),
-        },
+        env=without(folder, hidden),
         capture_output=True,
         text=True,
         timeout=280,
@@ -208,3 +219,30 @@ def test_what_is_missing_is_one_sentence(tmp_path, words, sentence):
     assert status == 2, said
     assert sentence in said
     assert 'Traceback' not in said
+
+
+@pytest.mark.parametrize('words', [('demo',), ('replay', '.'), ('doctor',)])
+def test_without_the_virtual_environment_a_command_names_it(tmp_path, words):
+    words = (*words, '--no-graph') if words == ('doctor',) else words
+    status, said = run(tmp_path, *words, hidden=OTHERS | STEPS)
+    assert status == (1 if words[0] == 'doctor' else 2), said
+    assert 'Activate the virtual environment that has it (docs/installation.md)' in said
+    assert 'pip install torch' in said
+    assert 'Traceback' not in said
+
+
+@pytest.mark.node
+def test_without_the_virtual_environment_the_node_names_it(tmp_path):
+    pytest.importorskip('rclpy')
+    words = ('--ros-args', '-p', 'autostart:=true')
+    with subprocess.Popen(
+        [sys.executable, '-c', NODE, *words],
+        env=without(tmp_path, OTHERS | STEPS),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as node:
+        said = next(line for line in node.stdout if 'cannot configure' in line)
+        node.send_signal(signal.SIGINT)
+        assert 'torch is not installed in' in said and 'Activate the virtual env' in said
+        assert node.wait(60) == 0

@@ -14,6 +14,7 @@ from edgesegnet_ros.atomic_file import write_json
 from edgesegnet_ros.doctor.finding import ERROR, OK, WARNING, Finding, worst
 from edgesegnet_ros.engines.request import ENGINES, PRECISIONS, EngineRequest
 from edgesegnet_ros.errors import EdgeSegNetError
+from edgesegnet_ros.extras import missing_requirement
 
 
 class DoctorError(EdgeSegNetError):
@@ -44,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the findings; 0 where the node can work, 1 where it cannot, 2 for a usage error."""
-    from edgesegnet_ros.doctor import graph, installation, machine, nav2_layer
+    from edgesegnet_ros.doctor import graph, machine, nav2_layer
 
     if args.seconds <= 0:
         raise DoctorError(f'--seconds {args.seconds:g}: must be above 0')
@@ -62,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     )
     found: List[Finding] = []
     found += _print('Machine', list(machine.findings()))
-    found += _print('Installation', list(installation.findings(request)))
+    found += _print('Installation', _installation(request))
     if not args.no_graph:
         watched = [pair for source in sources for pair in source.watched()]
         document = _snapshot(node, watched, args.seconds)
@@ -92,6 +93,18 @@ def _print(title: str, found: List[Finding]) -> List[Finding]:
     for one in found:
         print('  ' + one.text().replace('\n', '\n  '))
     return found
+
+
+def _installation(request: EngineRequest) -> List[Finding]:
+    try:
+        from edgesegnet_ros.doctor import installation
+
+        return list(installation.findings(request))
+    except ModuleNotFoundError as error:
+        remedy = missing_requirement(error)
+        if remedy is None:
+            raise
+        return [Finding(ERROR, 'installation', 'a required Python package is missing', remedy)]
 
 
 def _snapshot(node: Optional[str], watched: List[Any], seconds: float) -> Any:

@@ -13,6 +13,7 @@ from edgesegnet_ros.engines.cache import cache_folder
 from edgesegnet_ros.engines.cache_command import entries
 from edgesegnet_ros.engines.registry import back_end
 from edgesegnet_ros.errors import EdgeSegNetError
+from edgesegnet_ros.extras import install
 
 
 def findings(request: EngineRequest) -> Iterator[Finding]:
@@ -34,13 +35,6 @@ def _model(request: EngineRequest) -> Finding:
         recipe = recipe_for(request)
     except EdgeSegNetError as error:
         return Finding(ERROR, 'model', str(error))
-    except ImportError as error:
-        return Finding(
-            ERROR,
-            'model',
-            f'it cannot be read, because {error}',
-            f'Install the missing module: python3 -m pip install {error.name}',
-        )
     return Finding(
         OK,
         'model',
@@ -77,7 +71,7 @@ def _engines(request: EngineRequest) -> Iterator[Finding]:
             'engine',
             'only torch can run here; OpenVINO is several times faster on a CPU, TensorRT on an '
             'NVIDIA GPU',
-            'On a CPU: python3 -m pip install openvino. On a Jetson: docs/jetson.md.',
+            f'On a CPU: {install("openvino")}. On a Jetson: docs/jetson.md.',
         )
 
 

@@ -12,6 +12,7 @@ from typing import Iterator, Mapping, Optional
 from edgesegnet_ros.demo.domain import ros_distribution
 from edgesegnet_ros.doctor.finding import ERROR, OK, WARNING, Finding
 from edgesegnet_ros.engines import cpu
+from edgesegnet_ros.extras import install
 from edgesegnet_ros.shipped import FAST_DDS_VARIABLES
 
 TESTED_DISTRIBUTIONS = ('humble', 'jazzy', 'kilted', 'lyrical')
@@ -60,7 +61,8 @@ def _accelerator() -> Finding:
             ERROR,
             'torch',
             'the Python module torch is missing, and the node needs it to load weights',
-            'Install it: python3 -m pip install torch (on a Jetson: the wheel of its JetPack).',
+            'Activate the virtual environment that has it (docs/installation.md), or install it: '
+            f'{install("torch")} (on a Jetson: the wheel of its JetPack).',
         )
     try:
         import torch

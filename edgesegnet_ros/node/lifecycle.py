@@ -17,6 +17,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.task import Future
 
 from edgesegnet_ros.errors import EdgeSegNetError
+from edgesegnet_ros.extras import missing_requirement
 from edgesegnet_ros.node.guard import guarded_service
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -84,6 +85,8 @@ class ManagedNode(LifecycleNode):
         except Exception as error:  # rclpy would hide it
             plain = isinstance(error, EdgeSegNetError)
             reason = str(error) if plain else f'{type(error).__name__}: {error}'
+            if isinstance(error, ModuleNotFoundError):
+                reason = missing_requirement(error) or reason
             self.get_logger().error(f'cannot {name}: {reason}')
             self.failed(f'cannot {name}: {reason}')
         else:
