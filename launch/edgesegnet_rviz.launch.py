@@ -64,7 +64,7 @@ def with_groups(config, groups):
     """
     displays = config['Visualization Manager']['Displays']
     masks = [each for each in displays if each['Topic']['Value'].startswith(GROUPS)]
-    place = displays.index(masks[0])
+    index = displays.index(masks[0])
     others = [each for each in displays if each not in masks]
     of_groups = [
         {
@@ -76,7 +76,7 @@ def with_groups(config, groups):
         }
         for number, group in enumerate(groups)
     ]
-    config['Visualization Manager']['Displays'] = others[:place] + of_groups + others[place:]
+    config['Visualization Manager']['Displays'] = others[:index] + of_groups + others[index:]
     return config
 
 

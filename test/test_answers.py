@@ -29,19 +29,19 @@ def test_views_of_earlier_epochs_come_again():
         assert len(new) == (2 if epoch else 8)
         seen |= new
     first, again = ([*Batches(views, config).load(epoch, 0)] for epoch in (0, 1))
-    by_place = {
-        tuple(place.tolist()): image
-        for images, _, places in first
-        for image, place in zip(images, places, strict=True)
+    image_at = {
+        tuple(position.tolist()): image
+        for images, _, positions in first
+        for image, position in zip(images, positions, strict=True)
     }
     known = [
-        (image, tuple(place.tolist()))
-        for images, _, places in again
-        for image, place in zip(images, places, strict=True)
-        if place[0] == 0
+        (image, tuple(position.tolist()))
+        for images, _, positions in again
+        for image, position in zip(images, positions, strict=True)
+        if position[0] == 0
     ]
     assert len(known) == 6
-    assert all(torch.equal(image, by_place[place]) for image, place in known)
+    assert all(torch.equal(image, image_at[position]) for image, position in known)
 
 
 def test_a_run_in_minutes_has_views_for_more_epochs_than_its_setting_says():

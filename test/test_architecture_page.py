@@ -29,7 +29,7 @@ def defined(file: Path) -> set[str]:
 
 
 def exists(path: str, symbol: str) -> bool:
-    """Whether a place of the page is there: a path, or a name that a module defines."""
+    """Whether what the page names exists: a path, or a name that a module defines."""
     place = ROOT / path
     if not place.exists():
         # A subpackage is named without the package's folder.
@@ -53,9 +53,9 @@ def test_where_to_add_an_encoding_a_parameter_and_an_engine_is_named():
         'A parameter of the node': ('edgesegnet_ros/interface/parameter_table.py', 'SECTIONS'),
         'An engine': ('edgesegnet_ros/engines/request.py', 'BACK_ENDS'),
     }
-    for title, place in sections.items():
+    for title, target in sections.items():
         paragraph = re.search(rf'\*\*{title}.*?(?=\n\n)', PAGE, re.DOTALL)
-        assert paragraph and place in PLACE.findall(paragraph[0]), title
+        assert paragraph and target in PLACE.findall(paragraph[0]), title
 
 
 def test_the_table_of_imports_is_that_of_the_arrows_test():

@@ -11,7 +11,7 @@ import pytest
 from edgesegnet_ros import cli
 from edgesegnet_ros.engines.base import EngineDescription
 from edgesegnet_ros.engines.request import EngineRequest
-from edgesegnet_ros.evaluation.bench import contestants, peak, rows, timing
+from edgesegnet_ros.evaluation.bench import cases, peak, rows, timing
 from edgesegnet_ros.evaluation.bench.command import chosen_networks, enter
 from edgesegnet_ros.evaluation.bench.work import Work, work
 from edgesegnet_ros.network.design import DesignError
@@ -112,7 +112,7 @@ def test_the_picture_is_drawn(measured):
     assert picture.shape[1] > 1000 and len(np.unique(picture.reshape(-1, 3), axis=0)) > 50
 
 
-def test_contestants_take_turns():
+def test_cases_take_turns():
     order = []
     runs = [lambda image, labels, name=name: order.append(name) for name in 'abc']
     times, failed = timing.time_frames(runs, (16, 16), frames=2, warm_up=1)
@@ -121,7 +121,7 @@ def test_contestants_take_turns():
     assert times.shape == (3, 2) and (times >= 0).all() and not failed
 
 
-def test_times_are_milliseconds_of_the_right_contestant():
+def test_times_are_milliseconds_of_each_case():
     runs = [lambda image, labels: time.sleep(0.02), lambda image, labels: None]
     times, _ = timing.time_frames(runs, (16, 16), frames=3, warm_up=0)
     assert times[0].min() >= 20.0 > np.median(times[1])
@@ -130,19 +130,19 @@ def test_times_are_milliseconds_of_the_right_contestant():
 def test_rows_without_a_reference_say_null():
     description = EngineDescription('openvino', 'int8', 'a CPU', '1', 2)
     work = Work(2.5, 2.0)
-    contestant = contestants.Contestant('EdgeSegNet', description, 100, work, lambda i, o: None)
+    case = cases.BenchCase('EdgeSegNet', description, 100, work, lambda i, o: None)
     probe = peak.Probe('cpu', 'int8', 'slow', 1.0, lambda: None)
     faster = probe._replace(by='fast')
     # The peak is what was reached once: here in the last turn of the last probe.
     times = np.array([[10.0, 10.0, 40.0], [20.0] * 3, [8.0, 8.0, 4.0]])
-    (row,), (best,) = rows.make_rows([contestant], [probe, faster], times, (64, 64))
+    (row,), (best,) = rows.make_rows([case], [probe, faster], times, (64, 64))
     assert row['relative'] is None and row['latency_ms'] == {'p50': 10.0, 'p95': 37.0}
     assert best['by'] == 'fast' and best['gmac_per_s'] == 250.0
     assert row['peak_share'] == 0.8 and row['gmac_per_s'] == 200.0
-    (row,), _ = rows.make_rows([contestant], [], times[:1], (64, 64))
+    (row,), _ = rows.make_rows([case], [], times[:1], (64, 64))
     assert row['peak_share'] is None and 'above 100 %' not in rows.table([row])
     slow = np.array([[10.0] * 3, [20.0] * 3])
-    (row,), _ = rows.make_rows([contestant], [probe], slow, (64, 64))
+    (row,), _ = rows.make_rows([case], [probe], slow, (64, 64))
     assert row['peak_share'] == 4.0
     assert '400%!' in rows.table([row]) and 'the peak was measured too low' in rows.table([row])
     assert 'EdgeSegNet' in rows.table([row])
@@ -222,9 +222,9 @@ def test_what_is_multiplied_by_padding_is_not_counted():
 @pytest.mark.parametrize(('name', 'precision'), [('enet', 'fp32'), ('fast-scnn', 'int8')])
 def test_peers_run_through_openvino(name, precision, monkeypatch):
     pytest.importorskip('openvino', reason='SKIPPED FOR WANT OF openvino')
-    monkeypatch.setattr(contestants, '_openvino_precisions', lambda device: (precision,))
+    monkeypatch.setattr(cases, '_openvino_precisions', lambda device: (precision,))
     request = EngineRequest(input_size=(64, 96), num_threads=1, device='cpu')
-    peer, eager = contestants.other_contestants(name, request, ['openvino', 'eager'], 11)
+    peer, eager = cases.other_cases(name, request, ['openvino', 'eager'], 11)
     image = np.random.default_rng(0).integers(0, 255, (64, 96, 3), np.uint8)
     expected, labels = np.empty((64, 96), np.uint8), np.empty((64, 96), np.uint8)
     eager.infer(image, expected)
@@ -241,7 +241,7 @@ def test_designs_and_weights_take_part(tmp_path):
         'edgesegnet-camvid11',
     ]
     request = EngineRequest(input_size=(32, 32), num_threads=1)
-    (found,) = contestants.other_contestants('unet-slim', request, ['eager'], 11)
+    (found,) = cases.other_cases('unet-slim', request, ['eager'], 11)
     assert found.network == 'slim U-Net' and found.params == 2_079_043
     (found,) = enter(request, ['edgesegnet-camvid11'], ['eager'], 11)
     assert found.network == 'EdgeSegNet'
@@ -277,7 +277,7 @@ def test_what_fails_is_a_line_and_the_rest_goes_on(tmp_path, monkeypatch, capsys
     monkeypatch.setattr(erfnet.ERFNet, 'coarse_logits', broken)
     monkeypatch.setattr(fast_scnn.FastSCNN, '__init__', unbuilt)
     # ERFNet's cost is counted by a forward, which is not what is to fail here.
-    monkeypatch.setattr(contestants, 'work', lambda network, size: Work(1.0, 1.0))
+    monkeypatch.setattr(cases, 'work', lambda network, size: Work(1.0, 1.0))
     monkeypatch.setitem(peak._SIDE, 'cpu', 64)
     told = tmp_path / 'bench.json'
     assert (

@@ -80,9 +80,9 @@ def test_version_and_exit_status_are_told(capsys):
 )
 def test_outputs_that_cannot_be_written_are_refused_before_any_work(words, tmp_path, capsys):
     (tmp_path / 'file').write_text('of the user')
-    places = {'bad': '/proc/x', 'file': tmp_path / 'file', 'folder': tmp_path}
+    paths = {'bad': '/proc/x', 'file': tmp_path / 'file', 'folder': tmp_path}
     with pytest.raises(SystemExit) as ended:
-        cli.main([word.format(**places) for word in words])
+        cli.main([word.format(**paths) for word in words])
     error = capsys.readouterr().err
     assert ended.value.code == 2
     assert any(

@@ -36,8 +36,8 @@ class Means(nn.Module):
 def views():
     """Two whose every pixel and label tells its place."""
     rows, columns = torch.arange(48).reshape(48, 1), torch.arange(64)
-    place = (4 * rows + columns).expand(2, 3, 48, 64) % 251
-    return place.to(torch.uint8), place[:, 0].to(torch.uint8)
+    position = (4 * rows + columns).expand(2, 3, 48, 64) % 251
+    return position.to(torch.uint8), position[:, 0].to(torch.uint8)
 
 
 def test_a_lesson_is_one_part_of_images_labels_and_logits(views):

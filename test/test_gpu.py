@@ -151,5 +151,5 @@ def test_bench_compares_with_the_gpus_own_peak(tmp_path):
     words += ['--networks', 'edgesegnet', '--engines', 'eager,torch', '--out', str(tmp_path)]
     assert cli.main([*words, '--json', str(report)]) == 0
     figures = json.loads(report.read_text())
-    assert {peak['place'] for peak in figures['peaks']} == {'cuda'}
+    assert {peak['device_type'] for peak in figures['peaks']} == {'cuda'}
     assert all(0.0 < row['peak_share'] <= 1.0 for row in figures['rows'])

@@ -61,8 +61,8 @@ def blocks(text: str) -> list[str]:
 def accuracy_columns(table: str) -> str:
     """The cells of a table that stand below an accuracy's title."""
     rows = [[cell.strip() for cell in line.strip('|').split('|')] for line in table.splitlines()]
-    columns = [place for place, title in enumerate(rows[0]) if SAYS_ACCURACY.search(title)]
-    return ' | '.join(row[place] for row in rows[2:] for place in columns if place < len(row))
+    columns = [column for column, title in enumerate(rows[0]) if SAYS_ACCURACY.search(title)]
+    return ' | '.join(row[column] for row in rows[2:] for column in columns if column < len(row))
 
 
 def stated(block: str) -> list[float]:

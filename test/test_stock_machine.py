@@ -146,11 +146,9 @@ def test_the_steps_are_those_of_the_pages():
 
 def test_package_xml_declares_what_a_robot_imports():
     listed = re.search(r'^ON_ROBOT := ((?:.*\\\n)*.*)', (ROOT / 'Makefile').read_text(), re.M)[1]
-    places = [ROOT / word for word in listed.replace('\\\n', ' ').split()]
-    places += [ROOT / 'launch', ROOT / 'edgesegnet_ros/data/bag']
-    files = [
-        file for place in places for file in (place.rglob('*.py') if place.is_dir() else [place])
-    ]
+    paths = [ROOT / word for word in listed.replace('\\\n', ' ').split()]
+    paths += [ROOT / 'launch', ROOT / 'edgesegnet_ros/data/bag']
+    files = [file for path in paths for file in (path.rglob('*.py') if path.is_dir() else [path])]
     assert len(files) > 80
     found = set().union(*map(imports, files)) - set(sys.stdlib_module_names)
     found -= {'edgesegnet_ros'} | STEPS | WITH_ROSBAGS | CHOICES

@@ -229,8 +229,10 @@ def test_the_road_bends_as_its_heading_says():
         course.heading((s[1:] + s[:-1]) / 2),
         atol=1e-3,
     )
-    for place in (104.3, 180.9):
-        np.testing.assert_allclose(view.point(place, -3.0, 2.0), view.points(place, -3.0, 2.0))
+    for distance in (104.3, 180.9):
+        np.testing.assert_allclose(
+            view.point(distance, -3.0, 2.0), view.points(distance, -3.0, 2.0)
+        )
 
 
 def test_people_behind_railings_are_drawn_before_them():

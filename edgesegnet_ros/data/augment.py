@@ -175,13 +175,13 @@ def _cut(
     Only the visible part is scaled. Its edges are rounded to whole pixels of the image, which
     changes the scale by less than a pixel in the crop's length.
     """
-    parts, places = [], []
+    parts, slices = [], []
     for source, scaled, first, length in zip(image.shape[:2], size, corner, crop):
         begin, end = max(0, first), min(scaled, first + length)
         low = min(round(begin * source / scaled), source - 1)
         parts.append(slice(low, max(low + 1, round(end * source / scaled))))
-        places.append(slice(begin - first, end - first))
-    height, width = (place.stop - place.start for place in places)
+        slices.append(slice(begin - first, end - first))
+    height, width = (each.stop - each.start for each in slices)
     part = image[parts[0], parts[1]]
     if interpolation == cv2.INTER_AREA:
         part = _shrunk(part, (height, width))
@@ -190,7 +190,7 @@ def _cut(
     if (height, width) == crop:
         return part
     out = np.full(crop + image.shape[2:], fill, image.dtype)
-    out[places[0], places[1]] = part
+    out[slices[0], slices[1]] = part
     return out
 
 

@@ -92,15 +92,15 @@ def _decoded(data: bytes) -> Optional[np.ndarray]:
 
 def _chunks(png: bytes) -> Optional[Dict[bytes, List[bytes]]]:
     """Contents of a PNG's chunks by name; None for a file that is cut off or damaged."""
-    place = len(_SIGNATURE)
+    offset = len(_SIGNATURE)
     found: Dict[bytes, List[bytes]] = {}
-    while place + 12 <= len(png):
-        (length,) = struct.unpack_from('>I', png, place)
-        body = png[place + 4 : place + 8 + length]
-        if png[place + 8 + length : place + 12 + length] != _checksum(body):
+    while offset + 12 <= len(png):
+        (length,) = struct.unpack_from('>I', png, offset)
+        body = png[offset + 4 : offset + 8 + length]
+        if png[offset + 8 + length : offset + 12 + length] != _checksum(body):
             return None
         found.setdefault(body[:4], []).append(body[4:])
-        place += 12 + length
+        offset += 12 + length
     return found if {b'IHDR', b'IDAT', b'IEND'} <= set(found) else None
 
 

@@ -90,16 +90,16 @@ def read_sources(path: Path) -> List[Source]:
     return sources
 
 
-def _find(content: Any, place: str) -> Iterator[Source]:
+def _find(content: Any, key_path: str) -> Iterator[Source]:
     if not isinstance(content, dict):
         return
     if content.get('plugin') == PLUGIN:
         for name in str(content.get('observation_sources', '')).split():
             entry = content.get(name)
-            yield Source(f'{place}.{name}', entry if isinstance(entry, dict) else {})
+            yield Source(f'{key_path}.{name}', entry if isinstance(entry, dict) else {})
         return
     for key, value in content.items():
-        yield from _find(value, f'{place}.{key}' if place else str(key))
+        yield from _find(value, f'{key_path}.{key}' if key_path else str(key))
 
 
 def findings(document: Dict[str, Any], sources: List[Source]) -> Iterator[Finding]:

@@ -95,8 +95,8 @@ def examples_of(dataset: Dataset, split: str, rows: int) -> list[Sample]:
         raise Figure2Error(
             f'--rows {rows}: must be from 1 to {len(samples)}, the number of images of {split}'
         )
-    places = np.linspace(0, len(samples) - 1, rows + 2)[1:-1].astype(int)
-    return [samples[index] for index in places]
+    indices = np.linspace(0, len(samples) - 1, rows + 2)[1:-1].astype(int)
+    return [samples[index] for index in indices]
 
 
 def row_of(example: Example, predicted: np.ndarray, palette: np.ndarray) -> np.ndarray:

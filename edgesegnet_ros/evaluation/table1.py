@@ -248,10 +248,10 @@ def _request(args: argparse.Namespace) -> EngineRequest:
 
 def speeds(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
     """The fastest row of each network, without int8, whose accuracy differs."""
-    from edgesegnet_ros.evaluation.bench import contestants
+    from edgesegnet_ros.evaluation.bench import cases
     from edgesegnet_ros.evaluation.bench.command import chosen, measure
 
-    engines = chosen(args.engines, contestants.ENGINES, '--engines')
+    engines = chosen(args.engines, cases.ENGINES, '--engines')
     request = _request(args)
     rows = measure(request, list(PAPER), engines, args.frames)['rows']
     fastest: dict[str, dict[str, Any]] = {}
@@ -368,12 +368,12 @@ def run(args: argparse.Namespace) -> int:
     from edgesegnet_ros.extras import need
 
     need('train', ('tqdm',), 'edgesegnet table1')
-    from edgesegnet_ros.evaluation.bench import contestants
+    from edgesegnet_ros.evaluation.bench import cases
     from edgesegnet_ros.evaluation.bench.command import chosen
 
     if args.frames < 1:
         raise Table1Error(f'--frames {args.frames}: at least 1')
-    chosen(args.engines, contestants.ENGINES, '--engines')
+    chosen(args.engines, cases.ENGINES, '--engines')
     table = make_table(args)
     print(as_text(table))
     if args.json:

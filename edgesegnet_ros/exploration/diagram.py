@@ -45,15 +45,15 @@ def diagram(design: Design) -> str:
     strides = sorted({1, *(extent.stride for extent in design.extents.values())})
     row = {stride: number for number, stride in enumerate(strides)}
     columns = _columns(design)
-    places: dict[str, tuple[float, float]] = {IMAGE: (_LEFT, _TOP)}
+    corners: dict[str, tuple[float, float]] = {IMAGE: (_LEFT, _TOP)}
     for layer in design.layers:
         stride = design.extents[layer.name].stride
-        places[layer.name] = (
+        corners[layer.name] = (
             _LEFT + columns[layer.name] * (_WIDTH + _GAP_X),
             _TOP + row[stride] * (_HEIGHT + _GAP_Y),
         )
     last = design.layers[-1].name
-    head = (places[last][0] + _WIDTH + _GAP_X, places[last][1])
+    head = (corners[last][0] + _WIDTH + _GAP_X, corners[last][1])
     width, height = head[0] + _WIDTH + 10, _TOP + len(strides) * (_HEIGHT + _GAP_Y) - _GAP_Y + 10
     parts = [
         f'<svg role="img" aria-label="Block diagram of {escape(design.title)}" '
@@ -67,14 +67,14 @@ def diagram(design: Design) -> str:
     for layer in design.layers:
         for source in layer.sources:
             over = columns[layer.name] - columns[source] > 1
-            parts.append(_line(places[source], places[layer.name], dashed=over))
-    parts.append(_line(places[last], head, dashed=False))
-    parts.append(_box(*places[IMAGE], 'image', '3', 'currentColor', 'the network’s input'))
+            parts.append(_line(corners[source], corners[layer.name], dashed=over))
+    parts.append(_line(corners[last], head, dashed=False))
+    parts.append(_box(*corners[IMAGE], 'image', '3', 'currentColor', 'the network’s input'))
     for layer in design.layers:
         extent = design.extents[layer.name]
         parts.append(
             _box(
-                *places[layer.name],
+                *corners[layer.name],
                 layer.kind.replace('_', ' '),
                 _small_print(layer, extent.width),
                 _COLORS.get(layer.kind, 'currentColor'),

@@ -186,13 +186,13 @@ def _parallel(trained: Sequence[FrozenTrial], best: FrozenTrial | None) -> str:
     low, high = min(values, default=0.0), max(values, default=1.0)
     lines = []
     for trial in trained:
-        places = [
+        heights = [
             values.index(trial.params[name]) / max(1, len(values) - 1)
             for name, values in SPACE.items()
         ]
         height = (trial.user_attrs[history.PERFORMANCE] - low) / max(high - low, 1e-9)
         is_best = best is not None and trial.number == best.number
-        lines.append(([*places, height], 1.0 if is_best else 0.9 * height, _words(trial)))
+        lines.append(([*heights, height], 1.0 if is_best else 0.9 * height, _words(trial)))
     axes = {name: tuple(str(value) for value in values) for name, values in SPACE.items()}
     axes['U'] = (f'{low:.1f}', f'{high:.1f}')
     return plots.parallel('Choices of the networks', axes, lines)

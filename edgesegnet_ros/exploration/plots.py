@@ -254,10 +254,10 @@ def parallel(
     width, height, top, bottom, left = 1080, 330, 16, 240, 58
     step = (width - left - 24) / max(1, len(axes) - 1)
     parts = []
-    for places, strength, words in sorted(lines, key=lambda line: line[1]):
+    for heights, strength, words in sorted(lines, key=lambda line: line[1]):
         path = ' '.join(
-            f'{left + number * step:.1f},{bottom - place * (bottom - top):.1f}'
-            for number, place in enumerate(places)
+            f'{left + number * step:.1f},{bottom - height * (bottom - top):.1f}'
+            for number, height in enumerate(heights)
         )
         color = 'var(--second)' if strength > 0.95 else 'var(--accent)'
         parts.append(
@@ -269,8 +269,8 @@ def parallel(
         parts.append(
             f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{bottom}" stroke="var(--line)"/>'
         )
-        for place, mark in enumerate(marks):
-            y = bottom - place / max(1, len(marks) - 1) * (bottom - top) + 3
+        for index, mark in enumerate(marks):
+            y = bottom - index / max(1, len(marks) - 1) * (bottom - top) + 3
             halo = 'font-size="8" stroke="var(--card)" stroke-width="3" paint-order="stroke"'
             parts.append(_text(x, y, mark, 'middle', halo))
         turned = f'transform="rotate(-55 {x:.1f} {bottom + 18})" font-size="10"'

@@ -92,37 +92,37 @@ def design_of(document: Any, where: str) -> Design:
     if given != FORMAT:
         newer = isinstance(given, int) and given > FORMAT
         raise DesignError(
-            f'{_place(where, document, "format")}: format {given!r}; this release reads format '
+            f'{_at(where, document, "format")}: format {given!r}; this release reads format '
             f'{FORMAT}' + ('; install a newer one' if newer else '')
         )
     for key in document:
         if key not in ('format', 'name', 'title', 'norm', 'layers'):
             raise DesignError(
-                f'{_place(where, document, key)}: {key!r} is unknown; a design has format, name, '
+                f'{_at(where, document, key)}: {key!r} is unknown; a design has format, name, '
                 'title, norm and layers'
             )
     name = document.get('name')
     if not isinstance(name, str) or not re.fullmatch(r'[a-z0-9][a-z0-9._-]*', name):
         raise DesignError(
-            f'{_place(where, document, "name")}: name {name!r}; it is a short word of small '
+            f'{_at(where, document, "name")}: name {name!r}; it is a short word of small '
             'letters, digits, dots and hyphens'
         )
     title = document.get('title', name)
     if not isinstance(title, str):
-        raise DesignError(f'{_place(where, document, "title")}: title {title!r} is no text')
+        raise DesignError(f'{_at(where, document, "title")}: title {title!r} is no text')
     norm = document.get('norm', 'batch')
     if norm not in ('batch', 'none'):
-        raise DesignError(f'{_place(where, document, "norm")}: norm {norm!r}; batch or none')
+        raise DesignError(f'{_at(where, document, "norm")}: norm {norm!r}; batch or none')
     entries = document.get('layers')
     if not isinstance(entries, list) or not entries:
-        raise DesignError(f'{_place(where, document, "layers")}: layers: a list of at least one')
-    layers, extents, places = _checked_layers(entries, where)
-    _check_the_ends(layers, extents, places)
+        raise DesignError(f'{_at(where, document, "layers")}: layers: a list of at least one')
+    layers, extents, locations = _checked_layers(entries, where)
+    _check_the_ends(layers, extents, locations)
     del extents[IMAGE]
     return Design(name, title, norm, tuple(layers), extents)
 
 
-def _place(where: str, mapping: Dict[str, Any], key: str) -> str:
+def _at(where: str, mapping: Dict[str, Any], key: str) -> str:
     if not isinstance(mapping, Lines):
         return where
     return f'{where}:{mapping.key_lines.get(key, mapping.line)}'
@@ -131,22 +131,22 @@ def _place(where: str, mapping: Dict[str, Any], key: str) -> str:
 def _checked_layers(
     entries: List[Any], where: str
 ) -> Tuple[List[Layer], Dict[str, Extent], Dict[str, str]]:
-    """The layers, the sizes of their outputs, and the place of each in the file."""
+    """The layers, the sizes of their outputs, and where each is in the file."""
     extents = {IMAGE: Extent(3, 1)}
     layers: List[Layer] = []
-    places: Dict[str, str] = {}
+    locations: Dict[str, str] = {}
     for number, entry in enumerate(entries, 1):
         if not isinstance(entry, dict):
             raise DesignError(f'{where}: layer {number} is {entry!r}; a layer is a mapping')
         layer = _checked_layer(entry, where, number, layers, extents)
-        where_it_is = _place(where, entry, 'name')
+        location = _at(where, entry, 'name')
         try:
             extents[layer.name] = _extent(layer, extents)
         except DesignError as error:
-            raise DesignError(f'{where_it_is}: layer {layer.name}: {error}') from None
-        places[layer.name] = where_it_is
+            raise DesignError(f'{location}: layer {layer.name}: {error}') from None
+        locations[layer.name] = location
         layers.append(layer)
-    return layers, extents, places
+    return layers, extents, locations
 
 
 def _checked_layer(
@@ -159,22 +159,22 @@ def _checked_layer(
     name = entry.get('name')
     if not isinstance(name, str) or not _NAME.fullmatch(name) or name in _RESERVED:
         raise DesignError(
-            f'{_place(where, entry, "name")}: layer {number} is named {name!r}; a name is of '
+            f'{_at(where, entry, "name")}: layer {number} is named {name!r}; a name is of '
             f'small letters, digits and _, and none of {", ".join(_RESERVED)}'
         )
     if name in extents:
-        raise DesignError(f'{_place(where, entry, "name")}: a second layer is named {name}')
+        raise DesignError(f'{_at(where, entry, "name")}: a second layer is named {name}')
     kind = entry.get('kind')
     if not isinstance(kind, str) or kind not in KINDS:
         raise DesignError(
-            f'{_place(where, entry, "kind")}: layer {name}: kind {kind!r} is unknown; there are '
+            f'{_at(where, entry, "kind")}: layer {name}: kind {kind!r} is unknown; there are '
             f'{", ".join(KINDS)}'
         )
     fields = KINDS[kind]
     for key in entry:
         if key not in ('name', 'kind', 'from', 'merge') and key not in fields:
             raise DesignError(
-                f'{_place(where, entry, key)}: layer {name}: {kind} has no {key}; it has '
+                f'{_at(where, entry, key)}: layer {name}: {kind} has no {key}; it has '
                 f'{", ".join(fields) or "no properties"}'
             )
     properties = {}
@@ -182,26 +182,26 @@ def _checked_layer(
         try:
             properties[key] = _checked_value(key, entry.get(key, field.default), field)
         except DesignError as error:
-            raise DesignError(f'{_place(where, entry, key)}: layer {name}: {error}') from None
+            raise DesignError(f'{_at(where, entry, key)}: layer {name}: {error}') from None
     merge = entry.get('merge', MERGES[0])
     if merge not in MERGES:
         raise DesignError(
-            f'{_place(where, entry, "merge")}: layer {name}: merge {merge!r}; one of '
+            f'{_at(where, entry, "merge")}: layer {name}: merge {merge!r}; one of '
             f'{", ".join(MERGES)}'
         )
     given = entry.get('from', before[-1].name if before else IMAGE)
     sources = [given] if isinstance(given, str) else given
     if not isinstance(sources, list) or not sources:
-        raise DesignError(f'{_place(where, entry, "from")}: layer {name}: from: names of layers')
+        raise DesignError(f'{_at(where, entry, "from")}: layer {name}: from: names of layers')
     for source in sources:
         if source not in extents:
             known = ', '.join(extents)
             raise DesignError(
-                f'{_place(where, entry, "from")}: layer {name} reads {source!r}, which is none of '
+                f'{_at(where, entry, "from")}: layer {name} reads {source!r}, which is none of '
                 f'the layers before it: {known}'
             )
     if len(set(sources)) < len(sources):
-        raise DesignError(f'{_place(where, entry, "from")}: layer {name} reads a layer twice')
+        raise DesignError(f'{_at(where, entry, "from")}: layer {name} reads a layer twice')
     return Layer(name, kind, tuple(sources), merge, properties)
 
 
@@ -234,19 +234,19 @@ def _extent(layer: Layer, extents: Dict[str, Extent]) -> Extent:
 
 
 def _check_the_ends(
-    layers: List[Layer], extents: Dict[str, Extent], places: Dict[str, str]
+    layers: List[Layer], extents: Dict[str, Extent], locations: Dict[str, str]
 ) -> None:
     read = {source for layer in layers for source in layer.sources}
     for layer in layers[:-1]:
         if layer.name not in read:
             raise DesignError(
-                f'{places[layer.name]}: nothing reads layer {layer.name}: remove it, or name it '
-                "in a later layer's from"
+                f'{locations[layer.name]}: nothing reads layer {layer.name}: remove it, or name '
+                "it in a later layer's from"
             )
     last = layers[-1].name
     stride = extents[last].stride
     if stride < HEAD_STRIDE or stride % HEAD_STRIDE:
         raise DesignError(
-            f'{places[last]}: the last layer, {last}, works at 1/{stride} of the input; the '
+            f'{locations[last]}: the last layer, {last}, works at 1/{stride} of the input; the '
             f'classifier behind it works at 1/{HEAD_STRIDE}, or a multiple of that coarser'
         )

@@ -88,13 +88,13 @@ class Answers:
         Raises:
             AnswersError: The disk is full.
         """
-        places = [(int(epoch), int(index)) for epoch, index in positions]
-        kept = [self._kept(epoch, index) for epoch, index in places]
+        keys = [(int(epoch), int(index)) for epoch, index in positions]
+        kept = [self._kept(epoch, index) for epoch, index in keys]
         missing = [number for number, one in enumerate(kept) if one is None]
         if missing:
             new = answer(images[missing]).to(torch.float16).cpu().numpy()
             for number, one in zip(missing, new, strict=True):
-                epoch, index = places[number]
+                epoch, index = keys[number]
                 self._file(epoch, one.shape)[index] = one
                 kept[number] = one
         return torch.from_numpy(np.stack([one for one in kept if one is not None])).to(

@@ -90,7 +90,7 @@ class Learner:
         labels: torch.Tensor,
         position: tuple[int, int],
         rate: float,
-        places: torch.Tensor | None = None,
+        positions: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Train on one batch; no operation waits for a GPU, except fp16's gradient scaler.
 
@@ -99,7 +99,7 @@ class Learner:
             labels: (n, h, w) uint8, 255 for void.
             position: Epoch and step in it, which determine all random numbers inside the network.
             rate: Learning rate.
-            places: (n, 2) positions of the views, if answers to them are kept.
+            positions: (n, 2) positions of the views, if answers to them are kept.
 
         Returns:
             The loss: a scalar on the device; its sum over the processes is that of the batch.
@@ -114,7 +114,7 @@ class Learner:
             objective = self.objective(
                 images.to(self._device, non_blocking=True),
                 labels.to(self._device, non_blocking=True),
-                places,
+                positions,
             )
             self.optimizer.zero_grad(set_to_none=True)
             scaler.scale(objective).backward()
@@ -128,21 +128,21 @@ class Learner:
         return objective.detach() / self._group.size
 
     def objective(
-        self, images: torch.Tensor, labels: torch.Tensor, places: torch.Tensor | None = None
+        self, images: torch.Tensor, labels: torch.Tensor, positions: torch.Tensor | None = None
     ) -> torch.Tensor:
         """The loss to backpropagate: a scalar in every process.
 
         Args:
             images: (n, 3, h, w) uint8 on the device.
             labels: (n, h, w) uint8 on the device.
-            places: See `step`.
+            positions: See `step`.
         """
         config, wanted = self._config, None
         with self._autocast():
             if self._teacher is not None:
                 kept = None
-                if self._answers is not None and places is not None:
-                    kept = self._answers.get(places, images, self._teacher.logits)
+                if self._answers is not None and positions is not None:
+                    kept = self._answers.get(positions, images, self._teacher.logits)
                 images, labels, wanted = self._teacher.distillation_batch(images, labels, kept)
             coarse = self._model(images)
         own = cross_entropy(coarse, labels, self._table, config.label_smoothing)

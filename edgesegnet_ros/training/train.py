@@ -211,10 +211,10 @@ class _Run:
     def step(self, loader: Any) -> None:
         """Train on the next batch, and read the loss every few steps."""
         progress = self._progress
-        images, labels, *places = self._throughput.next(loader, self._config.batch)
+        images, labels, *positions = self._throughput.next(loader, self._config.batch)
         self._rate = learning_rate(self._config, self._share())
         position = (progress.epoch, progress.step)
-        self._loss += self._learner.step(images, labels, position, self._rate, *places)
+        self._loss += self._learner.step(images, labels, position, self._rate, *positions)
         progress.steps += 1
         progress.step += 1
         self.bar.update()

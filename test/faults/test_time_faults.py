@@ -57,15 +57,15 @@ def test_images_that_grow_too_old_in_the_node(shared, monkeypatch):
     shared.active()
     assert shared.set('max_age_ms', 10_000.0) == ''
     ages = {'waiting': [0.0, 11_000.0], 'result': [0.0, 0.0, 11_000.0]}
-    for place, answers in ages.items():
+    for stage, answers in ages.items():
         given = iter(answers)
         monkeypatch.setattr(shared.node._ages, 'age_ms', lambda message, given=given: next(given))
         worker = shared.node._engines.worker
         settings = worker.settings._replace(age_ms=shared.node._ages.age_ms)
         monkeypatch.setattr(worker, 'settings', settings)
-        before = shared.counts[f'too_old_{place}']
+        before = shared.counts[f'too_old_{stage}']
         shared.send(stamped(1.0))
-        shared.wait(lambda k=f'too_old_{place}', b=before: shared.counts[k] == b + 1, place)
+        shared.wait(lambda k=f'too_old_{stage}', b=before: shared.counts[k] == b + 1, stage)
         monkeypatch.undo()
     assert shared.set('max_age_ms', 0.0) == ''
     shared.wait(shared.settled, 'an account of all frames')

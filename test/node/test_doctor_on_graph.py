@@ -24,8 +24,8 @@ def cloud_like(image: Image) -> PointCloud2:
     """An organised cloud of the image's size, with its stamp."""
     cloud = PointCloud2(header=image.header, height=image.height, width=image.width)
     cloud.fields = [
-        PointField(name=name, offset=4 * place, datatype=PointField.FLOAT32, count=1)
-        for place, name in enumerate('xyz')
+        PointField(name=name, offset=4 * index, datatype=PointField.FLOAT32, count=1)
+        for index, name in enumerate('xyz')
     ]
     cloud.point_step, cloud.row_step = 12, 12 * image.width
     cloud.data = array('B', bytes(12 * image.width * image.height))

@@ -181,9 +181,9 @@ class SqliteFile:
     def messages(self, connections: Collection[OtherConnection]) -> Iterator[Recorded]:
         """Messages of some topics, in the order of their recording."""
         by_id = {c.id: c for c in connections}
-        places = ','.join('?' * len(by_id))
+        placeholders = ','.join('?' * len(by_id))
         rows = self._database.execute(
-            f'SELECT topic_id, timestamp, data FROM messages WHERE topic_id IN ({places}) '
+            f'SELECT topic_id, timestamp, data FROM messages WHERE topic_id IN ({placeholders}) '
             'ORDER BY timestamp',
             list(by_id),
         )

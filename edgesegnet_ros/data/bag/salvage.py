@@ -73,7 +73,7 @@ class _Spliced(io.RawIOBase):
     """The first bytes of a file, and others after them."""
 
     def __init__(self, file: BinaryIO, cut: int, tail: bytes) -> None:
-        self._file, self._cut, self._tail, self._place = file, cut, tail, 0
+        self._file, self._cut, self._tail, self._position = file, cut, tail, 0
 
     def readable(self) -> bool:
         return True
@@ -82,19 +82,19 @@ class _Spliced(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        origin = (0, self._place, self._cut + len(self._tail))[whence]
-        self._place = max(0, origin + offset)
-        return self._place
+        origin = (0, self._position, self._cut + len(self._tail))[whence]
+        self._position = max(0, origin + offset)
+        return self._position
 
     def readinto(self, buffer: Any) -> int:
-        if self._place < self._cut:
-            self._file.seek(self._place)
-            data = self._file.read(min(len(buffer), self._cut - self._place))
+        if self._position < self._cut:
+            self._file.seek(self._position)
+            data = self._file.read(min(len(buffer), self._cut - self._position))
         else:
-            start = self._place - self._cut
+            start = self._position - self._cut
             data = self._tail[start : start + len(buffer)]
         buffer[: len(data)] = data
-        self._place += len(data)
+        self._position += len(data)
         return len(data)
 
     def close(self) -> None:
@@ -105,18 +105,18 @@ class _Spliced(io.RawIOBase):
 def _whole_records(file: BinaryIO) -> tuple[int, bytes]:
     """Where the last whole record of the data ends, and what the chunk cut off after it holds."""
     size = file.seek(0, io.SEEK_END)
-    place = len(_MAGIC)
+    position = len(_MAGIC)
     while True:
-        file.seek(place)
+        file.seek(position)
         head = file.read(9)
         if len(head) < 9 or head[0] in (_DATA_END, _FOOTER_OP):
-            return place, b''
+            return position, b''
         (length,) = struct.unpack('<Q', head[1:])
         if head[0] == 0 or length > _MOST_BYTES:
-            return place, b''
-        if place + 9 + length > size:
-            return place, _inner_records(file.read()) if head[0] == _CHUNK else b''
-        place += 9 + length
+            return position, b''
+        if position + 9 + length > size:
+            return position, _inner_records(file.read()) if head[0] == _CHUNK else b''
+        position += 9 + length
 
 
 def _inner_records(chunk: bytes) -> bytes:
@@ -130,13 +130,13 @@ def _inner_records(chunk: bytes) -> bytes:
         records = _unpacked(name, packed)
     except Exception:  # whatever the library says of a damaged frame
         return b''
-    place = 0
-    while place + 9 <= len(records):
-        (length,) = struct.unpack_from('<Q', records, place + 1)
-        if place + 9 + length > len(records):
+    position = 0
+    while position + 9 <= len(records):
+        (length,) = struct.unpack_from('<Q', records, position + 1)
+        if position + 9 + length > len(records):
             break
-        place += 9 + length
-    return records[:place]
+        position += 9 + length
+    return records[:position]
 
 
 def _unpacked(name: bytes, packed: bytes) -> bytes:
@@ -219,7 +219,7 @@ def salvage_sqlite(path: Path, folder: Path) -> Path:
 
 def _copy_rows(damaged: sqlite3.Connection, whole: sqlite3.Connection, table: str) -> None:
     rows = damaged.execute(f'SELECT * FROM "{table}" NOT INDEXED')
-    places = ','.join('?' * len(rows.description))
+    placeholders = ','.join('?' * len(rows.description))
     while True:
         try:
             row = next(rows, None)
@@ -227,7 +227,7 @@ def _copy_rows(damaged: sqlite3.Connection, whole: sqlite3.Connection, table: st
             return
         if row is None:
             return
-        whole.execute(f'INSERT INTO "{table}" VALUES ({places})', row)
+        whole.execute(f'INSERT INTO "{table}" VALUES ({placeholders})', row)
 
 
 class _Record(NamedTuple):

@@ -98,14 +98,14 @@ def cityscapes_layout(root: Path, skip_unlabelled: bool = False) -> Listing | No
     splits: dict[str, list[Sample]] = {}
     missing = 0
     for image in images_below(image_root):
-        place = image.relative_to(image_root)
+        relative = image.relative_to(image_root)
         stem = re.sub('_leftImg8bit$', '', image.stem)
-        labels = label_root / place.parent / f'{stem}_gtFine_{kind}.png'
+        labels = label_root / relative.parent / f'{stem}_gtFine_{kind}.png'
         if skip_unlabelled and not labels.is_file():
             missing += 1
             continue
         sequence = '_'.join(stem.split('_')[:2])
-        splits.setdefault(split_of(place.parts[0]), []).append(Sample(image, labels, sequence))
+        splits.setdefault(split_of(relative.parts[0]), []).append(Sample(image, labels, sequence))
     meaning = Meaning(values=kinds[kind], void=(255,))
     return Listing('cityscapes', splits, meaning, notes=tuple(left_out(missing)))
 
@@ -193,9 +193,9 @@ def folder_layout(root: Path, skip_unlabelled: bool = False) -> Listing | None:
             splits[name], notes = samples, notes + left
         return Listing('folder', splits, _roboflow_meaning(tables), notes=tuple(notes))
     around = [(UNSPLIT, root)] + [(split_of(path.name), path) for path in _folders(root)]
-    for name, place in around:
-        images = next((place / one for one in _IMAGE_FOLDERS if (place / one).is_dir()), None)
-        labels = next((place / one for one in _LABEL_FOLDERS if (place / one).is_dir()), None)
+    for name, folder in around:
+        images = next((folder / one for one in _IMAGE_FOLDERS if (folder / one).is_dir()), None)
+        labels = next((folder / one for one in _LABEL_FOLDERS if (folder / one).is_dir()), None)
         if images is None or labels is None:
             continue
         inner = [path for path in _folders(images) if split_of(path.name) in SPLITS]

@@ -19,14 +19,14 @@ def images_below(folder: Path) -> list[Path]:
 def _files(folder: Path) -> Iterator[Path]:
     """Files below a folder, hidden ones left out; links to folders are followed once."""
     seen = set()
-    for place, folders, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(place)
+    for current, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(current)
         if real in seen:
             folders.clear()
             continue
         seen.add(real)
         folders[:] = [name for name in folders if not name.startswith('.')]
-        yield from (Path(place, name) for name in names if not name.startswith('.'))
+        yield from (Path(current, name) for name in names if not name.startswith('.'))
 
 
 def other_files(folder: Path) -> list[Path]:

@@ -73,9 +73,9 @@ class View:
 
     def _along(self, s: float) -> tuple[float, float, float]:
         """The centre line at s: x, z, heading. Plain floats, because it is called often."""
-        place = min(max((s - self.s + BEHIND) / STEP, 0.0), len(self._table) - 1.001)
-        index = int(place)
-        share = place - index
+        position = min(max((s - self.s + BEHIND) / STEP, 0.0), len(self._table) - 1.001)
+        index = int(position)
+        share = position - index
         here, there = self._table[index], self._table[index + 1]
         return (
             here[0] + (there[0] - here[0]) * share,

@@ -11,7 +11,7 @@ from edgesegnet_ros.atomic_file import PartialFile, WriteError, write_json
 
 if TYPE_CHECKING:
     from edgesegnet_ros.engines.request import EngineRequest
-    from edgesegnet_ros.evaluation.bench.contestants import Contestant, Skipped
+    from edgesegnet_ros.evaluation.bench.cases import BenchCase, Skipped
 
 _ROOFLINE_SIZES = [(256, 256), (368, 480)]
 _PEAK = 'peak'
@@ -66,7 +66,7 @@ def chosen(text: str | None, known: Sequence[str], what: str) -> list[str]:
     Raises:
         BenchError: One is unknown.
     """
-    from edgesegnet_ros.evaluation.bench.contestants import BenchError
+    from edgesegnet_ros.evaluation.bench.cases import BenchError
 
     if text is None:
         return list(known)
@@ -83,7 +83,7 @@ def chosen_networks(text: str | None) -> list[str]:
     Raises:
         EdgeSegNetError: One is unknown, or its design cannot be built.
     """
-    from edgesegnet_ros.evaluation.bench.contestants import NETWORKS, OWN, check_network
+    from edgesegnet_ros.evaluation.bench.cases import NETWORKS, OWN, check_network
     from edgesegnet_ros.network.registry import plain_name
 
     if text is None:
@@ -98,21 +98,21 @@ def chosen_networks(text: str | None) -> list[str]:
 
 def enter(
     request: EngineRequest, networks: Sequence[str], engines: Sequence[str], classes: int
-) -> Iterator[Contestant | Skipped]:
-    """All contestants at one input size, and the rows that are skipped.
+) -> Iterator[BenchCase | Skipped]:
+    """All cases at one input size, and the rows that are skipped.
 
     The engines that PyTorch computes come last, each group by group: building one leaves its
     number of threads behind.
     """
-    from edgesegnet_ros.evaluation.bench import contestants
+    from edgesegnet_ros.evaluation.bench import cases
 
     for name in networks:
-        if name == contestants.OWN:
-            yield from contestants.own_contestants(request, engines)
-        elif contestants.is_model(name):
-            yield from contestants.own_contestants(request._replace(model=name), engines)
+        if name == cases.OWN:
+            yield from cases.own_cases(request, engines)
+        elif cases.is_model(name):
+            yield from cases.own_cases(request._replace(model=name), engines)
         else:
-            yield from contestants.other_contestants(name, request, engines, classes)
+            yield from cases.other_cases(name, request, engines, classes)
 
 
 def measure(
@@ -129,11 +129,11 @@ def measure(
     from edgesegnet_ros.data.classes import load_classes
     from edgesegnet_ros.engines.recipe import threads_of
     from edgesegnet_ros.evaluation.bench import peak, rows, timing
-    from edgesegnet_ros.evaluation.bench.contestants import BenchError, Skipped, in_words
+    from edgesegnet_ros.evaluation.bench.cases import BenchError, Skipped, in_words
 
     threads = threads_of(request.num_threads)
     torch.set_num_threads(threads)
-    taking_part: list[Contestant] = []
+    taking_part: list[BenchCase] = []
     skipped: list[Skipped] = []
     count = len(load_classes(request.classes).classes)
     with tqdm(desc='building', unit='engine', leave=False) as bar:
@@ -145,13 +145,13 @@ def measure(
             bar.update()
     if not taking_part:
         raise BenchError(f'nothing can be measured here\n{rows.skipped_lines(skipped)}')
-    kinds = {(rows.place_of(one), one.described.precision): None for one in taking_part}
+    kinds = {(rows.device_type_of(one), one.described.precision): None for one in taking_part}
     probes: list[peak.Probe] = []
-    for place, precision in kinds:
+    for device_type, precision in kinds:
         try:
-            probes += peak.fastest(peak.probes(place, precision, threads))
+            probes += peak.fastest(peak.probes(device_type, precision, threads))
         except Exception as error:
-            skipped.append(Skipped(_PEAK, place, precision, in_words(error), failed=True))
+            skipped.append(Skipped(_PEAK, device_type, precision, in_words(error), failed=True))
     runs = [one.infer for one in taking_part] + [probe.infer for probe in probes]
     try:
         times, failed = timing.time_frames(runs, request.input_size, frames)
@@ -190,7 +190,7 @@ def run(args: argparse.Namespace) -> int:
     from edgesegnet_ros.engines import cpu
     from edgesegnet_ros.engines.recipe import recipe_for, threads_of
     from edgesegnet_ros.engines.request import EngineRequest
-    from edgesegnet_ros.evaluation.bench import contestants, rows
+    from edgesegnet_ros.evaluation.bench import cases, rows
 
     if args.roofline:
         from edgesegnet_ros.evaluation.bench.roofline import write_page
@@ -199,9 +199,9 @@ def run(args: argparse.Namespace) -> int:
             args.model, args.input_size or _ROOFLINE_SIZES, Path(args.out), args.json
         )
     if args.frames < 1:
-        raise contestants.BenchError(f'--frames {args.frames}: at least 1')
+        raise cases.BenchError(f'--frames {args.frames}: at least 1')
     if args.num_threads < 0:
-        raise contestants.BenchError(f'--num-threads {args.num_threads}: 0 or more')
+        raise cases.BenchError(f'--num-threads {args.num_threads}: 0 or more')
     try:  # before minutes of measuring
         Path(args.out).mkdir(parents=True, exist_ok=True)
         if args.json:
@@ -209,11 +209,11 @@ def run(args: argparse.Namespace) -> int:
     except WriteError:
         raise
     except OSError as error:
-        raise contestants.BenchError(
+        raise cases.BenchError(
             f'--out {args.out}: no folder can be made there ({error.strerror})'
         ) from None
     networks = chosen_networks(args.networks)
-    engines = chosen(args.engines, contestants.ENGINES, '--engines')
+    engines = chosen(args.engines, cases.ENGINES, '--engines')
     threads = threads_of(args.num_threads)
     figures: dict[str, Any] = {
         'machine': {'cpu': cpu.name(), 'threads': threads},

@@ -25,17 +25,17 @@ _TRIES, _KEPT = 3, 3
 
 
 class Probe(NamedTuple):
-    """One way to multiply matrices, or to convolve.
+    """A matrix product or convolution of one library.
 
     Attributes:
-        place: cpu or cuda.
+        device_type: cpu or cuda.
         precision: Precision of its operands.
         by: Library and operator, for people.
         gmac: 10⁹ multiply-accumulates a call, without those on padding.
         multiply: Does it once, to the end.
     """
 
-    place: str
+    device_type: str
     precision: str
     by: str
     gmac: float
@@ -46,32 +46,36 @@ class Probe(NamedTuple):
         self.multiply()
 
 
-def probes(place: str, precision: str, threads: int) -> list[Probe]:
-    """All ways to multiply matrices of a precision that are available here.
+def probes(device_type: str, precision: str, threads: int) -> list[Probe]:
+    """All matrix products and convolutions of a precision that are available here.
 
     Args:
-        place: cpu or cuda.
+        device_type: cpu or cuda.
         precision: fp32, bf16, fp16 or int8.
         threads: CPU threads.
     """
     found: list[Probe] = []
-    for side in (_SIDE[place], _SIDE[place] // 2):
-        ways = list(_torch(place, precision, side))
-        if place == 'cpu' and precision == 'fp32' and threads == len(os.sched_getaffinity(0)):
+    for side in (_SIDE[device_type], _SIDE[device_type] // 2):
+        calls = list(_torch(device_type, precision, side))
+        if (
+            device_type == 'cpu'
+            and precision == 'fp32'
+            and threads == len(os.sched_getaffinity(0))
+        ):
             # NumPy's threads are fixed when it is loaded: all cores.
-            ways.append(('numpy matmul', _numpy(side)))
-        for by, call in ways:
-            found.append(Probe(place, precision, f'{by} {side}', side**3 / 1e9, call))
-    if place == 'cpu' and precision in ('fp32', 'bf16', 'int8'):
-        found += _openvino(precision, _SIDE[place], threads)
+            calls.append(('numpy matmul', _numpy(side)))
+        for by, call in calls:
+            found.append(Probe(device_type, precision, f'{by} {side}', side**3 / 1e9, call))
+    if device_type == 'cpu' and precision in ('fp32', 'bf16', 'int8'):
+        found += _openvino(precision, _SIDE[device_type], threads)
     return found
 
 
 def fastest(found: Sequence[Probe], clock: Callable[[], float] = time.perf_counter) -> list[Probe]:
-    """Those worth a turn: the best of each place and precision in a few calls.
+    """The fastest probes of each device type and precision, measured in a few calls.
 
     Args:
-        found: Of one place and precision.
+        found: Of one device type and precision.
         clock: Seconds.
     """
     rates = []
@@ -87,27 +91,27 @@ def fastest(found: Sequence[Probe], clock: Callable[[], float] = time.perf_count
     return [found[index] for index in order[:_KEPT]]
 
 
-def _torch(place: str, precision: str, side: int) -> Iterator[tuple[str, Callable[[], Any]]]:
+def _torch(device_type: str, precision: str, side: int) -> Iterator[tuple[str, Callable[[], Any]]]:
     import torch
 
     dtypes = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
     if precision not in dtypes:
-        integers = torch.ones(side, side, dtype=torch.int8, device=place)
+        integers = torch.ones(side, side, dtype=torch.int8, device=device_type)
 
         def multiply_integers() -> None:
             torch._int_mm(integers, integers)
-            if place == 'cuda':
+            if device_type == 'cuda':
                 torch.cuda.synchronize()
 
-        if hasattr(torch, '_int_mm') and (place == 'cuda' or _is_no_plain_loop()):
+        if hasattr(torch, '_int_mm') and (device_type == 'cuda' or _is_no_plain_loop()):
             yield 'torch int_mm', multiply_integers
         return
-    first = torch.rand(side, side, device=place).to(dtypes[precision])
+    first = torch.rand(side, side, device=device_type).to(dtypes[precision])
     second, product = torch.rand_like(first), torch.empty_like(first)
 
     def multiply() -> None:
         torch.mm(first, second, out=product)
-        if place == 'cuda':
+        if device_type == 'cuda':
             torch.cuda.synchronize()
 
     yield 'torch mm', multiply

@@ -72,11 +72,11 @@ def draw(figures: dict[str, Any], folder: Path) -> str:
 
 def _panel(panel: Any, rows: list[dict[str, Any]]) -> None:
     """Bars of the median with a whisker to p95, on a logarithmic scale."""
-    places = range(len(rows))
+    positions = range(len(rows))
     middle = [row['latency_ms']['p50'] for row in rows]
     whisker = [max(row['latency_ms']['p95'] - row['latency_ms']['p50'], 0.0) for row in rows]
     panel.barh(
-        places,
+        positions,
         middle,
         xerr=[[0.0] * len(rows), whisker],
         height=0.72,
@@ -84,15 +84,15 @@ def _panel(panel: Any, rows: list[dict[str, Any]]) -> None:
         error_kw={'ecolor': '#444444', 'lw': 0.8},
     )
     names = [f'{row["network"]} · {row["engine"]} {row["precision"]}' for row in rows]
-    panel.set_yticks(places, names)
+    panel.set_yticks(positions, names)
     for label, row in zip(panel.get_yticklabels(), rows):
         label.set_fontweight('bold' if row['network'] == 'EdgeSegNet' else 'normal')
-    for place, row in zip(places, rows):
+    for position, row in zip(positions, rows):
         share = '' if row['peak_share'] is None else f' · {peak_share(row)} of peak'
         # A column to the right of the axes, so that the bars have the whole width.
         panel.annotate(
             f'{row["fps"]:.1f} fps · {row["params"] / 1e6:.1f} M · {row["gmac"]:.1f} GMAC{share}',
-            (1.01, place),
+            (1.01, position),
             xycoords=('axes fraction', 'data'),
             va='center',
             fontsize=7,

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from edgesegnet_ros.evaluation.bench.contestants import Contestant, Skipped
+from edgesegnet_ros.evaluation.bench.cases import BenchCase, Skipped
 from edgesegnet_ros.evaluation.bench.peak import Probe
 
 EAGER = 'torch eager'
 
 
 def make_rows(
-    contestants: Sequence[Contestant],
+    cases: Sequence[BenchCase],
     probes: Sequence[Probe],
     times: np.ndarray,
     size: tuple[int, int],
@@ -22,51 +22,49 @@ def make_rows(
     """The measured rows.
 
     Args:
-        contestants: As they were timed.
-        probes: As they were timed, behind the contestants.
-        times: (contestants + probes, frames) milliseconds.
+        cases: As they were timed.
+        probes: As they were timed, behind the cases.
+        times: (cases + probes, frames) milliseconds.
         size: Height and width.
 
     Returns:
-        The rows (DESIGN of the command's JSON: network, engine, precision, input_size, params,
-        gmac, latency_ms, fps, relative; and device, gmac_per_s, peak_share), and what multiplied
-        fastest of each place and precision, in its fastest turn. `gmac_per_s` and `peak_share` do
-        not count what is multiplied by padding. `relative` and `peak_share` are null where eager
-        fp32 of the network, or a probe of the precision, was not measured.
+        The rows (network, engine, precision, input_size, params, gmac, latency_ms, fps, relative,
+        device, gmac_per_s and peak_share), and the fastest turn of the fastest probe of each
+        device type and precision. `gmac_per_s` and `peak_share` do not count products with
+        padding. `relative` and `peak_share` are null if eager fp32 of the network, or a probe of
+        the precision, was not measured.
     """
     middle, best = np.median(times, axis=1), times.min(axis=1)
     peaks: dict[tuple[str, str], dict[str, Any]] = {}
-    for probe, milliseconds in zip(probes, best[len(contestants) :], strict=True):
+    for probe, milliseconds in zip(probes, best[len(cases) :], strict=True):
         rate = probe.gmac / milliseconds * 1e3
-        key = (probe.place, probe.precision)
+        key = (probe.device_type, probe.precision)
         if key not in peaks or rate > peaks[key]['gmac_per_s']:
             peaks[key] = {
-                'place': probe.place,
+                'device_type': probe.device_type,
                 'precision': probe.precision,
                 'by': probe.by,
                 'gmac_per_s': round(float(rate), 3),
             }
     eager = {
-        contestant.network: p50
-        for contestant, p50 in zip(contestants, middle)
-        if contestant.described.engine == EAGER
+        case.network: p50 for case, p50 in zip(cases, middle) if case.described.engine == EAGER
     }
     rows = []
-    for contestant, milliseconds in zip(contestants, times):
-        is_ = contestant.described
+    for case, milliseconds in zip(cases, times):
+        is_ = case.described
         p50, p95 = (float(value) for value in np.percentile(milliseconds, (50, 95)))
-        rate = contestant.work.inside / p50 * 1e3
-        peak = peaks.get((place_of(contestant), is_.precision))
-        reference = eager.get(contestant.network)
+        rate = case.work.inside / p50 * 1e3
+        peak = peaks.get((device_type_of(case), is_.precision))
+        reference = eager.get(case.network)
         rows.append(
             {
-                'network': contestant.network,
+                'network': case.network,
                 'engine': is_.engine,
                 'precision': is_.precision,
                 'device': is_.device,
                 'input_size': list(size),
-                'params': contestant.params,
-                'gmac': round(contestant.work.gmac, 3),
+                'params': case.params,
+                'gmac': round(case.work.gmac, 3),
                 'latency_ms': {'p50': round(p50, 2), 'p95': round(p95, 2)},
                 'fps': round(1e3 / p50, 2),
                 'relative': None if reference is None else round(float(reference) / p50, 3),
@@ -77,9 +75,9 @@ def make_rows(
     return rows, list(peaks.values())
 
 
-def place_of(contestant: Contestant) -> str:
-    """cpu or cuda."""
-    return 'cpu' if contestant.described.threads else 'cuda'
+def device_type_of(case: BenchCase) -> str:
+    """The type of the device that a case runs on: cpu or cuda."""
+    return 'cpu' if case.described.threads else 'cuda'
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
@@ -114,7 +112,7 @@ def peak_share(row: dict[str, Any]) -> str:
 def peak_lines(peaks: Sequence[dict[str, Any]]) -> str:
     """The measured peaks as text."""
     return '\n'.join(
-        f'peak of products and convolutions, {peak["precision"]} on the {peak["place"]}: '
+        f'peak of products and convolutions, {peak["precision"]} on the {peak["device_type"]}: '
         f'{peak["gmac_per_s"]:.1f} GMAC/s ({peak["by"]})'
         for peak in peaks
     )

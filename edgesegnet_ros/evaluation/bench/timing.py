@@ -1,4 +1,4 @@
-"""Timing in turns, so that other load on the machine affects all contestants equally."""
+"""Timing in turns, so that other load on the machine affects all cases equally."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ Infer = Callable[[np.ndarray, np.ndarray], None]
 
 
 def time_frames(
-    contestants: Sequence[Infer], size: tuple[int, int], frames: int, warm_up: int = 2
+    cases: Sequence[Infer], size: tuple[int, int], frames: int, warm_up: int = 2
 ) -> tuple[np.ndarray, dict[int, Exception]]:
-    """Time each contestant from a uint8 image to class ids, in turns, frame by frame.
+    """Time each case from a uint8 image to class ids, in turns, frame by frame.
 
-    A turn is one frame that is not timed and one that is: the first takes back caches and waits
-    out the threads of the contestant before, which go on spinning for a while.
+    A turn is one frame that is not timed and one that is. The first refills the caches and gives
+    the threads of the previous case time to stop spinning.
 
     Args:
-        contestants: Called with the same image.
+        cases: The inference of each case; all are called with the same image.
         size: Height and width.
-        frames: Timed frames of each.
-        warm_up: Rounds that are thrown away.
+        frames: Number of timed frames of each case.
+        warm_up: Number of rounds that are discarded.
 
     Returns:
-        (contestants, frames) milliseconds, and what the contestants raised that failed: they take
-        no further turn.
+        (cases, frames) milliseconds, and the exceptions of the cases that failed, by index. A
+        case that failed takes no further turn.
     """
     from tqdm import tqdm
 
     image = np.random.default_rng(0).integers(0, 255, size + (3,), np.uint8)
     labels = np.empty(size, np.uint8)
-    times = np.full((len(contestants), frames), np.nan)
+    times = np.full((len(cases), frames), np.nan)
     failed: dict[int, Exception] = {}
-    total = (warm_up + frames) * len(contestants)
+    total = (warm_up + frames) * len(cases)
     title = f'timing at {size[0]}x{size[1]}'
     with tqdm(total=total, desc=title, unit='turn', leave=False) as bar:
         for frame in range(-warm_up, frames):
-            for index, infer in enumerate(contestants):
+            for index, infer in enumerate(cases):
                 bar.update()
                 if index in failed:
                     continue

@@ -195,8 +195,8 @@ def _frames(
             yield ChangedFrame(key, one.index, 0.0, one.labels, other.labels), None
             continue
         rows = np.minimum(one.labels, columns - 1).astype(np.int64)
-        places = rows * columns + np.minimum(other.labels, columns - 1)
-        counted = np.bincount(places.ravel(), minlength=columns**2).reshape(columns, columns)
+        cells = rows * columns + np.minimum(other.labels, columns - 1)
+        counted = np.bincount(cells.ravel(), minlength=columns**2).reshape(columns, columns)
         share = float(1.0 - np.trace(counted) / max(1, counted.sum()))
         yield ChangedFrame(key, one.index, share, one.labels, other.labels), counted
     for index in range(len(maps_b) - common):
@@ -255,10 +255,10 @@ def differences(a: Any, b: Any) -> dict[str, list[Any]]:
 
 
 def _at(values: dict[str, Any], path: str) -> float | None:
-    place: Any = values
+    value: Any = values
     for name in path.split('.'):
-        place = place.get(name) if isinstance(place, dict) else None
-    return place
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
 
 
 def _change(a: float | None, b: float | None) -> dict[str, float | None]:

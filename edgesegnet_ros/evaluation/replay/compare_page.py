@@ -107,20 +107,20 @@ def _card(title: str, figure: dict[str, float]) -> dict[str, str]:
 
 def _signed(change: float | None, higher_is_better: bool | None) -> dict[str, str]:
     if change is None:
-        return {'change': '–', 'way': ''}
-    way = (
+        return {'change': '–', 'direction': ''}
+    direction = (
         ''
         if not change or higher_is_better is None
         else 'up'
         if (change > 0) == higher_is_better
         else 'down'
     )
-    return {'change': f'{100 * change:+.2f}', 'way': way}
+    return {'change': f'{100 * change:+.2f}', 'direction': direction}
 
 
 def _figure(name: str, each: dict[str, Any]) -> dict[str, Any]:
     share = name in _SHARES
-    way = _signed(each['change'], HIGHER_IS_BETTER.get(name))['way']
+    direction = _signed(each['change'], HIGHER_IS_BETTER.get(name))['direction']
 
     def shown(value: float | None, sign: str = '') -> str:
         if value is None:
@@ -134,7 +134,7 @@ def _figure(name: str, each: dict[str, Any]) -> dict[str, Any]:
         'a': shown(each['a']),
         'b': shown(each['b']),
         'change': shown(each['change'], '+'),
-        'way': way,
+        'direction': direction,
     }
 
 

@@ -36,12 +36,12 @@ def sentences(changes: dict[str, Any]) -> list[str]:
     ):
         change = changes['figures'][name]['change']
         if change is not None:
-            way = (
+            difference = (
                 'is the same'
                 if abs(change) < 5e-5
                 else f'{"rose" if change > 0 else "fell"} by {abs(100 * change):.2f} points'
             )
-            said.append(f'The {title} {way}, to {percent(changes["figures"][name]["b"])}.')
+            said.append(f'The {title} {difference}, to {percent(changes["figures"][name]["b"])}.')
     latency = changes['figures']['latency_ms.p95']
     if latency['change'] is not None and latency['a']:
         said.append(

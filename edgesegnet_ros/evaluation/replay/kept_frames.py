@@ -119,12 +119,12 @@ class ImageSink:
         worst = [shown for _, _, shown in sorted(self._worst, key=lambda entry: -entry[0])]
         kept = [shown.write('worst', self._folder, written) for shown in worst]
         sample = list(self._sample.values())
-        places = sorted(
+        indices = sorted(
             {round(i * (len(sample) - 1) / (SAMPLE - 1)) for i in range(SAMPLE)}
             if len(sample) > SAMPLE
             else range(len(sample))
         )
-        kept += [sample[place].write('sample', self._folder, written) for place in places]
+        kept += [sample[index].write('sample', self._folder, written) for index in indices]
         write_text(
             self._folder / INDEX_NAME,
             json.dumps([asdict(frame) for frame in kept], indent=1) + '\n',

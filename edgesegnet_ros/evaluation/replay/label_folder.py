@@ -132,8 +132,8 @@ def _by_unit(numbers: dict[int, Path], stamps: Sequence[int]) -> tuple[str, dict
 
 def _nearest(named: int, unit: int, known: list[int]) -> int | None:
     """The stamp that a name stands for, whether its digits were cut off or rounded."""
-    place = bisect.bisect_left(known, named)
-    around = known[max(0, place - 1) : place + 1]
+    index = bisect.bisect_left(known, named)
+    around = known[max(0, index - 1) : index + 1]
     nearest = min(around, key=lambda stamp: abs(stamp - named), default=None)
     return nearest if nearest is not None and abs(nearest - named) < unit else None
 

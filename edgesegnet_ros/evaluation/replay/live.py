@@ -61,7 +61,7 @@ def replay_live(replay: CameraReplay, progress: Callable[[], None]) -> ReplayRes
         raise LiveError(str(failure)) from failure
     arrived = _arrivals(folder / 'arrivals.csv')
     masks = LabelMaps(folder / 'masks.zip')
-    places = _places(masks)
+    index_of_stamp = _places(masks)
     confidences = LabelMaps(folder / 'confidence.zip') if _needs_confidence(replay) else None
     confident = {} if confidences is None else _places(confidences)
     number = -1
@@ -71,8 +71,8 @@ def replay_live(replay: CameraReplay, progress: Callable[[], None]) -> ReplayRes
         number += 1
         # The player's stamps rise always: the frame's own may not.
         stamp_ns = played[number][0] if number < len(played) else -1
-        place = places.get(stamp_ns)
-        if place is None:
+        index = index_of_stamp.get(stamp_ns)
+        if index is None:
             return None
         confidence = None
         if confidences is not None:
@@ -86,7 +86,7 @@ def replay_live(replay: CameraReplay, progress: Callable[[], None]) -> ReplayRes
                 frame.number,
                 frame.stamp_ns,
                 frame.image,
-                masks[place].labels,
+                masks[index].labels,
                 decoded.truth,
                 confidence,
                 source=frame.message,

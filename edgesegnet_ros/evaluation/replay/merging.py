@@ -52,15 +52,15 @@ class Merger:
 
     def add(self, outcome: BagOutcome) -> None:
         """Add the outcome of one bag."""
-        place = self._order[outcome.bag]
-        self._problems[place] = list(outcome.problems)
-        self._notes[place] = list(outcome.notes)
-        parts = self._parts.setdefault(place, [])
+        position = self._order[outcome.bag]
+        self._problems[position] = list(outcome.problems)
+        self._notes[position] = list(outcome.notes)
+        parts = self._parts.setdefault(position, [])
         for number, result in enumerate(outcome.results):
             folder = outcome.folders[number] if outcome.folders else None
             self._add(result)
             values = result.values()
-            self._problems[place] += result.problems
+            self._problems[position] += result.problems
             parts.append(
                 {
                     'bag': outcome.bag,
@@ -82,8 +82,8 @@ class Merger:
 
     def result(self) -> ReplayResult:
         """The sum; for a single camera its own result."""
-        parts = [part for place in sorted(self._parts) for part in self._parts[place]]
-        problems = [p for place in sorted(self._problems) for p in self._problems[place]]
+        parts = [part for position in sorted(self._parts) for part in self._parts[position]]
+        problems = [p for position in sorted(self._problems) for p in self._problems[position]]
         if len(parts) == 1 and len(self._order) == 1 and self._only is not None:
             only, folder = self._only, self._only_folder
             files = replace(
@@ -92,7 +92,7 @@ class Merger:
                 frames_dir=only.files.frames_dir and f'{folder}/{only.files.frames_dir}',
             )
             return replace(only, files=files, problems=problems)
-        notes = [note for place in sorted(self._notes) for note in self._notes[place]]
+        notes = [note for position in sorted(self._notes) for note in self._notes[position]]
         names = self._classes.names
         result = ReplayResult(
             classes=names,

@@ -143,8 +143,8 @@ def replay_bag(
                 result = _replay_camera(
                     bag, camera, options, engines, filling / name, key, written, on_frame
                 )
-                place = str((out / folder / name).absolute())
-                files = replace(result.files, folder=place)
+                result_folder = str((out / folder / name).absolute())
+                files = replace(result.files, folder=result_folder)
                 result = replace(result, files=files, notes=found.notes)
                 outcome.results.append(result)
                 result.write(filling / name / RESULT_NAME)

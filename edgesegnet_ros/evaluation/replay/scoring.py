@@ -117,17 +117,17 @@ class Scoring:
 
     def _look_at(self, frame: ReplayFrame, has_stamp: bool) -> bool:
         """Report anomalies; returns whether the frame follows the previous one in time."""
-        place_ = f'{self._where}, image {frame.index}'
+        where = f'{self._where}, image {frame.index}'
         if not has_stamp:
             self._log.add(
-                'no_stamp', place_, 'the stamp is zero; the time of recording is used instead', 1
+                'no_stamp', where, 'the stamp is zero; the time of recording is used instead', 1
             )
         first = self._first_ns is None
         follows = first or frame.stamp_ns > self._last_ns
         if not follows:
             self._log.add(
                 'out_of_order',
-                place_,
+                where,
                 f'its stamp is {(self._last_ns - frame.stamp_ns) * 1e-09:g} s earlier than the '
                 'latest so far (or equal to it): it is evaluated in the order of the recording, '
                 'and not compared with its neighbours in time',
@@ -140,7 +140,7 @@ class Scoring:
             assert self._size is not None
             self._log.add(
                 'resolution_changes',
-                place_,
+                where,
                 f'the size changes from {self._size[1]}x{self._size[0]} to {size[1]}x{size[0]}: '
                 'label maps follow, and the two frames are not compared in time',
                 1,

@@ -111,25 +111,25 @@ def look_up(figures: Mapping[str, Any], path: str) -> float:
     Raises:
         GateError: There is no such name, or its value is null or not a finite number.
     """
-    place: Any = figures
+    value: Any = figures
     walked: list[str] = []
     for name in path.split('.'):
         where = '.'.join(walked) or 'the JSON'
-        if isinstance(place, Mapping):
-            if name not in place:
-                raise GateError(f'{path}: {where} has no {name!r}; there are {_names(place)}')
-            place = place[name]
-        elif isinstance(place, Sequence) and not isinstance(place, str):
-            if not (name.isascii() and name.isdigit() and int(name) < len(place)):
-                raise GateError(f'{path}: {where} is a list of {len(place)}, counted from 0')
-            place = place[int(name)]
+        if isinstance(value, Mapping):
+            if name not in value:
+                raise GateError(f'{path}: {where} has no {name!r}; there are {_names(value)}')
+            value = value[name]
+        elif isinstance(value, Sequence) and not isinstance(value, str):
+            if not (name.isascii() and name.isdigit() and int(name) < len(value)):
+                raise GateError(f'{path}: {where} is a list of {len(value)}, counted from 0')
+            value = value[int(name)]
         else:
-            raise GateError(f'{path}: {where} is {_kind(place)}, there is nothing below it')
+            raise GateError(f'{path}: {where} is {_kind(value)}, there is nothing below it')
         walked.append(name)
-    if isinstance(place, bool) or not isinstance(place, (int, float)) or not math.isfinite(place):
-        below = f'; there are {_names(place)}' if isinstance(place, Mapping) else ''
-        raise GateError(f'{path}: is {_kind(place)} in these figures, not a number{below}')
-    return float(place)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        below = f'; there are {_names(value)}' if isinstance(value, Mapping) else ''
+        raise GateError(f'{path}: is {_kind(value)} in these figures, not a number{below}')
+    return float(value)
 
 
 def check(gates: Iterable[Gate], figures: Mapping[str, Any]) -> list[Fired]:
@@ -161,8 +161,8 @@ def check(gates: Iterable[Gate], figures: Mapping[str, Any]) -> list[Fired]:
     return fired
 
 
-def _names(place: Mapping[str, Any]) -> str:
-    names = list(map(str, place))
+def _names(value: Mapping[str, Any]) -> str:
+    names = list(map(str, value))
     more = f' and {len(names) - _SHOWN_NAMES} more' if len(names) > _SHOWN_NAMES else ''
     return ', '.join(names[:_SHOWN_NAMES]) + more if names else 'no names'
 

@@ -32,8 +32,8 @@ class Times:
 
     def add(self, ms: float) -> None:
         """Count one time."""
-        place = int(np.log(max(ms, FINEST_MS) / FINEST_MS) * PER_NATURAL_LOG)
-        self._counts[min(place, BINS - 1)] += 1
+        index = int(np.log(max(ms, FINEST_MS) / FINEST_MS) * PER_NATURAL_LOG)
+        self._counts[min(index, BINS - 1)] += 1
         self._total_ms += float(ms)
         self._max_ms = max(self._max_ms, float(ms))
 
@@ -61,8 +61,8 @@ class Times:
         reached = np.cumsum(self._counts)
 
         def percentile(share: float) -> float:
-            place = int(np.searchsorted(reached, max(1.0, share * count)))
-            middle = FINEST_MS * float(np.exp((place + 0.5) / PER_NATURAL_LOG))
+            index = int(np.searchsorted(reached, max(1.0, share * count)))
+            middle = FINEST_MS * float(np.exp((index + 0.5) / PER_NATURAL_LOG))
             return round(min(middle, self._max_ms), 4)
 
         return {

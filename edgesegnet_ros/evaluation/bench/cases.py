@@ -1,4 +1,4 @@
-"""The contestants of the bench: EdgeSegNet with every available engine, RefineNet-101, peers."""
+"""The cases of the bench: EdgeSegNet with every available engine, RefineNet-101, and peers."""
 
 from __future__ import annotations
 
@@ -34,10 +34,11 @@ _ONE_STREET = ImageSet('one rendered street', (), CALIBRATION_SEED, 1)
 ENGINES = ('eager', *BACK_ENDS)
 """`eager` is PyTorch as the network is written, in fp32; the others are the node's engines."""
 NETWORKS = (OWN, *(name for name in registry.NETWORKS if name != 'unet'))
-"""Who takes part; all but EdgeSegNet have random weights: speed alone counts.
+"""The networks that are measured by default. All except EdgeSegNet have random weights, because
+only their speed is measured.
 
-Beside these, `--networks` takes the U-Net, and designs by name or file, with random weights; and
-weights, by a shipped model's name or file.
+`--networks` also takes the U-Net and designs (with random weights), and weights, by the name of a
+shipped model or by file.
 """
 
 
@@ -45,16 +46,16 @@ class BenchError(EdgeSegNetError):
     """A network or an engine that does not exist."""
 
 
-class Contestant(NamedTuple):
-    """A row to be measured.
+class BenchCase(NamedTuple):
+    """A network on an engine, which becomes one row of the table.
 
     Attributes:
-        network: Title.
-        described: What runs it.
-        params: Parameters of the network as it is trained.
-        work: Multiply-accumulates per image, in the form that runs: the engines fold first.
-        infer: Does it.
-        close: Frees it.
+        network: Title of the network.
+        described: The engine that runs it.
+        params: Number of parameters of the network as it is trained.
+        work: Multiply-accumulates per image in the form that runs; engines fold the network first.
+        infer: Runs inference on one image.
+        close: Frees the engine.
     """
 
     network: str
@@ -69,12 +70,12 @@ class Skipped(NamedTuple):
     """A row that was requested but not measured.
 
     Attributes:
-        network: Title.
-        engine: Its name; '' for all of the network's.
-        precision: '' for all of the engine's.
-        reason: Why.
-        failed: Whether it should have worked; what is not installed here, or refused by the parity
-            gate, has not failed.
+        network: Title of the network.
+        engine: Name of the engine; '' for all engines of the network.
+        precision: '' for all precisions of the engine.
+        reason: Why it was not measured.
+        failed: Whether it should have worked. An engine that is not installed, or that the parity
+            gate refuses, has not failed.
     """
 
     network: str
@@ -90,9 +91,9 @@ def in_words(error: Exception) -> str:
 
 
 def attempt(
-    network: str, engine: str, precision: str, build: Callable[[], Contestant]
-) -> Contestant | Skipped:
-    """A contestant, or the reason why there is none; a failure does not affect the others."""
+    network: str, engine: str, precision: str, build: Callable[[], BenchCase]
+) -> BenchCase | Skipped:
+    """A case, or the reason why there is none; a failure does not affect the others."""
     try:
         return build()
     except EdgeSegNetError as error:
@@ -110,7 +111,7 @@ def check_network(name: str) -> None:
     """Refuse names that are neither in NETWORKS nor a design nor weights.
 
     Raises:
-        EdgeSegNetError: It is none; the message names the place in a design file.
+        EdgeSegNetError: It is none of these; the message names the line of a design file.
     """
     if name == OWN or is_model(name):
         return
@@ -124,10 +125,8 @@ def check_network(name: str) -> None:
         ) from None
 
 
-def own_contestants(
-    request: EngineRequest, engines: Sequence[str]
-) -> Iterator[Contestant | Skipped]:
-    """A trained network as written, then with each engine in each of its precisions.
+def own_cases(request: EngineRequest, engines: Sequence[str]) -> Iterator[BenchCase | Skipped]:
+    """A trained network in eager PyTorch, then with each engine in each of its precisions.
 
     Args:
         request: Model, classes, device, threads and input size.
@@ -149,7 +148,7 @@ def own_contestants(
         folded = work(inference_form(recipe.model), size)
     if 'eager' in engines and recipe.onnx is None:
 
-        def eager() -> Contestant:
+        def eager() -> BenchCase:
             written = work(copy.deepcopy(recipe.model), size)
             engine = EagerReference(
                 recipe.model,
@@ -158,7 +157,7 @@ def own_contestants(
                 str(pick_device(request.device)),
                 recipe.classes.ignored,
             )
-            return Contestant(title, engine.describe(), params, written, engine.infer)
+            return BenchCase(title, engine.describe(), params, written, engine.infer)
 
         yield attempt(title, 'eager', 'fp32', eager)
     for name in engines:
@@ -171,9 +170,9 @@ def own_contestants(
             continue
         for precision in found.precisions(request.device):
 
-            def deployed(name: str = name, precision: str = precision) -> Contestant:
+            def deployed(name: str = name, precision: str = precision) -> BenchCase:
                 engine = open_engine(request._replace(engine=name, precision=precision)).engine
-                return Contestant(
+                return BenchCase(
                     title, engine.describe(), params, folded, engine.infer, engine.close
                 )
 
@@ -181,7 +180,7 @@ def own_contestants(
 
 
 def _not_measured(engine: str) -> str:
-    """Why the speed of an engine would mean nothing here; empty if it does."""
+    """Why the speed of an engine would be meaningless here; empty if it is not."""
     if engine != 'tensorrt':
         return ''
     from edgesegnet_ros.engines.tensorrt import emulated
@@ -193,25 +192,25 @@ def pick_device(wanted: str) -> torch.device:
     """The device of eager PyTorch.
 
     Raises:
-        EngineError: It is not there.
+        EngineError: The device does not exist.
     """
     from edgesegnet_ros.engines.pytorch import choose_device
 
     return choose_device(wanted)
 
 
-def other_contestants(
+def other_cases(
     name: str, request: EngineRequest, engines: Sequence[str], num_classes: int
-) -> Iterator[Contestant | Skipped]:
+) -> Iterator[BenchCase | Skipped]:
     """A network with random weights: in eager PyTorch, and in OpenVINO if installed.
 
-    The parity gate does not judge random weights, so these engines are not proved.
+    The parity gate does not judge random weights, so these engines are not compared with fp32.
 
     Args:
         name: What `registry.identity` takes.
         request: Device, threads and input size.
         engines: Some of ENGINES.
-        num_classes: Outputs.
+        num_classes: Number of outputs.
     """
     found = identity(name)
     title = registry.NETWORKS[found].title if isinstance(found, str) else found.title
@@ -223,7 +222,7 @@ def other_contestants(
         torch.manual_seed(0)
         return build_network(found, num_classes).eval()
 
-    def by_openvino(precision: str) -> Contestant:
+    def by_openvino(precision: str) -> BenchCase:
         recipe = recipe_of(network(), info, None, precision, 'cpu', request.num_threads)._replace(
             calibrated_on=_ONE_STREET
         )
@@ -236,12 +235,12 @@ def other_contestants(
             path = Path(folder, 'engine' + back.suffix)
             back.build(recipe, path)
             engine = back.load(recipe, path)
-        return Contestant(title, engine.describe(), params, folded, engine.infer, engine.close)
+        return BenchCase(title, engine.describe(), params, folded, engine.infer, engine.close)
 
-    def by_eager() -> Contestant:
+    def by_eager() -> BenchCase:
         eager = EagerReference(network(), info, size, str(pick_device(request.device)))
         written = work(copy.deepcopy(network()), size)
-        return Contestant(title, eager.describe(), parameters(network()), written, eager.infer)
+        return BenchCase(title, eager.describe(), parameters(network()), written, eager.infer)
 
     if 'openvino' in engines:
         # A user would pick a peer in its fastest format, too.
@@ -252,6 +251,6 @@ def other_contestants(
 
 
 def _openvino_precisions(device: str) -> tuple[str, ...]:
-    """The precisions of EdgeSegNet; if OpenVINO is missing, fp32 reports it."""
+    """The precisions of OpenVINO on a device; if OpenVINO is missing, fp32, which reports that."""
     found = back_end('openvino')
     return ('fp32',) if found.why_not('cpu') else found.precisions(device)
