@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Callable, NamedTuple, Optional
 
 _JITTER = 0.9
-"""A tenth of a period is a camera's jitter, and not a higher rate."""
+"""An image may come a tenth of the period early, which allows for the jitter of a camera."""
 
 
 class Limits(NamedTuple):
@@ -23,7 +23,7 @@ class Limits(NamedTuple):
 
 
 class Admission:
-    """Decides on images one by one, in the executor's thread."""
+    """Decides about one image after another, in the thread of the executor."""
 
     def __init__(self) -> None:
         self._admitted_at = -float('inf')

@@ -13,7 +13,7 @@ from edgesegnet_ros.node.frame_statistics import FrameStatistics
 from edgesegnet_ros.node.stamps import FUTURE_MS
 
 SILENT_AFTER_S = 2.0
-"""A camera that sends nothing, or a node that publishes nothing, for so long is reported."""
+"""Time in s without an image or a result after which this is reported."""
 _WHY = {
     'bad': 'could not be used',
     'too_old': 'were older than max_age_ms or had no stamp',
@@ -31,23 +31,24 @@ class NodeHealth(NamedTuple):
 
     Attributes:
         state: The lifecycle state's label.
-        model: As the parameter says.
-        engine: What runs, or None while unconfigured.
-        failure: Why a transition failed or the engine was given up, or None.
+        model: Value of the parameter `model`.
+        engine: The engine that runs, or None while unconfigured.
+        failure: Why a transition or the engine failed, or None.
         image_topic: Resolved name of the input.
-        image_publishers: How many offer it.
-        matched_publishers: How many of them the subscription takes images from; fewer than offer
-            it where a QoS does not fit. None where rclpy cannot tell (Humble) or while inactive.
-        mismatch: What is wrong with the topic's type and which argument corrects it, or nothing.
+        image_publishers: Number of publishers of the input.
+        matched_publishers: Number of those that the subscription receives images from. It is
+            smaller if the QoS of a publisher is incompatible. None if rclpy does not report it
+            (Humble), or while inactive.
+        mismatch: What is wrong with the type of the topic and which argument corrects it, or ''.
         subscribed: Outputs that have a subscriber.
-        new_bad: Bad images since the last report.
-        active_for_s: Seconds since activation, or None.
-        fallback: Why another engine than the wanted one runs, or None.
-        infers_for_s: How long the engine has been working on its frame.
-        worker_ended: Whether the thread that segments is gone.
-        clock_stands_still: Whether use_sim_time is set and /clock does not come.
-        escaped: Exceptions that came out of callbacks.
-        opening_for_s: How long an engine has been being opened, or None.
+        new_bad: Number of unusable images since the last report.
+        active_for_s: Time since activation in s, or None.
+        fallback: Why the requested engine does not run, or None.
+        infers_for_s: How long the engine has been working on its frame, in s.
+        worker_ended: Whether the segmentation thread has ended.
+        clock_stands_still: Whether use_sim_time is set and nothing has come on /clock.
+        escaped: Number of exceptions that came out of callbacks.
+        opening_for_s: How long an engine has been opening, in s, or None.
     """
 
     state: str
@@ -70,11 +71,11 @@ class NodeHealth(NamedTuple):
 
 
 def verdict(health: NodeHealth, statistics: FrameStatistics) -> Tuple[bytes, str]:
-    """Level and one sentence.
+    """Return the level and the message of the diagnostics.
 
-    STALE: no image comes, so that the last results grow old. ERROR: images come and nothing is
-    published, or the node has given up. WARN: results are published, and something is wrong. OK:
-    all is well, or nothing is asked for.
+    STALE: no images arrive, so the last results grow old. ERROR: images arrive and nothing is
+    published, or the engine failed. WARN: results are published, but something is wrong. OK:
+    nothing is wrong, or no output has a subscriber.
     """
     if health.failure is not None:
         return DiagnosticStatus.ERROR, health.failure
@@ -101,7 +102,7 @@ def verdict(health: NodeHealth, statistics: FrameStatistics) -> Tuple[bytes, str
 
 
 def _nothing_published(health: NodeHealth, statistics: FrameStatistics) -> Optional[str]:
-    """Why nothing is published although images come; None where something is."""
+    """Why nothing is published although images arrive; None if results are published."""
     if health.infers_for_s > SILENT_AFTER_S:
         return f'the engine has been working on one frame for {health.infers_for_s:.0f} s'
     since, last = statistics.unpublished()
@@ -139,7 +140,7 @@ def _warning(health: NodeHealth, statistics: FrameStatistics) -> Optional[str]:
 
 
 def silence(health: NodeHealth, silent_s: float) -> str:
-    """A sentence that no image arrives, with the reason as far as the graph shows it."""
+    """A sentence that no image arrives, with the reason if the graph shows it."""
     offered, matched = health.image_publishers, health.matched_publishers
     if health.mismatch:
         why = health.mismatch
@@ -158,11 +159,11 @@ def silence(health: NodeHealth, silent_s: float) -> str:
 def report(
     name: str, health: NodeHealth, statistics: FrameStatistics, machine: Dict[str, str]
 ) -> DiagnosticArray:
-    """The whole message but its stamp.
+    """Build the whole message except its stamp.
 
     Args:
-        name: The node's fully qualified name.
-        health: See there.
+        name: Fully qualified name of the node.
+        health: State of the node.
         statistics: Statistics of the frames.
         machine: Values of the machine, by key.
     """

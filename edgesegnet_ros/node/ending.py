@@ -12,11 +12,11 @@ from edgesegnet_ros.node import signals
 
 
 def shut_down() -> None:
-    """Shut rclpy down, where a signal has not done so or is about to; ignore signals from then on.
+    """Shut rclpy down if no signal has done so, and ignore signals from then on.
 
-    On a signal rclpy shuts down in a thread of its own. `rclpy.try_shutdown` asks first whether
-    that has happened, and fails where it happens just after: it goes last, when that thread has
-    ended.
+    On a signal rclpy shuts down in a separate thread. `rclpy.try_shutdown` checks whether that
+    has happened, and fails if it happens just after the check. It is therefore called last, when
+    that thread has ended.
     """
     uninstall_signal_handlers()
     signals.ignore()
@@ -24,13 +24,13 @@ def shut_down() -> None:
 
 
 def leave(status: int, idle: bool) -> int:
-    """The exit status, for sys.exit; ends the process at once where a thread still computes.
+    """Return the exit status, or end the process at once if a thread is still computing.
 
-    The interpreter's own end would wait for libraries that such a thread is in, or crash in them.
+    A normal exit of the interpreter would wait for the libraries in that thread, or crash in them.
 
     Args:
         status: Status of the process.
-        idle: Whether no thread is left that computes.
+        idle: Whether no thread is computing any more.
     """
     if not idle:
         sys.stdout.flush()

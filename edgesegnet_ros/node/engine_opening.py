@@ -1,4 +1,4 @@
-"""Opening the node's engine: the one that was asked for, or torch in its place."""
+"""Opening the engine of the node: the requested one, or torch instead."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ class OpenedEngine(NamedTuple):
     """A model on the engine that the node runs.
 
     Attributes:
-        model: Built, proved and warmed up.
-        fallback: Why it is not the engine that was asked for; None where it is.
+        model: The model, whose engine is built, proved and warmed up.
+        fallback: Why this is not the requested engine; None if it is.
     """
 
     model: LoadedModel
@@ -21,7 +21,7 @@ class OpenedEngine(NamedTuple):
 
 
 def open_or_fall_back(request: EngineRequest, may_fall_back: bool) -> OpenedEngine:
-    """The engine that was asked for, or torch where `on_engine_failure` allows it.
+    """Open the requested engine, or torch if `on_engine_failure` allows it.
 
     Raises:
         EdgeSegNetError: Neither is available.
@@ -36,14 +36,14 @@ def open_or_fall_back(request: EngineRequest, may_fall_back: bool) -> OpenedEngi
 
 
 def fall_back(request: EngineRequest, reason: str) -> OpenedEngine:
-    """The engine that needs no proof, in place of one that failed.
+    """Open torch in fp32, which needs no proof, instead of an engine that failed.
 
     Args:
-        request: What was asked for.
-        reason: What became of that.
+        request: The request that failed.
+        reason: Why it failed.
 
     Raises:
-        EdgeSegNetError: It is not available, either.
+        EdgeSegNetError: torch is not available, either.
     """
     device = 'auto' if request.device.startswith('dla') else request.device
     plain = request._replace(engine='torch', precision='fp32', device=device)

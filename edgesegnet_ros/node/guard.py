@@ -1,7 +1,7 @@
-"""One guard around every callback: an exception is reported, and never ends the process.
+"""A guard around every callback: exceptions are reported and do not end the process.
 
-A malformed message must not take the node down, whoever sends it: rclpy raises for a clock below
-zero or a parameter of an unknown type, before any code of this package is reached.
+No malformed message may end the node. rclpy raises an exception for a negative clock or a
+parameter of an unknown type before it calls any code of this package.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, ShutdownException, SingleThreadedExecutor
 
 OnError = Callable[[str, Exception], None]
-"""Told where an exception came from, and the exception."""
+"""Called with the origin of an exception, and the exception."""
 _POLL_S = 0.2
-"""How often the executor looks for a signal while nothing else happens."""
+"""Period in s at which an idle executor checks for a signal."""
 _TOO_MANY = 1000
-"""Exceptions one after another, without a callback that succeeds, that mean a broken executor."""
+"""Number of consecutive exceptions, without a callback that succeeds, after which the executor
+counts as broken."""
 _NOTHING = object()
 
 
@@ -27,7 +28,7 @@ class GuardedExecutor(SingleThreadedExecutor):
 
     Args:
         on_error: Called with every exception, in the executor's thread.
-        context: Context of the nodes; None for the default one.
+        context: Context of the nodes; None for the default context.
     """
 
     def __init__(self, on_error: OnError, context: Optional[Context] = None) -> None:
@@ -76,7 +77,7 @@ class GuardedExecutor(SingleThreadedExecutor):
 
 
 def guarded_service(service_type: type, callback: Callable, on_error: OnError) -> Callable:
-    """A service's callback that answers even where the original one raises.
+    """Wrap the callback of a service so that the service also answers if the callback raises.
 
     Parameters are set one by one, so that the answer is exact for each of them.
     """

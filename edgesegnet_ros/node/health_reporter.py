@@ -1,4 +1,4 @@
-"""Publishing the node's health, and warning once of a camera that falls silent."""
+"""Publishes the diagnostics of the node, and warns once when a camera stops sending."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from edgesegnet_ros.node.machine import Machine
 
 
 class HealthReporter:
-    """Sends diagnostics of one node.
+    """Publishes the diagnostics of one node.
 
     Args:
-        node: Publishes and logs.
+        node: The node, which publishes and logs.
 
     Attributes:
-        publisher: Of `/diagnostics`.
+        publisher: Publisher of `/diagnostics`.
     """
 
     def __init__(self, node: Node) -> None:
@@ -30,21 +30,21 @@ class HealthReporter:
         self.publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
 
     def configured_anew(self) -> None:
-        """The counters of frames begin at 0."""
+        """Note that the node is configured again and the counters of frames start at 0."""
         self._counts = {}
 
     def activated(self) -> None:
-        """A silent camera is warned of again."""
+        """Note an activation, after which a silent camera is warned about again."""
         self._silent = False
 
     def image_arrived(self, topic: str) -> None:
-        """Say so in the log after a silence."""
+        """Log the first image after a silence."""
         if self._silent:
             self._silent = False
             self._node.get_logger().info(f'images are back on {topic}')
 
     def increase(self, what: str, statistics: FrameStatistics) -> int:
-        """A counter's change since this was last called."""
+        """The change of a counter since the last call."""
         now = statistics.counts[what]
         before, self._counts[what] = self._counts.get(what, 0), now
         return now - before

@@ -1,6 +1,6 @@
-"""The intake of images, in the executor's thread: it admits or drops each image on arrival.
+"""Admits or drops each image on arrival, in the thread of the executor.
 
-One object serves from activate to deactivate.
+Each activation uses a new object.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from edgesegnet_ros.node.stamps import FUTURE_MS, AgeClock, stamp_ns
 from edgesegnet_ros.node.worker import Arrival, SegmentationWorker
 
 Warn = Callable[[str, str], None]
-"""Logs a warning of a kind, and for a while no other of the same kind."""
+"""Logs a warning of a kind, at most once per period and kind."""
 
 
 class Intake:
-    """Counts each image, refuses what must not be segmented, and hands over the rest.
+    """Counts each image, refuses those that must not be segmented, and passes on the others.
 
     Args:
-        node: Gives the parameters.
-        camera: Its topic and intrinsics.
-        ages: Ages of the images.
-        outputs: Whether anybody listens.
-        worker: Takes what is admitted.
-        statistics: Counts.
-        warn: For the log.
+        node: Provides the parameters.
+        camera: Provides the topic and the intrinsics.
+        ages: Computes the ages of the images.
+        outputs: Knows which outputs have a subscriber.
+        worker: Receives the admitted images.
+        statistics: Counts the images.
+        warn: Logs warnings.
     """
 
     def __init__(
@@ -54,11 +54,11 @@ class Intake:
         self._open = True
 
     def close(self) -> None:
-        """Let no result of an image that came before out any more."""
+        """Prevent the publication of results of all images that came before."""
         self._open = False
 
     def on_image(self, message: CameraMessage) -> None:
-        """Judge one image."""
+        """Admit or drop one image."""
         entered = time.perf_counter()
         statistics = self._statistics
         age_ms = self._ages.age_ms(message)
@@ -100,7 +100,7 @@ class Intake:
         self._worker.offer(Arrival(message, entered, self._camera.info, is_current))
 
     def on_bad_image(self, error: ImageMessageError) -> None:
-        """Name an image that cannot be used; called in any thread."""
+        """Log an image that cannot be used; may be called in any thread."""
         self._warn(error.kind, f'unusable image on {self._camera.topic}: {str(error)[:300]}')
 
     def _check(self, message: CameraMessage) -> None:

@@ -1,8 +1,8 @@
-"""A lifecycle node whose transitions may take their time while its other services are answered.
+"""A lifecycle node that answers its other services during a long transition.
 
-rclpy calls a transition's callback inside the service's, in the executor's only thread. Here the
-service's callback is a coroutine that waits for work in other threads; the state is `configuring`
-meanwhile, other transitions are refused, and everything else is called as usual.
+rclpy runs the callback of a transition inside the callback of the service, in the only thread of
+the executor. Here the callback of the service is a coroutine that waits for work in other threads.
+Meanwhile the state is `configuring`, other transitions are refused, and all other callbacks run.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from edgesegnet_ros.node.guard import guarded_service
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 RELEASE_S = 5.0
-"""How long cleanup waits for an engine that still works on a frame."""
+"""How long cleanup waits for an engine that is still working on a frame, in s."""
 _LOOK_S = 0.02
 
 
@@ -37,35 +37,35 @@ class ManagedNode(LifecycleNode):
         kwargs: For `rclpy.lifecycle.LifecycleNode`.
 
     Attributes:
-        escaped: Exceptions that no callback should have let out; counted, named in the log.
-        steady: A clock that a simulation does not stop.
-        beside: Callback group of what may wait while everything else is called.
+        escaped: Number of exceptions that came out of callbacks; each is logged.
+        steady: A steady clock, which simulated time does not stop.
+        beside: Callback group for coroutines that may wait while all other callbacks run.
     """
 
     def __init__(self, node_name: str, **kwargs: object) -> None:
         self.escaped = 0
         self._running: Optional[str] = None
         super().__init__(node_name, **kwargs)
-        # Steady, since a paused simulation's health still matters.
+        # Steady, because diagnostics are also needed while a simulation is paused.
         self.steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.beside = ReentrantCallbackGroup()
         service = getattr(self, '_service_change_state', None)
         if service is not None:
-            # In the group that everything is in, it would keep everything else from being called.
+            # In the node's default group it would block all other callbacks.
             service.callback_group = self.beside
             self.beside.add_entity(service)
 
-    # For subclasses.
+    # Methods for subclasses.
 
     def start_configure(self) -> None:
-        """Begin with what may take its time, in another thread; must not raise."""
+        """Start the long part of configure in another thread; must not raise."""
 
     def configure_ended(self) -> bool:
         """Whether `on_configure` can be called without blocking."""
         return True
 
     def release_ended(self) -> bool:
-        """Whether what cleanup or shutdown gave up is really gone."""
+        """Whether everything that cleanup or shutdown closed has been released."""
         return True
 
     def on_escaped(self, where: str, error: Exception) -> None:
@@ -79,10 +79,10 @@ class ManagedNode(LifecycleNode):
     def attempt(
         self, name: str, work: Callable[[], None], undo: Callable[[], None]
     ) -> TransitionCallbackReturn:
-        """Do a transition's work; where it raises, say why and undo it."""
+        """Do the work of a transition; if it raises, log the reason and undo the work."""
         try:
             work()
-        except Exception as error:  # rclpy would hide it
+        except Exception as error:  # rclpy would discard it
             plain = isinstance(error, EdgeSegNetError)
             reason = str(error) if plain else f'{type(error).__name__}: {error}'
             if isinstance(error, ModuleNotFoundError):
@@ -95,15 +95,17 @@ class ManagedNode(LifecycleNode):
         return FAILURE
 
     def failed(self, reason: str) -> None:
-        """Told of a transition that failed."""
+        """Called when a transition has failed."""
 
     # Transitions.
 
     async def change_state(self, transition: int) -> TransitionCallbackReturn:
-        """Make a transition, and wait for it without keeping the executor."""
+        """Make a transition, and wait for it without blocking the executor."""
         machine = self._state_machine
         if self._running is not None:
-            self.get_logger().error(f'the node is {self._running}: no other transition until then')
+            self.get_logger().error(
+                f'the node is {self._running}; request other transitions when it has finished'
+            )
             return FAILURE
         label, state = _label_and_id(machine.current_state)
         before = LifecycleState(label=label, state_id=state)
@@ -153,7 +155,7 @@ class ManagedNode(LifecycleNode):
             if (late or condition()) and not ended.done():
                 ended.set_result(None)
 
-        # A group of its own, since a group keeps a reference to whatever has been in it.
+        # A new group, because a group keeps references to all entities that it ever held.
         group = ReentrantCallbackGroup()
         timer = self.create_timer(_LOOK_S, look, callback_group=group, clock=self.steady)
         try:
@@ -183,15 +185,15 @@ class ManagedNode(LifecycleNode):
         if await self.change_state(Transition.TRANSITION_CONFIGURE) == SUCCESS:
             await self.change_state(Transition.TRANSITION_ACTIVATE)
 
-    # rclpy's own entities come through here as well.
+    # rclpy creates its services of parameters and of the lifecycle with this method, too.
 
     def create_service(self, srv_type: type, srv_name: str, callback: Callable, **kwargs: object):  # noqa: ANN201
-        """A service that answers even where its callback raises."""
+        """Create a service that also answers if its callback raises."""
         answer = guarded_service(srv_type, callback, self.on_escaped)
         return super().create_service(srv_type, srv_name, answer, **kwargs)
 
 
 def _label_and_id(state: Tuple[int, str]) -> Tuple[str, int]:
-    """rclpy's state machine has its states as (id, label)."""
+    """The label and id of a state, which rclpy stores as (id, label)."""
     number, label = state
     return label, number

@@ -1,4 +1,4 @@
-"""Declaring the node's parameters, and judging what is set."""
+"""Declares the parameters of the node, and checks new values."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def declare(node: Node) -> None:
 
 
 def _refusal(node: Node, parameter: NodeParameter, error: Exception) -> str:
-    """Why a value given at start is refused, and how to write it."""
+    """Why a value given at start is refused, and how to write it correctly."""
     given = _overrides(node).get(parameter.name)
     if given is not None and type(given.value) is int and isinstance(parameter.default, float):
         return (
@@ -62,10 +62,10 @@ def _overrides(node: Node) -> Dict[str, Parameter]:
 
 
 def misspelt(node: Node) -> List[str]:
-    """A sentence for each parameter that was given at start and is none of this node's.
+    """A sentence for each parameter given at start that this node does not have.
 
-    A file for all nodes (`/**`) names other nodes' parameters, so those that resemble none of
-    this node's are passed over.
+    A file for all nodes (`/**`) also names parameters of other nodes, so names that resemble no
+    parameter of this node are ignored.
     """
     sentences = []
     for name in sorted(_overrides(node)):
@@ -88,7 +88,7 @@ def engine_request(node: Node) -> EngineRequest:
 
 
 def _equal(one: Any, other: Any) -> bool:
-    """Whether two values of a parameter are the same; lists come as arrays, too."""
+    """Whether two values of a parameter are equal; lists may also be arrays."""
     if isinstance(one, str) or not hasattr(one, '__iter__') or not hasattr(other, '__iter__'):
         return bool(one == other)
     return list(one) == list(other)
@@ -98,9 +98,9 @@ def objection(node: Node, parameter: Parameter, configured: bool) -> Optional[st
     """Why setting `parameter` is refused, or None.
 
     Args:
-        node: Holds the parameters.
+        node: The node that has the parameters.
         parameter: The new value.
-        configured: Whether the node is beyond unconfigured.
+        configured: Whether the node is configured.
     """
     name, value = parameter.name, parameter.value
     known = BY_NAME.get(name)

@@ -1,4 +1,4 @@
-"""Quality of service: what can be overridden, and what to do where two sides do not fit."""
+"""Quality of service: overrides, and warnings about incompatible QoS and lost messages."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ except ImportError:  # Humble
 
 
 def send_beside() -> None:
-    """Let Fast DDS send in a thread of its own; must be called before the context is initialized.
+    """Let Fast DDS send in a separate thread; call this before the context is initialized.
 
-    Otherwise a publication sends before it returns. Beside a reader that is stopped, that took
-    4 ms in place of 0.3 ms for a mask of 640x480, once 3 s, in the thread that segments. A value
-    that the environment has already is kept.
+    By default, publishing sends the message before it returns. With a stopped reader that took
+    4 ms instead of 0.3 ms for a mask of 640x480, and once 3 s, in the segmentation thread. A value
+    that is already set in the environment is kept.
     """
     os.environ.setdefault('RMW_FASTRTPS_PUBLICATION_MODE', 'ASYNCHRONOUS')
 
 
 def overridable() -> QoSOverridingOptions:
-    """History, depth, reliability and durability, as parameters below qos_overrides."""
+    """Allow overrides of history, depth, reliability and durability as parameters."""
     return QoSOverridingOptions(
         policy_kinds=(
             QoSPolicyKind.HISTORY,
@@ -47,17 +47,17 @@ def overridable() -> QoSOverridingOptions:
 
 
 def subscription_events(topic: str, warn: Callable[[str], None]) -> SubscriptionEventCallbacks:
-    """Warns where a publisher offers less than a subscription requests, and of lost messages.
+    """Warn if a publisher offers less than a subscription requests, and about lost messages.
 
     Args:
         topic: Resolved name.
-        warn: For the log.
+        warn: Logs a warning.
     """
     lost = 0
 
     def message_lost(event: Any) -> None:
         nonlocal lost
-        # Twice as many before the next line, so that a lasting fault does not fill the log.
+        # Warn again only when the count has doubled: a lasting fault must not fill the log.
         if event.total_count >= 2 * lost and event.total_count > 0:
             lost = event.total_count
             warn(f'{lost} messages on {topic} were lost between processes: {_why_lost()}')
@@ -74,7 +74,7 @@ def subscription_events(topic: str, warn: Callable[[str], None]) -> Subscription
 
 
 class _Events(SubscriptionEventCallbacks):
-    """Leaves the event of lost messages out where the middleware does not have it."""
+    """Omits the event of lost messages if the middleware does not support it."""
 
     def create_event_handlers(self, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -100,11 +100,11 @@ def _why_lost() -> str:
 
 
 def publisher_events(topic: str, warn: Callable[[str], None]) -> PublisherEventCallbacks:
-    """Warns where a subscriber requests more than a publisher offers.
+    """Warn if a subscriber requests more than a publisher offers.
 
     Args:
         topic: Resolved name.
-        warn: For the log.
+        warn: Logs a warning.
     """
     incompatible = _on_incompatible(
         warn,
@@ -120,7 +120,7 @@ def publisher_events(topic: str, warn: Callable[[str], None]) -> PublisherEventC
 def _on_incompatible(
     warn: Callable[[str], None], sentence: Callable[[str], str]
 ) -> Callable[[Any], None]:
-    """Callback of an event of incompatible QoS: warns with a sentence about the policy."""
+    """Callback for incompatible QoS, which warns with a sentence about the policy."""
 
     def callback(event: Any) -> None:
         warn(sentence(qos_policy_name_from_kind(event.last_policy_kind).lower()))

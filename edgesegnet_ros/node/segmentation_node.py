@@ -42,14 +42,14 @@ _LEAVE_S = 1.5
 class SegmentationNode(ManagedNode):
     """EdgeSegNet behind a camera (ROS 2 managed node).
 
-    configure loads the model, builds and warms up its engine and latches label_info; activate
-    opens the outputs and subscribes to the camera; deactivate undoes that, and nothing is
-    published once it has answered; cleanup frees the model; shutdown does what is left to do.
-    While configure takes its time, all other services are answered.
+    configure loads the model, builds and warms up its engine and latches label_info. activate
+    opens the outputs and subscribes to the camera. deactivate undoes that; nothing is published
+    after it has answered. cleanup frees the model. shutdown closes and frees everything. During
+    configure, all other services are answered.
 
     Args:
         node_name: Name of the node.
-        kwargs: For `rclpy.lifecycle.LifecycleNode`.
+        kwargs: Arguments of `rclpy.lifecycle.LifecycleNode`.
 
     Raises:
         NodeParameterError: A parameter given at start is refused.
@@ -79,25 +79,25 @@ class SegmentationNode(ManagedNode):
                 0.0, self._autostart, callback_group=self.beside, clock=self.steady
             )
 
-    # Transitions. None of these callbacks waits for the engine; lifecycle.py does, beside them.
+    # Transitions. None of these callbacks waits for the engine; ManagedNode does.
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Load, build, warm up; latch label_info. On failure: unconfigured, nothing kept."""
-        if self._engines.worker is None:  # trigger_configure, which has not waited for it
+        """Open the engine and latch label_info. After a failure the node is unconfigured."""
+        if self._engines.worker is None:  # called by trigger_configure, which does not start it
             self.start_configure()
         return self.attempt('configure', self._configure, self._release)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Open the outputs and subscribe to the camera. On failure: inactive."""
+        """Open the outputs and subscribe to the camera. After a failure the node is inactive."""
         return self.attempt('activate', partial(self._activate, state), self._close)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Unsubscribe, let no result out any more, close the outputs."""
+        """Unsubscribe, stop publishing and close the outputs."""
         self._close()
         return LifecycleNode.on_deactivate(self, state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Free the model, its engine and all topics of results."""
+        """Free the model, its engine and the publishers of results."""
         self._release()
         return SUCCESS
 
@@ -116,7 +116,7 @@ class SegmentationNode(ManagedNode):
         self._failure = reason
 
     def start_configure(self) -> None:
-        """Open the engine in the thread that it will live in."""
+        """Start the thread that opens the engine."""
         self._failure = None
         self._statistics = FrameStatistics()
         self._reporter.configured_anew()
@@ -158,7 +158,7 @@ class SegmentationNode(ManagedNode):
         self.get_logger().info(f'active: waiting for images on {self._camera.topic}')
 
     def _serve(self, worker: SegmentationWorker, outputs: Outputs) -> None:
-        """Let images go to this worker from now on."""
+        """Pass images to this worker from now on."""
         self._intake = Intake(
             self, self._camera, self._ages, outputs, worker, self._statistics, self._warn_once
         )
@@ -194,7 +194,7 @@ class SegmentationNode(ManagedNode):
         self._intake.on_image(message)
 
     def _warn_once(self, kind: str, message: str) -> None:
-        """Warn, and for a while not again of the same kind."""
+        """Warn, at most once per 10 s and kind."""
         now = time.monotonic()
         if now - self._warned_at.get(kind, -_SAME_WARNING_AFTER_S) >= _SAME_WARNING_AFTER_S:
             self._warned_at[kind] = now
@@ -294,7 +294,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
     idle = True
     threads.wait_passively()
     qos.send_beside()
-    # Engines tell what they build, and why, through Python's logging.
+    # Engines log what they build through Python's logging.
     logging.basicConfig(format='[%(levelname)s] [%(name)s]: %(message)s')
     logging.getLogger('edgesegnet_ros').setLevel(logging.INFO)
     signals = NoteOnly()

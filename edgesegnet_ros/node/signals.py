@@ -1,4 +1,4 @@
-"""Signals that end a process. This module imports fast, so that it can be imported first."""
+"""Handlers of signals that end a process. Import this module first; it imports quickly."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class InterruptOnce:
 def interrupt_once() -> None:
     """Let the first SIGINT or SIGTERM interrupt the main thread; call it before `rclpy.init`.
 
-    rclpy's own handlers go on top and call these. A handler that is there already stays.
+    The handlers of rclpy are installed on top and call these. An existing handler is kept.
     """
     handler = signal.getsignal(signal.SIGINT)
     if not isinstance(handler, InterruptOnce):
@@ -42,10 +42,10 @@ def interrupt_once() -> None:
 
 
 class NoteOnly:
-    """Notes signals from now on and interrupts nothing; the process ends when it looks.
+    """Notes signals and interrupts nothing; the process ends when it checks `noted`.
 
-    rclpy's handlers would shut the context down under a thread that is publishing, and
-    KeyboardInterrupt could come in the middle of any callback.
+    The handlers of rclpy would shut down the context while a thread is publishing, and a
+    KeyboardInterrupt could be raised in the middle of any callback.
 
     Attributes:
         noted: Whether a signal has come.

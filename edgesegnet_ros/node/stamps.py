@@ -13,7 +13,7 @@ FUTURE_MS = 100.0
 """Stamps further ahead of the node's clock than this are reported."""
 _WINDOW = 60
 _FEWEST = 20
-"""Intervals that an estimate of the camera's period needs."""
+"""Number of intervals that an estimate of the period of the camera requires."""
 
 
 def stamp_ns(message: Any) -> int:
@@ -23,13 +23,13 @@ def stamp_ns(message: Any) -> int:
 
 
 class AgeClock:
-    """Ages by the node's clock, which may be simulated, stand still or jump back.
-
-    Attributes:
-        epoch: Counts the clock's jumps back: frames of an earlier epoch are outdated.
+    """Ages by the clock of the node, which may be simulated, stand still or jump back.
 
     Args:
         clock: Clock of the node.
+
+    Attributes:
+        epoch: Number of backward jumps of the clock; frames of an earlier epoch are outdated.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -45,11 +45,11 @@ class AgeClock:
 
     @property
     def stands_still(self) -> bool:
-        """Whether the time is simulated and /clock has not come yet."""
+        """Whether time is simulated and no message has come on /clock yet."""
         return bool(self._clock.ros_time_is_active) and self._clock.now().nanoseconds <= 0
 
     def age_ms(self, message: Any) -> Optional[float]:
-        """Age of a message; None where it has no stamp or the clock does not run yet.
+        """Age of a message in ms; None if it has no stamp or the clock does not run yet.
 
         Negative for a stamp in the future.
         """
@@ -61,10 +61,10 @@ class AgeClock:
 
 
 class LostFrames:
-    """Estimates from gaps in the stamps how many images were published but never arrived.
+    """Estimates from gaps in the stamps how many images were published but did not arrive.
 
-    The camera's period is taken as the 10th percentile of the last intervals between stamps:
-    images lost in between only ever make an interval longer.
+    The period of the camera is the 10th percentile of the last intervals between stamps, because
+    lost images only make intervals longer.
 
     Attributes:
         total: The estimate since configure.

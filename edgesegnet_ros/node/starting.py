@@ -21,11 +21,11 @@ def initialize(
     """Initialize rclpy.
 
     Args:
-        arguments: Of the command line; sys.argv where not given.
+        arguments: Arguments of the command line; None for sys.argv.
         handlers: Signal handlers that rclpy installs.
 
     Raises:
-        RosArgumentError: An argument is unknown or malformed; says what rcl says.
+        RosArgumentError: An argument is unknown or malformed; the message is that of rcl.
     """
     try:
         rclpy.init(args=arguments, signal_handler_options=handlers)

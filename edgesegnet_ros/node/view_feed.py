@@ -1,9 +1,9 @@
-"""Logs what running segmentation nodes see and publish in a Rerun recording.
+"""Logs the input and output of running segmentation nodes to a Rerun recording.
 
-Nodes are found by their reports on /diagnostics, which also name their image topics; each is one
-camera of the recording, named by its namespace. An image is logged when the mask of its stamp has
-come, so that both always belong together. Events go to standard output, one line of JSON each:
-`message`, a sentence for people, and `frames`, the number of masks so far.
+Nodes are found by their reports on /diagnostics, which also name their image topics. Each node is
+one camera of the recording, named by its namespace. An image is logged when the mask with the same
+stamp has come, so that both belong together. Events are written to standard output, one line of
+JSON each: `message`, a sentence for people, and `frames`, the number of masks so far.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ LATCHED = QoSProfile(
 )
 NEWEST = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
 WAITING_IMAGES = 30
-"""Images that may wait for their mask; the node works on the newest, so few are needed."""
+"""Number of images that may wait for their mask; the node uses the newest, so few suffice."""
 NO_NODE_S = 5.0
 """Time without a report of a node after which a message is printed."""
 
 
 def say(**event: object) -> None:
-    """Tell the command that started this."""
+    """Send an event to the command that started this process."""
     print(json.dumps(event), flush=True)
 
 
@@ -66,14 +66,14 @@ class CameraFeed:
     """The subscriptions of one segmentation node.
 
     Args:
-        node: Owns them, counts the frames and lays out the panels.
-        name: Name of the segmentation node, fully qualified.
-        image_topic: That it subscribes to, as it reports it.
-        log: Takes the frames.
+        node: Owns the subscriptions, counts the frames and arranges the panels.
+        name: Fully qualified name of the segmentation node.
+        image_topic: Image topic of the segmentation node, as it reports it.
+        log: Receives the frames.
         classes: Class set with the colours.
 
     Attributes:
-        groups: Names of the groups that have a mask, once the first has come.
+        groups: Names of the groups that have a mask; empty before the first mask.
     """
 
     def __init__(
@@ -159,17 +159,17 @@ class CameraFeed:
 
 
 class ViewFeed(Node):
-    """Finds the nodes and feeds the recording.
+    """Finds the segmentation nodes and logs them to the recording.
 
     Args:
-        recording: Takes everything.
+        recording: The Rerun recording.
         classes: Class set with the colours.
-        only: Names of the nodes to show, fully qualified; empty for all.
+        only: Fully qualified names of the nodes to show; empty for all.
         jpeg: Whether images are stored as JPEG.
         **kwargs: Arguments of rclpy.node.Node.
 
     Attributes:
-        frames: Masks so far.
+        frames: Number of masks so far.
     """
 
     def __init__(
@@ -190,11 +190,11 @@ class ViewFeed(Node):
         return list(self._feeds)
 
     def count_frame(self) -> None:
-        """Note that a mask has been logged."""
+        """Count a mask that was logged."""
         self.frames += 1
 
     def lay_out(self) -> None:
-        """Send the viewer its panels, cameras in the order of their names."""
+        """Send the layout of the panels to the viewer, with cameras sorted by name."""
         feeds = {camera_of(name): feed for name, feed in sorted(self._feeds.items())}
         groups = {camera: feed.groups for camera, feed in feeds.items()}
         self._recording.send_blueprint(layout(list(feeds), groups))
@@ -228,14 +228,16 @@ def stamp_ns(header: Header) -> int:
 
 
 def parse(arguments: List[str]) -> argparse.Namespace:
-    """The command line without what belongs to ROS."""
+    """Parse the command line without its ROS arguments."""
     parser = argparse.ArgumentParser(
         prog='view_feed', description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument('--classes', required=True, help='class file: name or path')
-    parser.add_argument('--node', action='append', default=[], help='only this one')
+    parser.add_argument(
+        '--node', action='append', default=[], help='show only this node; may be repeated'
+    )
     parser.add_argument('--frames', type=int, help='end after this many masks')
-    parser.add_argument('--lossless', action='store_true', help='no JPEG')
+    parser.add_argument('--lossless', action='store_true', help='do not compress images to JPEG')
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument('--save', type=Path, help='file of the recording')
     where.add_argument('--connect', help='URL of a viewer')
@@ -243,7 +245,7 @@ def parse(arguments: List[str]) -> argparse.Namespace:
 
 
 def main() -> int:
-    """Feed until a signal or the last frame; 0, or 2 where that cannot be done."""
+    """Log frames until a signal or the last frame; returns 0, or 2 for a usage error."""
     args = parse(remove_ros_args(sys.argv)[1:])
     only = [name if name.startswith('/') else '/' + name for name in args.node]
     recording = feed = None

@@ -1,9 +1,9 @@
-"""The thread that an engine lives in: it opens it, segments with it and closes it.
+"""The thread that opens an engine, segments with it and closes it.
 
-No other thread computes with the engine or closes it, so that one which hangs is not closed under
-the thread that is in it. OpenMP also keeps one team of threads for it: a second team, of a thread
-that had only opened it, would make both sleep between any two operations (on two cores 160 changes
-of context a frame in place of 28).
+No other thread uses or closes the engine, so that an engine that hangs is not closed while a
+thread is inside it. OpenMP also keeps one team of threads per calling thread: with a second team,
+of a thread that only opened the engine, both teams sleep between any two operations (on two cores
+160 context switches per frame instead of 28).
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from edgesegnet_ros.node.outputs import Outputs, SegmentedFrame
 
 
 class Arrival(NamedTuple):
-    """A message and when its callback was entered.
+    """An image message and the time at which its callback was entered.
 
     Attributes:
         message: The image.
-        entered: Time by time.perf_counter, in s.
-        camera_info: The newest one at that time.
+        entered: Time of time.perf_counter, in s.
+        camera_info: The newest CameraInfo at that time.
         is_current: Whether its result may still be published: False once the node has been
             deactivated or its clock has jumped back.
     """
@@ -48,13 +48,13 @@ class WorkerSettings(NamedTuple):
 
     Attributes:
         request: The engine to open.
-        may_fall_back: Whether the torch engine takes the place of one that fails.
+        may_fall_back: Whether the torch engine replaces an engine that fails.
         output_resolution: `input` or `network`.
-        unlabeled_below: Called for each frame; gives the threshold, 0-1.
-        strict_jpeg: Called for each frame; whether damaged JPEG images are refused.
-        age_ms: Age of a message now; None where its stamp does not tell.
-        max_age_ms: Called for each frame; 0 for no limit.
-        failed: What became of the requested engine, where torch is to take its place at once.
+        unlabeled_below: Called for each frame; returns the threshold, 0-1.
+        strict_jpeg: Called for each frame; returns whether damaged JPEG images are refused.
+        age_ms: Returns the current age of a message, or None if its stamp does not give one.
+        max_age_ms: Called for each frame; returns the limit in ms, or 0 for none.
+        failed: Why the requested engine failed, if torch is to replace it at once.
     """
 
     request: EngineRequest
@@ -72,9 +72,9 @@ class WorkerEvents(NamedTuple):
 
     Attributes:
         on_bad_image: Called with each image that cannot be used.
-        on_engine: Called with an engine that takes the place of one that failed.
-        on_failure: Called with the reason why the worker ended by itself.
-        on_error: Called with the origin of an exception outside of the engine, and the exception.
+        on_engine: Called with an engine that replaces one that failed.
+        on_failure: Called with the reason for which the worker ended by itself.
+        on_error: Called with an exception that did not come from the engine, and its origin.
     """
 
     on_bad_image: Callable[[ImageMessageError], None]
@@ -84,15 +84,15 @@ class WorkerEvents(NamedTuple):
 
 
 class SegmentationWorker:
-    """Segments and publishes the newest image, again and again.
+    """Segments and publishes the newest image in a loop, in a thread.
 
     Args:
-        settings: What to do.
+        settings: Settings of the worker.
         statistics: Counts what happens to frames.
-        events: Whom to tell.
+        events: Callbacks of the worker.
 
     Attributes:
-        opened: Its engine; None until it is open, and again when it is closed.
+        opened: The engine; None before it is open and after it is closed.
         error: Why the first engine could not be opened.
     """
 
@@ -113,7 +113,7 @@ class SegmentationWorker:
         self._thread = threading.Thread(target=self._work, name='segmentation', daemon=True)
         self._thread.start()
 
-    # From other threads.
+    # Methods for other threads.
 
     def wait_until_tried(self) -> None:
         """Wait until the engine is open or cannot be opened."""
@@ -126,34 +126,34 @@ class SegmentationWorker:
 
     @property
     def has_ended(self) -> bool:
-        """Whether the thread is gone, and its engine with it."""
+        """Whether the thread has ended and its engine is closed."""
         return not self._thread.is_alive()
 
     @property
     def infers_for_s(self) -> float:
-        """How long the engine has been working on a frame; 0 where it has none."""
+        """How long the engine has been working on a frame, in s; 0 if it has none."""
         since = self._infers_since
         return 0.0 if since is None else time.monotonic() - since
 
     def publish_to(self, outputs: Optional[Outputs]) -> None:
-        """Publish there from now on; None for nowhere: then nothing goes out any more."""
+        """Publish to these outputs from now on; None stops publishing."""
         with self._gate:
             self._outputs = outputs
         if outputs is None and self._slot.clear():
             self._statistics.count('discarded')
 
     def drop_waiting(self, reason: str) -> None:
-        """Drop the image that waits, if one does."""
+        """Drop the waiting image, if there is one."""
         if self._slot.clear():
             self._statistics.count(reason)
 
     def offer(self, arrival: Arrival) -> None:
-        """Hand over an image; one that still waits is dropped for it."""
+        """Hand over an image; it replaces an image that is still waiting."""
         if self._slot.put(arrival):
             self._statistics.count('replaced')
 
     def close(self) -> None:
-        """Publish nothing from now on; close the engine when it has finished its frame."""
+        """Stop publishing; close the engine when it has finished its frame."""
         self._closing = True
         self.publish_to(None)
         self._slot.close()
@@ -163,7 +163,7 @@ class SegmentationWorker:
         self._thread.join(timeout_s)
         return self.has_ended
 
-    # In the thread.
+    # Methods that run in the thread.
 
     def _work(self) -> None:
         try:
@@ -181,7 +181,7 @@ class SegmentationWorker:
             reason = self._serve()
             if reason is not None and not self._closing:
                 self._events.on_failure(self, reason)
-        except Exception as error:  # a thread that ends in silence would be worse
+        except Exception as error:  # the thread must not end silently
             self._events.on_error('the segmentation thread', error)
             self._events.on_failure(self, f'{type(error).__name__}: {error}')
         finally:
@@ -211,7 +211,7 @@ class SegmentationWorker:
                 if reason is not None:
                     return reason
                 segmenter = self._segmenter()
-            except Exception as error:  # not the engine's error: it can continue
+            except Exception as error:  # the engine did not cause it, so it can continue
                 self._statistics.count('discarded')
                 if not self._closing:
                     self._events.on_error('a frame', error)
@@ -313,7 +313,7 @@ class _EngineFailure(Exception):
     """An exception that came from the engine.
 
     Attributes:
-        reason: What it said.
+        reason: The message of that exception.
     """
 
     def __init__(self, reason: str) -> None:
@@ -330,7 +330,7 @@ def _converted(message: Union[Image, CompressedImage], strict: bool):  # noqa: A
         raise
     except MemoryError:
         raise ImageMessageError('memory', 'the image takes more memory than there is') from None
-    except Exception as error:  # whatever a library makes of it, it is the image's fault
+    except Exception as error:  # any error of a library means that the image cannot be used
         raise ImageMessageError(
             'undecodable', f'it cannot be converted: {type(error).__name__}: {str(error)[:200]}'
         ) from None
