@@ -33,15 +33,15 @@ _WARM_UP = 0.04
 _FALL = 0.5
 """Share of the steps after which the rate falls, as half a cosine."""
 _LOOK_EVERY = 20
-"""Steps between two looks at the loss."""
+"""Number of steps between two checks of the loss."""
 
 
 class Diverged(ExplorationError):
-    """A candidate whose loss is no number any more."""
+    """The loss of a candidate is no longer a finite number."""
 
 
 class OutOfTime(ExplorationError):
-    """A candidate that the budget's end cut off."""
+    """The budget ended before the training of a candidate."""
 
 
 class Trained(NamedTuple):
@@ -50,7 +50,7 @@ class Trained(NamedTuple):
     Attributes:
         network: The averaged weights, with training norms, in evaluation mode.
         scores: Scores on val.
-        steps: It was trained for.
+        steps: Number of training steps.
     """
 
     network: DesignedNetwork
@@ -65,17 +65,17 @@ def train_candidate(
     judge: Callable[[Trained], bool],
     deadline: float = math.inf,
 ) -> Trained:
-    """Train until the last rung, or until `judge` has seen enough.
+    """Train to the last rung, or until `judge` stops the training.
 
-    All candidates see the same views in the same order, and the rate follows one schedule of
-    `settings.steps`, so that those of a rung can be compared.
+    All candidates see the same views in the same order, and all follow the schedule of
+    `settings.steps`, so that the candidates of a rung are comparable.
 
     Args:
         design: Design of the network.
         ground: Pool and val.
         settings: Steps, batch, rate and seed.
         judge: Called at each rung; returns whether to continue.
-        deadline: Deadline by time.monotonic(), after which nothing is begun.
+        deadline: Deadline of time.monotonic(); training stops after it.
 
     Raises:
         Diverged: The loss is NaN or infinite.

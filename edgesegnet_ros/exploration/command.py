@@ -1,4 +1,4 @@
-"""`edgesegnet explore`: find a network for one's own data, device and requirement."""
+"""`edgesegnet explore`: finds a network for given data, a device and a requirement."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def seconds(text: str) -> float:
     """A duration such as 90s, 10m, 3h or 1h30m."""
     parts = re.findall(r'(\d+(?:\.\d+)?)([smhd])', text)
     if not parts or ''.join(number + unit for number, unit in parts) != text:
-        raise argparse.ArgumentTypeError(f'{text!r} is no duration, such as 10m, 3h or 1h30m')
+        raise argparse.ArgumentTypeError(f'{text!r} is not a duration, such as 10m, 3h or 1h30m')
     return sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 
@@ -141,7 +141,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def settings_of(args: argparse.Namespace, stored: Settings | None = None) -> Settings:
-    """The exploration that was asked for, all of it checked.
+    """The settings of the requested exploration, checked.
 
     Args:
         args: The options.
@@ -167,7 +167,7 @@ def settings_of(args: argparse.Namespace, stored: Settings | None = None) -> Set
     given = args.data or os.environ.get('EDGESEGNET_CAMVID')
     data = '' if not given or given == 'street' else str(dataset_path(args.data).resolve())
     if data:
-        open_dataset(data, classes)  # refuses what does not fit together
+        open_dataset(data, classes)  # refuses labels that do not fit the classes
     teachers = tuple(str(shipped.find('models', name)) for name in args.teacher)
     for teacher in teachers:
         read_network(teacher, classes)
@@ -180,7 +180,7 @@ def settings_of(args: argparse.Namespace, stored: Settings | None = None) -> Set
     if reason:
         raise ExplorationError(f'--engine {engine}: {reason}')
     known = back_end(engine).precisions('cpu')
-    # int8 has to be calibrated for each network: it is measured where it is asked for.
+    # int8 requires calibration for each network, so it is measured only on request.
     fastest = next(name for name in known if name != 'int8')
     precision = fastest if args.precision == 'auto' else args.precision
     if precision not in known:
@@ -226,7 +226,7 @@ def not_given(args: argparse.Namespace, stored: Settings | None = None) -> dict[
 
 
 def run(args: argparse.Namespace) -> int:
-    """Explore until the budget is spent; 1 where no network meets the requirement."""
+    """Explore until the budget is spent; returns 1 if no network meets the requirement."""
     from edgesegnet_ros.extras import need
 
     need('explore', ('optuna', 'sqlalchemy', 'tqdm', 'jinja2', 'matplotlib'), 'edgesegnet explore')

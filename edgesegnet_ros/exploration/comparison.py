@@ -1,4 +1,4 @@
-"""Whether the inquisitor helps: studies of one storage that differ in it alone."""
+"""Compares two studies of a storage that differ only in whether the inquisitor is used."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Side(NamedTuple):
     """One study of the comparison.
 
     Attributes:
-        study: Its name.
-        inquisitor: Whether its generators were advised.
-        trials: Of it.
+        study: Name of the study.
+        inquisitor: Whether the inquisitor advised its generators.
+        trials: Trials of the study.
     """
 
     study: str
@@ -29,15 +29,15 @@ class Side(NamedTuple):
 
 
 def sides_of(study: optuna.Study, settings: Settings, url: str) -> list[Side]:
-    """A study and the first other one of its storage that differs in the inquisitor alone.
+    """A study and the first other study of its storage that differs only in the inquisitor.
 
     Args:
-        study: The one that is reported.
-        settings: Of it.
-        url: Of the storage.
+        study: The study that is reported.
+        settings: Settings of the study.
+        url: URL of the storage.
 
     Returns:
-        Both, the one with the inquisitor first; nothing where there is no other.
+        Both studies, the one with the inquisitor first; empty if there is no other study.
     """
     found = {settings.inquisitor: study}
     storage = open_storage(url)
@@ -55,7 +55,7 @@ def sides_of(study: optuna.Study, settings: Settings, url: str) -> list[Side]:
 
 
 def as_json(sides: Sequence[Side], population: int) -> list[dict[str, Any]]:
-    """For --json."""
+    """The values for --json."""
     return [
         {
             'study': side.study,
@@ -91,7 +91,7 @@ def in_words(sides: Sequence[Side], population: int) -> str:
 
 
 def plot(sides: Sequence[Side]) -> str:
-    """SVG: the best U so far over the networks that were tried."""
+    """SVG of the best U so far over the number of networks tried."""
     lines = {}
     for side in sides:
         name = 'with the inquisitor' if side.inquisitor else 'without'
@@ -115,7 +115,7 @@ def _best_of_first(side: Side, count: int) -> float | None:
 
 
 def _rises(side: Side) -> list[tuple[int, float]]:
-    """How many networks were tried, and the best U by then, wherever it rose."""
+    """The number of networks tried and the best U so far, at each increase of U."""
     found: list[tuple[int, float]] = []
     for count, trial in enumerate(_finished(side), 1):
         if history.is_feasible(trial):

@@ -20,18 +20,18 @@ from edgesegnet_ros.training.distillation import open_teacher
 from edgesegnet_ros.training.run_setup import without_streets
 
 _VAL_SEED = 5_000_000
-"""Rendered streets that candidates are judged on; training draws smaller and larger seeds."""
+"""Seed of the rendered streets that candidates are judged on; training uses other seeds."""
 _STREETS, _VAL_STREETS = 60, 16
-"""Rendered scenes that views are drawn from, and that are val, where no dataset is given."""
+"""Numbers of rendered scenes for views and for val, if no dataset is given."""
 
 
 class Ground(NamedTuple):
     """The data that all candidates share.
 
     Attributes:
-        classes: What outputs mean.
-        pool: To train on.
-        val: To judge on.
+        classes: Classes of the outputs.
+        pool: Views for training.
+        val: Labelled images on which candidates are judged.
     """
 
     classes: ClassSet
@@ -45,13 +45,13 @@ def open_ground(
     advance: Callable[[int], None] = lambda _: None,
     judged: bool = True,
 ) -> Ground:
-    """Read the dataset, and make the pool where it is not there yet.
+    """Read the dataset, and make the pool if it does not exist yet.
 
     Args:
         settings: Settings of the exploration.
-        folder: Takes the pool.
-        advance: Told how many views have come.
-        judged: Whether rendered streets are to judge on, too; a dataset's val always is.
+        folder: Folder of the pool.
+        advance: Called with the number of new views.
+        judged: Whether to render streets for val, too; the val split of a dataset is always read.
 
     Raises:
         EdgeSegNetError: A subclass of the failing package; nothing was made.
@@ -69,8 +69,8 @@ def open_ground(
         source: tuple[str, ...] = tuple(dataset.sequences('train'))
     else:
         train, source = [], ()
-        count = min(settings.val_images or _VAL_STREETS, _VAL_STREETS)
-        val = _streets(_VAL_SEED + settings.seed, count) if judged else []
+        streets = min(settings.val_images or _VAL_STREETS, _VAL_STREETS)
+        val = _streets(_VAL_SEED + settings.seed, streets) if judged else []
     if settings.val_images and settings.val_images < len(val):
         chosen = np.linspace(0, len(val) - 1, settings.val_images).round().astype(int)
         val = [val[index] for index in chosen]
@@ -82,7 +82,7 @@ def open_ground(
     views: list[Views] = []
 
     def view(number: int) -> tuple[torch.Tensor, torch.Tensor]:
-        if not views:  # rendered only where views are missing
+        if not views:  # rendered only if views are missing
             real = train or _streets(FIRST_RENDERED_SEED + settings.seed, _STREETS)
             views.append(Views(real, rendered_pool(config, quiet=True), config, source))
         return views[0][divmod(number, views[0].views_per_epoch)]
@@ -111,7 +111,7 @@ def _streets(seed: int, count: int) -> list[LabelledPair]:
 
 
 def _config(settings: Settings) -> TrainConfig:
-    """How views are made: as the shipped weights' were."""
+    """The augmentation of views, which is that of the shipped weights."""
     rendered = settings.rendered if settings.data else 0
     return TrainConfig(
         seed=settings.seed,

@@ -24,7 +24,7 @@ _ALONE = {
     'font-family="inherit">': 'font-family="sans-serif"><rect width="100%" height="100%" '
     'fill="white"/>',
 }
-"""What a diagram needs in a file of its own, where no page gives it colours and letters."""
+"""Colours and fonts for a diagram in a separate file, which the page defines otherwise."""
 
 
 def diagram_file(design: Design) -> str:
@@ -86,7 +86,7 @@ def diagram(design: Design) -> str:
 
 
 def _columns(design: Design) -> dict[str, int]:
-    """The column of each layer: behind all that it reads, and alone in its place."""
+    """The column of each layer: right of all its sources, with no other layer in the cell."""
     columns = {IMAGE: 0}
     taken = {(0, 1)}
     for layer in design.layers:
@@ -136,11 +136,11 @@ def _line(start: tuple[float, float], end: tuple[float, float], dashed: bool) ->
     x2, y2 = end[0], end[1] + _HEIGHT / 2
     style = 'stroke-dasharray="4 3"' if dashed else ''
     if dashed and y1 == y2:
-        # Over what stands between.
+        # Above the boxes in between.
         middle, above = (x1 + x2) / 2, y1 - _HEIGHT
         path = f'M{x1},{y1} Q{x1 + 10},{above} {middle},{above} Q{x2 - 10},{above} {x2},{y2}'
     elif dashed and y2 < y1:
-        # Beside what stands between, along the coarser row, which is empty to the right.
+        # Around the boxes in between, along the coarser row, which is empty to the right.
         turn = x2 - _GAP_X
         path = f'M{x1},{y1} H{turn - 30} C{turn},{y1} {turn},{y2} {x2},{y2}'
     elif dashed:

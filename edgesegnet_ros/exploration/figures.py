@@ -21,7 +21,7 @@ from edgesegnet_ros.network.weights import WeightsInfo
 
 _MIB = 1 << 20
 _FRAMES = 12
-"""Timed frames of the candidate, and of the reference in turns with it."""
+"""Number of timed frames of the candidate, and of the reference in turns with it."""
 
 
 def counted(design: Design, num_classes: int, size: tuple[int, int]) -> dict[str, float]:
@@ -29,7 +29,7 @@ def counted(design: Design, num_classes: int, size: tuple[int, int]) -> dict[str
 
     Args:
         design: Design of the network.
-        num_classes: Outputs of the classifier.
+        num_classes: Number of classes.
         size: Height and width of the input.
     """
     with torch.device('meta'):
@@ -45,7 +45,7 @@ def counted(design: Design, num_classes: int, size: tuple[int, int]) -> dict[str
 
 
 def _peak_values(design: Design, size: tuple[int, int]) -> int:
-    """Values of the largest set of features that are alive together, between layers."""
+    """Number of values in the largest set of features that must be in memory at once."""
 
     def values(name: str) -> int:
         if name == IMAGE:
@@ -65,8 +65,8 @@ def _peak_values(design: Design, size: tuple[int, int]) -> int:
 class Stopwatch:
     """Latency of designs on one engine, in turns with a reference.
 
-    What else the machine does meets both alike: a design's latency is its share of the
-    reference's in the same turns, times the reference's own latency, which is measured once for
+    Other load on the machine affects both equally: the latency of a design is its ratio to the
+    reference in the same turns, times the latency of the reference, which is measured once for
     the whole study.
 
     Args:
@@ -107,16 +107,16 @@ class Stopwatch:
         return self._back_end.load(recipe, path)
 
     def reference_ms(self) -> float:
-        """The reference's latency: the median of its frames, the least of three rounds."""
+        """The latency of the reference in ms: the smallest median of three rounds."""
         size = self._settings.input_size
         rounds = [time_frames([self._reference.infer], size, _FRAMES)[0][0] for _ in range(3)]
         return min(statistics.median(times) for times in rounds)
 
     def share(self, design: Design) -> float:
-        """A design's latency as a share of the reference's, in the same turns.
+        """The ratio of the latency of a design to that of the reference, in the same turns.
 
         Raises:
-            ExplorationError: It cannot be computed by this engine.
+            ExplorationError: The engine cannot run the design.
         """
         engine = self._engine(design)
         try:

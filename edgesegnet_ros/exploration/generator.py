@@ -1,9 +1,9 @@
 """The generator G: a distribution over designs, seeded by S, that learns from its networks.
 
 The optimiser is Optuna's (TPE: Bergstra et al. 2011, "Algorithms for hyper-parameter
-optimization"). What is added here is what the paper's method asks for: generation begins with the
+optimization"). This module adds what the method of the paper requires: generation starts with the
 prototype φ and its neighbours, and half of the later networks are children of the best network of
-the generator before, changed where the inquisitor advises it.
+the previous generator, changed as the inquisitor advises.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from edgesegnet_ros.exploration.settings import Settings
 from edgesegnet_ros.exploration.space import PROTOTYPE, SPACE, Choice
 
 _CHANGES = 3
-"""Most choices that a child has otherwise than its parent."""
+"""Largest number of choices in which a child differs from its parent."""
 _SHARPNESS = 1.0
 """How much more likely advice is that promises a dB of U more: by a factor of e."""
 _AT_RANDOM = 0.25
@@ -33,10 +33,10 @@ _DRAWS = 20
 
 
 class Generator(BaseSampler):
-    """Draws the choices of each network from its number, the seed, and what is known by then.
+    """Samples the choices of each network from its number, the seed and the finished networks.
 
     Args:
-        settings: Seed, population, and whether the inquisitor is heard.
+        settings: Seed, population, and whether the inquisitor advises the generator.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -96,8 +96,8 @@ class Generator(BaseSampler):
         self._optimiser.reseed_rng()
 
     def _given(self, study: Study, trial: FrozenTrial) -> dict[str, Choice] | None:
-        """The choices of a network that is derived from another; None for the optimiser's own."""
-        # Asked once for each choice: what other workers finish meanwhile must not change it.
+        """The choices of a network derived from another; None if the optimiser samples it."""
+        # Called once per choice; networks that other workers finish must not change the answer.
         if trial.number not in self._derived:
             self._derived = {trial.number: self._derive(study, trial)}
         return self._derived[trial.number]

@@ -1,6 +1,7 @@
 """The history of a study: generators, the acceptance rule, the best network, near misses.
 
-All of it is computed from the trials, so that a kill loses nothing and workers need not agree.
+All of this is computed from the trials, so that a killed process loses nothing and workers do not
+have to coordinate.
 """
 
 from __future__ import annotations
@@ -13,21 +14,22 @@ from optuna.trial import FrozenTrial, TrialState
 
 FIGURES, EXCESS, FAILED, REASON = 'figures', 'excess', 'failed', 'reason'
 FINDINGS, DESIGN, PERFORMANCE, SECONDS, RUNGS = 'findings', 'design', 'u', 'seconds', 'rungs'
-"""Attributes of a trial: its figures, by what it misses the requirement, the clauses that it
-fails, why it has no figures, what the inquisitor found, its design, U, and what it took."""
+"""Attributes of a trial: its figures, by how much it misses the requirement, the clauses that it
+fails, why it has no figures, the findings of the inquisitor, its design, U, its duration in s, and
+the values at each rung."""
 
 
 @dataclass(frozen=True)
 class Generation:
-    """One generator Ĝ_k, by its networks.
+    """One generator Ĝ_k, described by its networks.
 
     Attributes:
         index: k, from 0.
         numbers: Numbers of its trials.
-        best_u: Highest U of its networks that meet the requirement; None where none does.
-        mean_u: Mean U of those.
+        best_u: Highest U of its networks that meet the requirement; None if none does.
+        mean_u: Mean U of those networks.
         feasible: Share of its networks that meet the requirement.
-        accepted: Whether it is better than the last accepted one.
+        accepted: Whether it is better than the last accepted generator.
         best: Number of the trial with the highest U.
     """
 
@@ -40,7 +42,7 @@ class Generation:
     best: int | None
 
     def as_json(self) -> dict[str, Any]:
-        """For --json."""
+        """The values for --json."""
         return {
             'index': self.index,
             'best_u': self.best_u,
@@ -62,13 +64,12 @@ def is_feasible(trial: FrozenTrial) -> bool:
 def generations(trials: Sequence[FrozenTrial], population: int) -> list[Generation]:
     """The generators whose networks are all finished, in order.
 
-    Ĝ_k replaces the generator before only if it is better: if its best network has a higher U than
-    the best of every accepted generator before (Eq. 1 is solved by iteration, each step better
-    than the last).
+    Ĝ_k is accepted only if it is better: if its best network has a higher U than the best network
+    of every generator accepted before (Eq. 1 is solved by iteration, and each step improves).
 
     Args:
         trials: Trials of the study, in the order of their numbers.
-        population: Networks of a generator.
+        population: Number of networks of a generator.
     """
     found: list[Generation] = []
     best: float | None = None
@@ -97,9 +98,9 @@ def generations(trials: Sequence[FrozenTrial], population: int) -> list[Generati
 
 
 def anchor_of(trials: Sequence[FrozenTrial], found: Sequence[Generation]) -> FrozenTrial | None:
-    """The network that a generator's children derive from.
+    """The network from which the children of a generator derive.
 
-    It is the best of the last accepted generator; before there is one, the nearest miss.
+    It is the best of the last accepted generator, or the nearest miss if none was accepted.
     """
     accepted = [one for one in found if one.accepted]
     if accepted:
@@ -115,7 +116,7 @@ def best_of(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
 
 
 def nearest_misses(trials: Sequence[FrozenTrial], count: int = 3) -> list[FrozenTrial]:
-    """The networks that miss the requirement by the least, of those with all their figures."""
+    """The fully trained networks that miss the requirement by the least."""
     missed = [
         trial
         for trial in trials
@@ -125,7 +126,7 @@ def nearest_misses(trials: Sequence[FrozenTrial], count: int = 3) -> list[Frozen
 
 
 def failures(trials: Sequence[FrozenTrial]) -> dict[str, int]:
-    """How often each clause failed, and how often a network came to nothing, by reason."""
+    """How often each clause was missed, and how often networks failed, by reason."""
     counts: dict[str, int] = {}
     for trial in trials:
         reasons = trial.user_attrs.get(FAILED, [])

@@ -35,7 +35,7 @@ from edgesegnet_ros.network.upsampling import upsample
 from edgesegnet_ros.training.normalised import NormalisedNetwork
 
 IMAGES = 6
-"""Images of val that a network is probed with."""
+"""Number of val images with which a network is probed."""
 _SHARE_OF_CHANNELS = 0.5
 _RECOVERED, _EVIDENCE = 0.3, 0.005
 """Before anything is known: the share of a part's contribution that a network which is trained
@@ -130,7 +130,7 @@ def probe(
             found(f'shortcut at 1/{size_of_it}', f'shortcut{size_of_it}', True, lost, cost)
     for name, least in _lesser_halves(network, normalised, images, labels).items():
         choice = f'{name}_width' if name.startswith('stage') else 'refine_width'
-        # Narrower by one step leaves about a third out: less than the lesser half.
+        # One step narrower removes about a third of the channels: less than this half.
         found(f'lesser half of the channels of {name}', choice, True, least, share[name] / 2)
         found(f'more channels in {name}', choice, False, least, share[name] / 2)
     findings.sort(key=lambda one: -one.advice)
@@ -245,7 +245,7 @@ def _layer_gmac(layer: nn.Module, shape: torch.Size) -> float:
 
 @contextmanager
 def _bypassed(block: nn.Module) -> Iterator[None]:
-    """Inside, the block gives what it was given."""
+    """In this context, the block returns its input."""
     handle = block.register_forward_hook(lambda _, given, output: given[0])
     try:
         yield
@@ -259,7 +259,7 @@ def _lesser_halves(
     images: torch.Tensor,
     labels: torch.Tensor,
 ) -> dict[str, float]:
-    """Accuracy lost without the half of each stage's channels that matters less."""
+    """Accuracy lost without the less important half of the channels of each stage."""
     names = [
         layer.name
         for layer in network.design.layers

@@ -37,7 +37,7 @@ def write_page(
     out: Path,
     sides: Sequence[comparison.Side] = (),
 ) -> Path:
-    """Write the report, whole or not at all.
+    """Write the report atomically.
 
     Args:
         study: With its trials.
@@ -168,7 +168,7 @@ def _climbing(
 
 
 def importance(study: optuna.Study) -> dict[str, float]:
-    """The share of each choice in U; nothing where too few networks were trained to tell."""
+    """The share of each choice in U; empty if too few networks were trained."""
     states = (TrialState.COMPLETE,)
     if len(study.get_trials(deepcopy=False, states=states)) < _LEAST_FOR_IMPORTANCE:
         return {}
@@ -224,7 +224,7 @@ def _design_text(best: FrozenTrial | None) -> str:
 
 
 def agreement(trained: Sequence[FrozenTrial], settings: Settings) -> str:
-    """How well U at the first rung ranks the networks as U at the last does, in words."""
+    """A sentence that compares the ranking by U at the first rung with that at the last."""
     both = [(early, last) for _, early, last in _early_and_last(trained, settings)]
     found = history.rank_correlation([one[0] for one in both], [one[1] for one in both])
     if found is None:
@@ -252,7 +252,7 @@ def agreement(trained: Sequence[FrozenTrial], settings: Settings) -> str:
 def _early_and_last(
     trained: Sequence[FrozenTrial], settings: Settings
 ) -> list[tuple[FrozenTrial, float, float]]:
-    """Networks that were trained to the end, their U at the first rung and at the last."""
+    """U at the first rung and at the last, of the networks that were trained to the end."""
     return [
         (trial, rungs[0][2], rungs[-1][2])
         for trial, rungs in ((trial, trial.user_attrs[history.RUNGS]) for trial in trained)

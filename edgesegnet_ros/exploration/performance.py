@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 
 ALPHA, BETA, GAMMA = 2.0, 0.5, 0.5
-"""How much accuracy, parameters and arithmetic weigh."""
+"""Exponents of accuracy, parameters and multiply-accumulates."""
 
 
 def netscore(accuracy: float, params: float, gmac: float) -> float:
@@ -14,7 +14,7 @@ def netscore(accuracy: float, params: float, gmac: float) -> float:
 
     Args:
         accuracy: 0 to 1; a is in percent.
-        params: Trained values; p is in millions.
+        params: Number of parameters; p is in millions.
         gmac: 10⁹ multiply-accumulates; m is in the same.
 
     Returns:
@@ -33,12 +33,12 @@ def _by_macs(figures: Mapping[str, float]) -> float:
 
 
 def _by_latency(figures: Mapping[str, float]) -> float:
-    """As NetScore, with milliseconds in place of 10⁹ multiply-accumulates."""
+    """As NetScore, with milliseconds instead of 10⁹ multiply-accumulates."""
     return netscore(figures['accuracy'], figures['params'], figures['latency_ms'])
 
 
 def _speed(figures: Mapping[str, float]) -> float:
-    """As NetScore, with milliseconds in place of both parameters and multiply-accumulates."""
+    """As NetScore, with milliseconds instead of both parameters and multiply-accumulates."""
     latency = figures['latency_ms']
     return netscore(figures['accuracy'], 1e6 * latency, latency)
 

@@ -1,4 +1,4 @@
-"""The report's plots: inline SVG whose points say what they are when they are pointed at."""
+"""The plots of the report: inline SVG, with a tooltip for each point."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _text(x: float, y: float, words: str, anchor: str = 'middle', extra: str = '
 
 
 def _ticks(axis: _Axis, whole: bool = False) -> list[float]:
-    """Round numbers within an axis: some five, steps of 1, 2 or 5 times a power of ten."""
+    """About five round numbers on an axis, in steps of 1, 2 or 5 times a power of ten."""
     if axis.log:
         first, last = math.floor(math.log10(axis.low)), math.ceil(math.log10(axis.high))
         rounds = [factor * 10.0**power for power in range(first, last + 1) for factor in (1, 2, 5)]
@@ -103,7 +103,7 @@ def _grid(x: _Axis, y: _Axis, x_title: str, y_title: str, whole: bool = False) -
 
 
 def scatter(title: str, points: Sequence[Point], x_title: str, y_title: str) -> str:
-    """Networks by cost and accuracy, and the front: those that none is better and cheaper than.
+    """Networks by cost and accuracy, and their Pareto front.
 
     Args:
         title: For those who hear the page.
@@ -194,7 +194,7 @@ def pareto_front(points: Sequence[Point]) -> list[Point]:
 
 
 def climbing(title: str, generators: Sequence[Mapping], networks: Sequence[Point]) -> str:
-    """U of each generator's networks, and the line of what was accepted.
+    """U of the networks of each generator, and a line through the accepted ones.
 
     Args:
         title: For those who hear the page.
@@ -247,9 +247,9 @@ def parallel(
     """Parallel coordinates.
 
     Args:
-        title: For those who hear the page.
-        axes: Name of each -> what stands along it, from the bottom to the top.
-        lines: Places on the axes, 0 to 1; how strong the line is, 0 to 1; its words.
+        title: Title for screen readers.
+        axes: Name of each axis -> its labels, from the bottom to the top.
+        lines: Positions on the axes, 0 to 1; opacity of the line, 0 to 1; its tooltip.
     """
     width, height, top, bottom, left = 1080, 330, 16, 240, 58
     step = (width - left - 24) / max(1, len(axes) - 1)

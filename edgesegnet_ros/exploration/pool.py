@@ -1,7 +1,7 @@
-"""The shared pool: augmented views and the teachers' answers, made once for all candidates.
+"""The shared pool: views and the logits of the teachers, made once for all candidates.
 
-A teacher may cost ten times what a candidate does. With its answers in a file, a candidate costs
-little more than its own arithmetic, and all candidates see the same.
+A teacher may cost ten times as much as a candidate. With its logits in a file, training a candidate
+costs little more than the candidate itself, and all candidates see the same data.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from edgesegnet_ros.network import HEAD_STRIDE
 
 RECORD = 'pool.json'
 _AT_ONCE = 4
-"""Views that the teachers see together."""
+"""Batch size of the teachers."""
 
 Answer = Callable[[torch.Tensor], torch.Tensor]
 """(N, 3, H, W) uint8 views to (N, classes, H/4, W/4) logits."""
@@ -29,7 +29,7 @@ View = Callable[[int], tuple[torch.Tensor, torch.Tensor]]
 
 
 class Pool(NamedTuple):
-    """Views in files, which are read where they are needed.
+    """Views in memory-mapped files.
 
     Attributes:
         images: (views, 3, H, W) uint8 RGB.
@@ -52,19 +52,19 @@ def make_pool(
     made_from: dict,
     advance: Callable[[int], None] = lambda _: None,
 ) -> Pool:
-    """Make the views that are not there yet, and open all of them.
+    """Make the missing views, and open all of them.
 
-    A kill loses the few views that were in the making; the next call makes them again.
+    A killed process loses only its last few views, which the next call makes again.
 
     Args:
-        folder: Takes the files.
-        count: Views in all.
+        folder: Folder of the files.
+        count: Number of all views.
         size: Height and width of a view.
-        view: Makes one; the same number gives the same view.
-        answer: The teachers'; None without.
-        classes: Outputs of the teachers.
-        made_from: What decides the views; a pool of others is refused.
-        advance: Told how many views have come.
+        view: Makes a view; the same number gives the same view.
+        answer: Computes the logits of the teachers; None without teachers.
+        classes: Number of outputs of the teachers.
+        made_from: Everything that determines the views; a pool made from other values is refused.
+        advance: Called with the number of new views.
 
     Raises:
         ExplorationError: The folder holds other views, or it cannot be written.
@@ -90,7 +90,7 @@ def make_pool(
             advance(len(numbers))
     except OSError as error:
         raise ExplorationError(
-            f'{folder}: the pool of views cannot be written ({error}): free space, or give '
+            f'{folder}: the pool of views cannot be written ({error}): free some space, or give '
             'another --out; finished views are kept'
         ) from None
     return arrays
@@ -104,8 +104,8 @@ def _made(folder: Path, record: dict) -> int:
     made = int(found.pop('made'))
     if found != json.loads(json.dumps(record)):
         raise ExplorationError(
-            f'{folder}: holds views that were made otherwise; give another --out, or remove the '
-            'folder'
+            f'{folder}: holds views that were made with other settings; give another --out, or '
+            'remove the folder'
         )
     return made
 
@@ -122,7 +122,7 @@ def _arrays(folder: Path, count: int, size: tuple[int, int], classes: int, new: 
         if new:
             np.lib.format.open_memmap(path, 'w+', np.dtype(kind), shape)
             with path.open('r+b') as file:
-                # A page that finds no room on the disk later would end the process with SIGBUS.
+                # Without space for a page later on, the process would end with SIGBUS.
                 os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
         return np.lib.format.open_memmap(path, 'r+')
 

@@ -1,4 +1,4 @@
-"""The processes of an exploration on this machine: started, watched, replaced where they end."""
+"""Starts the workers of an exploration on this machine, and replaces workers that end."""
 
 from __future__ import annotations
 
@@ -22,19 +22,20 @@ from edgesegnet_ros.exploration.worker import STORAGE_FAILED
 from edgesegnet_ros.training.stopping import StopRequest
 
 LOG = 'workers.log'
-"""Takes what the workers say."""
+"""Log file of the workers."""
 _LOOK_EVERY = 2.0
-"""Seconds between two looks at the study."""
+"""Seconds between two checks of the study."""
 _LOST_IN_A_ROW = 4
-"""Workers that end without a finished network, after which something is wrong with all of them."""
+"""Number of consecutive workers that end without a finished network, after which the exploration
+stops."""
 _LEAST_TIME = 5.0
-"""Seconds below which no worker is started: it could not even open the pool."""
+"""Seconds of the budget below which no worker is started, as it could not even open the pool."""
 _GRACE = 60.0
-"""Seconds that workers have to end by themselves when the budget is spent."""
+"""Seconds after the budget in which workers may end by themselves."""
 
 HEADER = (
     f'{"network":>8} {"rung":>5} {"accuracy":>9} {"mIoU":>6} {"params":>8} {"GMAC":>7} '
-    f'{"ms":>7} {"U":>7}  says'
+    f'{"ms":>7} {"U":>7}  result'
 )
 
 
@@ -89,7 +90,7 @@ def explore(
                 process.terminate()
             for process in processes:
                 process.wait()
-            # What cannot be written now is found by the next call.
+            # If this cannot be written now, the next call does it.
             with contextlib.suppress(*STORAGE_ERRORS):
                 fail_dead_trials(study, 'out of time')
     table.look()
@@ -119,7 +120,7 @@ def _start(storage: str, name: str, out: Path, left: float, networks: int) -> su
         '--networks',
         str(networks),
     ]
-    # A file, since a pipe that nobody empties would stop the worker.
+    # A file, because a pipe that is not read would block the worker.
     with (out / LOG).open('a') as log:
         return subprocess.Popen(
             command, stdout=log, stderr=log, env={**os.environ, 'TQDM_DISABLE': '1'}
@@ -133,7 +134,7 @@ def _reap(
     lost: int,
     log: Path,
 ) -> int:
-    """Remove the processes that have ended; returns how many were lost in a row."""
+    """Remove the processes that have ended; returns how many failed consecutively."""
     for process in list(processes):
         status = process.poll()
         if status is None:
@@ -161,12 +162,12 @@ def _reap(
 
 
 class _ProgressTable:
-    """Prints a row for each network that is finished, one for each generator, and the time left.
+    """Prints a row for each finished network and generator, and shows the time left.
 
     Args:
-        study: To look at.
-        settings: Of it.
-        budget: Seconds.
+        study: The study.
+        settings: Settings of the study.
+        budget: Budget in s.
     """
 
     def __init__(self, study: optuna.Study, settings: Settings, budget: int) -> None:
@@ -182,7 +183,7 @@ class _ProgressTable:
             desc='exploring: ',
             leave=False,
             bar_format='{desc}{percentage:3.0f}%|{bar}| {n:.0f}/{total} s of the budget',
-            disable=None,  # where nobody looks: a log file
+            disable=None,  # no bar in a log file
         )
 
     def _clock(self, seconds: float, trials: Sequence[FrozenTrial]) -> None:
@@ -199,18 +200,21 @@ class _ProgressTable:
         return len(self._shown)
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the progress bar."""
         self._bar.close()
 
     def say(self, line: str) -> None:
-        """A line above all bars."""
+        """Print a line above the progress bar."""
         tqdm.write(line)
 
     def look(self, seconds: float | None = None) -> int:
-        """Print what has come since the last look; how many networks that were.
+        """Print the networks and generators that finished since the last call.
 
         Args:
-            seconds: That are spent, for the bar.
+            seconds: Seconds that are spent, for the progress bar.
+
+        Returns:
+            The number of networks that finished.
         """
         trials = self._study.get_trials(deepcopy=False)
         new = [t for t in trials if t.state.is_finished() and t.number not in self._shown]
@@ -231,7 +235,7 @@ class _ProgressTable:
 
 
 def row(trial: FrozenTrial) -> str:
-    """A line about a network."""
+    """A row of the table for a network."""
     figures = trial.user_attrs.get(history.FIGURES, {})
 
     def cell(name: str, width: int, digits: int, factor: float = 1.0) -> str:

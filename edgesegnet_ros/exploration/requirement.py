@@ -1,6 +1,6 @@
-"""The requirement that a network has to meet: a small expression, of which nothing is executed.
+"""The requirement that a network must meet: a small expression, which is never executed.
 
-Clauses joined by `and`, each a comparison of one figure with a number, such as
+It consists of clauses joined by `and`, each a comparison of one figure with a number, such as
 `accuracy >= 0.88 and size_mb <= 16.7 and latency_ms <= 20`. It is the paper's indicator function
 1_r (arXiv 1905.04222, Eq. 1).
 """
@@ -30,7 +30,7 @@ _OPERATORS: dict[type, str] = {ast.GtE: '>=', ast.Gt: '>', ast.LtE: '<=', ast.Lt
 
 
 class RequirementError(EdgeSegNetError):
-    """An expression that is no requirement; the message shows the place."""
+    """An invalid requirement; the message shows the column."""
 
 
 class Clause(NamedTuple):
@@ -39,7 +39,7 @@ class Clause(NamedTuple):
     Attributes:
         figure: Key of FIGURES.
         operator: >=, >, <= or <.
-        bound: What it is compared with.
+        bound: The number that the figure is compared with.
     """
 
     figure: str
@@ -59,7 +59,7 @@ class Clause(NamedTuple):
         }[self.operator]
 
     def excess(self, value: float) -> float:
-        """By what share of the bound a value misses the clause; 0 or less where it is met."""
+        """How far a value misses the clause, as a share of the bound; 0 or less if it meets it."""
         if math.isnan(value):
             return math.inf
         missing = value - self.bound if self.operator in ('<=', '<') else self.bound - value
@@ -68,11 +68,11 @@ class Clause(NamedTuple):
 
 
 class Requirement(NamedTuple):
-    """All clauses have to be met.
+    """A requirement, which is met if all of its clauses are met.
 
     Attributes:
-        text: As it was given.
-        clauses: In its order; none for a requirement that everything meets.
+        text: The expression.
+        clauses: The clauses in the order of the text; empty if every network meets it.
     """
 
     text: str
@@ -83,7 +83,7 @@ class Requirement(NamedTuple):
         return [one for one in self.clauses if not one.meets(figures[one.figure])]
 
     def excess(self, figures: Mapping[str, float]) -> float:
-        """The sum of what all clauses are missed by; 0 where the requirement is met."""
+        """The sum of the excess of all clauses; 0 if the requirement is met."""
         return sum(max(0.0, one.excess(figures[one.figure])) for one in self.clauses)
 
 
@@ -91,7 +91,7 @@ def read_requirement(text: str) -> Requirement:
     """Parse an expression; '' is met by everything.
 
     Raises:
-        RequirementError: It is not one of comparisons joined by `and`; the place is shown.
+        RequirementError: The text is not a sequence of comparisons joined by `and`.
     """
     if not text.strip():
         return Requirement(text, ())

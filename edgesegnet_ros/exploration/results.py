@@ -1,4 +1,4 @@
-"""The results of an exploration: as text, as JSON, and as files for training."""
+"""Writes the results of an exploration as text, as JSON, and as files for training."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def figures_of(study: optuna.Study, settings: Settings, seconds: float) -> dict[
     """The content of --json.
 
     Args:
-        study: With its trials.
-        settings: Its settings.
-        seconds: That this call took.
+        study: The study.
+        settings: Settings of the study.
+        seconds: Duration of this call in s.
     """
     trials = study.get_trials(deepcopy=False)
     found = history.generations(trials, settings.population)
@@ -65,15 +65,15 @@ def write_results(
     """Write the report, the best design and the figures, and print what to do next.
 
     Args:
-        study: With its trials.
-        storage: Its URL: another study there may differ in the inquisitor alone.
-        settings: Of the study.
-        out: Takes the report and the best design.
-        seconds: That this call took.
+        study: The study.
+        storage: URL of its storage, which may hold another study for the comparison.
+        settings: Settings of the study.
+        out: Folder of the report and the best design.
+        seconds: Duration of this call in s.
         to: File for the figures.
 
     Returns:
-        0; 1 where no network meets the requirement.
+        0, or 1 if no network meets the requirement.
     """
     from edgesegnet_ros.exploration.page import write_page
 

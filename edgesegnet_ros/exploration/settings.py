@@ -10,7 +10,7 @@ from edgesegnet_ros.errors import EdgeSegNetError
 RUNG_FACTOR = 3
 """Successive halving keeps one of this many candidates at each rung."""
 _LEAST_STEPS = 15
-"""No candidate is judged after fewer steps: their order would be chance."""
+"""No candidate is judged after fewer steps, because the order would be random."""
 
 
 class ExplorationError(EdgeSegNetError):
@@ -19,29 +19,28 @@ class ExplorationError(EdgeSegNetError):
 
 @dataclass(frozen=True)
 class Settings:
-    """All that decides what is tried and how it is judged.
+    """All settings that determine which networks are tried and how they are judged.
 
     Attributes:
-        data: Dataset folder; '' for rendered streets, which need none.
+        data: Dataset folder; '' for rendered streets.
         classes: Class file, by name or path.
         teachers: Weights files whose mean the candidates are distilled from.
         requirement: Expression; see `requirement`.
         performance: Key of `performance.PERFORMANCES`.
         engine: Back end that latency is measured on.
         precision: Precision of the engine.
-        threads: CPU threads of it.
+        threads: Number of CPU threads of the engine.
         input_size: Height and width of views and of the deployed network.
-        views: In the pool.
-        rendered: Number of rendered streets among them, beside those of the dataset.
+        views: Number of views in the pool.
+        rendered: Number of rendered streets in the pool, in addition to the images of the dataset.
         steps: Number of steps of training, for a candidate that reaches the last rung.
-        batch: Views a step.
+        batch: Number of views per step.
         learning_rate: Learning rate of Muon, at its peak.
         val_images: Number of val images, evenly spread, that judge a candidate; 0 for all.
-        population: Networks of a generator.
-        halving: Whether successive halving ends the training of candidates that look worse than
-            others.
+        population: Number of networks of a generator.
+        halving: Whether successive halving stops the training of the worse candidates early.
         inquisitor: Whether trained networks are probed, and the generator advised.
-        seed: S, of all chance.
+        seed: S, the seed of all random numbers.
     """
 
     data: str = ''
@@ -75,19 +74,19 @@ class Settings:
 
     @property
     def rungs(self) -> list[int]:
-        """Steps after which a candidate is judged, the last one its last."""
+        """Steps after which a candidate is judged; the last rung is the end of its training."""
         found = [self.steps]
         while len(found) < 3 and found[0] // RUNG_FACTOR >= _LEAST_STEPS:
             found.insert(0, found[0] // RUNG_FACTOR)
         return found
 
     def stored(self) -> dict[str, Any]:
-        """As the study keeps it: JSON."""
+        """The settings as JSON values, which the study stores."""
         return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
 
     @classmethod
     def restored(cls, stored: dict[str, Any]) -> Settings:
-        """From what `stored` gave."""
+        """Settings from the values that `stored` returned."""
         given: dict[str, Any] = {
             name: tuple(v) if isinstance(v, list) else v for name, v in stored.items()
         }

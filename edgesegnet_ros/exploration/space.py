@@ -1,9 +1,9 @@
-"""The part of the design space that is explored: one categorical choice each for all that varies.
+"""The design space of the exploration, in which each property is a categorical choice.
 
-A network of it has a stem, up to four stages of modules, each at half the size of the one before,
-a look at the whole scene, and refinement on the way back up, with a long-range shortcut from each
-size or without. The paper's own second path, from the stem straight to the coarsest size, can be
-added. Every combination of choices is a design that can be built.
+A network of this space has a stem, up to four stages of modules, each at half the size of the
+previous one, a context module for the whole scene, and a decoder of refinement modules, with or
+without a long-range shortcut at each size. The second path of the paper, from the stem to the
+coarsest size, is optional. Every combination of choices is a design that can be built.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ SPACE: dict[str, tuple[Choice, ...]] = {
     'shortcut8': (True, False),
     'shortcut16': (True, False),
 }
-"""Name of each choice, and what may be chosen."""
+"""Name of each choice, and its values."""
 
 PROTOTYPE: dict[str, Choice] = {
     'stem_kernel': 7,
@@ -81,7 +81,7 @@ PROTOTYPE: dict[str, Choice] = {
 
 
 def design_from(choices: Choices, name: str) -> Design:
-    """The design that choices stand for.
+    """Build the design for a set of choices.
 
     Args:
         choices: A value for each key of SPACE.
@@ -143,14 +143,14 @@ def _stage(choices: Choices, number: int, last: bool) -> dict[str, Any]:
 
 
 def _refinement(choices: Choices, size: int, coarser: str) -> list[dict[str, Any]]:
-    """What works at 1/size on the way up: the shortcut, where there is one, and refine modules."""
+    """The layers of the decoder at 1/size: the shortcut, if any, and the refinement modules."""
     name, stage = f'up{size}', f'stage{_SIZES.index(size) + 1}'
     kind, width = choices['refine'], choices['refine_width']
     layer: dict[str, Any] = {'name': name, 'kind': kind, 'width': width}
     if kind != 'refine':
         layer['blocks'] = choices['refine_blocks']
     if not choices[f'shortcut{size}']:
-        # Where nothing comes in, the features are refined at the coarser size and enlarged by the
+        # Without a shortcut, the features are refined at the coarser size, and enlarged by the
         # next module that has a shortcut, or by the classifier.
         return [{**layer, 'from': coarser}]
     if choices['merge'] == 'concat':
@@ -164,5 +164,5 @@ def _refinement(choices: Choices, size: int, coarser: str) -> list[dict[str, Any
 
 
 def prototype() -> Design:
-    """φ: config/designs/phi.yaml, as choices give it."""
+    """The prototype φ (config/designs/phi.yaml), built from its choices."""
     return design_from(PROTOTYPE, 'phi')._replace(title='prototype φ')

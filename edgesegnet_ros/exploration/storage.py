@@ -1,4 +1,4 @@
-"""The study: where trials are kept, by Optuna's own storage (SQLite, PostgreSQL)."""
+"""The storage of a study and its trials, by Optuna (SQLite, PostgreSQL)."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from edgesegnet_ros.exploration.settings import RUNG_FACTOR, ExplorationError, S
 SETTINGS, REFERENCE_MS, FORMAT_KEY = 'settings', 'reference_ms', 'format'
 FORMAT = 1
 STORAGE_ERRORS = (SQLAlchemyError, optuna.exceptions.StorageInternalError)
-"""What a storage raises that cannot be read or written; a full disk under SQLite is one."""
+"""Errors of a storage that cannot be read or written, such as SQLite on a full disk."""
 WORKER = 'worker'
-"""Attribute of a trial: host:pid of the process that works on it."""
+"""Attribute of a trial: host:pid of the worker that trains it."""
 _HEARTBEAT = 30
-"""Seconds between two signs of life of a worker; three missed ones end its trial."""
+"""Seconds between two heartbeats of a worker; its trial fails after three missed ones."""
 
 
 def open_storage(url: str) -> optuna.storages.RDBStorage:
-    """Connect.
+    """Connect to a storage.
 
     Raises:
-        ExplorationError: It cannot be reached, or is none.
+        ExplorationError: The URL is invalid, or the storage cannot be reached.
     """
     shown = _without_password(url)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     logging.getLogger('alembic').setLevel(logging.ERROR)
-    # Heartbeats have been there since Optuna 2.9.
+    # Heartbeats are experimental since Optuna 2.9.
     warnings.filterwarnings('ignore', category=optuna.exceptions.ExperimentalWarning)
     try:
         if url.startswith('sqlite:///'):
@@ -54,7 +54,7 @@ def open_storage(url: str) -> optuna.storages.RDBStorage:
         ) from None
     except (ArgumentError, NoSuchModuleError, ValueError) as error:
         raise ExplorationError(
-            f'--storage {shown}: no URL of a database ({_first_line(error)}); such as '
+            f'--storage {shown}: not a URL of a database ({_first_line(error)}); write it like '
             'sqlite:///out/explore/study.db or postgresql+psycopg://user@host/database'
         ) from None
     except (SQLAlchemyError, RuntimeError, OSError) as error:
@@ -105,7 +105,7 @@ def open_study(url: str, name: str, settings: Settings) -> optuna.Study:
 
 
 def stored_settings(url: str, name: str) -> Settings | None:
-    """The settings of a study that is there; None where there is none.
+    """The settings of an existing study; None if there is no such study.
 
     Raises:
         ExplorationError: The storage cannot be reached.
@@ -122,7 +122,7 @@ def stored_settings(url: str, name: str) -> Settings | None:
 
 
 def join_study(url: str, name: str) -> tuple[optuna.Study, Settings]:
-    """The study as a worker opens it, and the settings that it holds.
+    """Open a study for a worker, with the settings that are stored in it.
 
     Raises:
         ExplorationError: The storage cannot be reached.
@@ -146,20 +146,20 @@ def storage_error(url: str, error: Exception) -> ExplorationError:
 
 
 def worker_name() -> str:
-    """Host and process."""
+    """The host and process id of this worker."""
     return f'{socket.gethostname()}:{os.getpid()}'
 
 
 def fail_dead_trials(study: optuna.Study, reason: str = 'killed') -> list[int]:
-    """Record trials of this machine whose process is no more as infeasible.
+    """Mark running trials of this machine whose process has ended as failed.
 
-    One that was trained to the end and judged is recorded as such. Trials of other machines are
-    ended by their missing heartbeat.
+    A trial that was trained to the end and judged is marked as complete. Trials of other machines
+    fail when their heartbeat is missing.
 
     Returns:
-        Their numbers.
+        The numbers of the failed trials.
     """
-    buried = []
+    failed = []
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         host, _, pid = trial.user_attrs.get(WORKER, ':').rpartition(':')
         if host == socket.gethostname() and not _is_alive(int(pid)):
@@ -171,8 +171,8 @@ def fail_dead_trials(study: optuna.Study, reason: str = 'killed') -> list[int]:
             storage: Any = study._storage  # noqa: SLF001 - a frozen trial has no public setter
             storage.set_trial_user_attr(trial._trial_id, REASON, f'{reason}: its process ended')
             study.tell(trial.number, state=TrialState.FAIL)
-            buried.append(trial.number)
-    return buried
+            failed.append(trial.number)
+    return failed
 
 
 def _is_alive(pid: int) -> bool:

@@ -1,7 +1,7 @@
-"""One worker: takes the next network of the generator, trains and judges it, until time is up.
+"""A worker, which trains and judges networks of the generator until the budget is spent.
 
-`edgesegnet explore` starts workers as processes of this module, so that one that runs out of
-memory or is killed takes no other with it.
+`edgesegnet explore` runs this module in separate processes, so that a worker that runs out of
+memory or is killed does not affect the others.
 """
 
 from __future__ import annotations
@@ -46,22 +46,22 @@ from edgesegnet_ros.network.design import Design
 from edgesegnet_ros.network.weights import WeightsError, WeightsInfo, save_weights
 
 STORAGE_FAILED = 3
-"""Exit status of a worker whose storage or disk failed: another one would fail too."""
+"""Exit status of a worker whose storage or disk failed, which would also fail for others."""
 _MISSED = 100.0
 """Decibels that a clause costs whose bound is missed by as much as itself."""
 _LEARNED = frozenset(('accuracy', 'miou'))
-"""Figures that a network has only once it is trained."""
+"""Figures that are known only after training."""
 
 
 class Explorer:
     """Judges the networks of a study.
 
     Args:
-        study: Its own connection.
+        study: The study, on a connection of this process.
         settings: Settings of the study.
         ground: Pool and val.
-        weights: Folder that takes the weights of networks that were trained to the end.
-        deadline: Deadline by time.monotonic(), after which nothing is begun.
+        weights: Folder for the weights of networks that were trained to the end.
+        deadline: Deadline of time.monotonic(), after which no network is started.
     """
 
     def __init__(
@@ -101,12 +101,12 @@ class Explorer:
             unwritten, self._unwritten = self._unwritten, None
             if unwritten is not None:
                 raise ExplorationError(
-                    f'{unwritten}; finished networks are kept: free some space, and give the same '
+                    f'{unwritten}; finished networks are kept: free some space, and run the same '
                     'command again'
                 ) from None
 
     def close(self) -> None:
-        """Free what was opened."""
+        """Close the stopwatch."""
         self._stopwatch.close()
 
     def _objective(self, trial: optuna.Trial) -> float:
@@ -126,7 +126,7 @@ class Explorer:
             trial.set_user_attr(history.REASON, f'not written: {error}')
             raise ExplorationError(str(error)) from None
         except (MemoryError, RuntimeError, EdgeSegNetError) as error:
-            # PyTorch says with a RuntimeError that there is no memory.
+            # PyTorch raises a RuntimeError if there is not enough memory.
             kind = 'out of memory' if 'alloc' in str(error).lower() else 'failed'
             trial.set_user_attr(history.REASON, f'{kind}: {str(error).splitlines()[0][:200]}')
             raise Diverged(str(error)) from None
@@ -146,7 +146,7 @@ class Explorer:
         )
         failed = cheap.failed(figures)
         if failed:
-            # What costs too much is not trained: its accuracy would change nothing.
+            # A network that costs too much is not trained, whatever its accuracy would be.
             trial.set_user_attr(history.EXCESS, cheap.excess(figures))
             trial.set_constraint('requirement', cheap.excess(figures))
             trial.set_user_attr(history.FAILED, [str(clause) for clause in failed])
@@ -162,7 +162,7 @@ class Explorer:
             rungs.append([trained.steps, figures['accuracy'], value])
             trial.report(value, trained.steps)
             done = trained.steps == settings.steps
-            # φ is what all others are measured by.
+            # The prototype φ is the reference for all others.
             spared = trial.number == 0 or not settings.halving
             return done or spared or not trial.should_prune()
 
@@ -170,7 +170,7 @@ class Explorer:
         value = performance(settings.performance, figures)
         failed = self._requirement.failed(figures)
         trial.set_constraint('requirement', self._requirement.excess(figures))
-        # U is the last: a network that has it has everything, even if its worker is killed next.
+        # U is written last, so that a network that has U is complete if its worker is killed.
         for name, attribute in {
             history.FIGURES: figures,
             history.RUNGS: rungs,
@@ -192,13 +192,13 @@ class Explorer:
     def _keep(
         self, trial: optuna.Trial, design: Design, trained: Trained, choices: dict, figures: dict
     ) -> None:
-        """Weights, and what the inquisitor finds in a network that children may derive from."""
+        """Save the weights, and the findings about a network that children may derive from."""
         classes, settings = self._ground.classes, self._settings
         info = WeightsInfo(classes.name, len(classes.classes), settings.input_size)
         try:
             save_weights(self._weights / f'{design.name}.safetensors', trained.network, info)
         except (OSError, WeightsError) as error:
-            self._unwritten = error  # what was found out about the network is kept
+            self._unwritten = error  # the figures of the network are kept
         if not settings.inquisitor or time.monotonic() > self._deadline:
             return
         trials = self._study.get_trials(deepcopy=False)
@@ -218,7 +218,7 @@ class Explorer:
 
 
 def main() -> int:
-    """Run as a process; see `command`."""
+    """Run the worker in a process; see `processes`."""
     parser = argparse.ArgumentParser()
     parser.add_argument('--storage', required=True)
     parser.add_argument('--study', required=True)
@@ -230,7 +230,7 @@ def main() -> int:
     deadline = time.monotonic() + args.seconds
     end_with_parent()
     if os.getppid() != args.parent:
-        return 0  # it ended before this process could register
+        return 0  # the parent ended before this process registered
     try:
         study, settings = join_study(args.storage, args.study)
         torch.set_num_threads(settings.threads)

@@ -48,7 +48,7 @@ def test_what_is_not_given_follows_from_the_budget(minutes):
         (['--teacher', 'nobody'], "no shipped models file is named 'nobody'"),
         (['--classes', 'camvid32', '--teacher', 'edgesegnet-camvid11'], '11 outputs'),
         (['--data', '/nonexistent'], '/nonexistent'),
-        (['--storage', 'nonsense'], 'no URL of a database'),
+        (['--storage', 'nonsense'], 'not a URL of a database'),
         (['--batch', '9', '--views', '8'], '--batch 9 is more than the --views 8'),
     ],
 )

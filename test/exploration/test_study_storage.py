@@ -55,7 +55,7 @@ def test_an_interrupted_pool_is_resumed(tmp_path):
     before = len(made)
     make_pool(*given, {'seed': 1})
     assert len(made) == before
-    with pytest.raises(ExplorationError, match='holds views that were made otherwise'):
+    with pytest.raises(ExplorationError, match='holds views that were made with other settings'):
         make_pool(*given, {'seed': 2})
 
 
@@ -110,7 +110,7 @@ def test_other_settings_are_refused(tmp_path, ground):
     'url, message',
     [
         ('sqlite:////proc/none/s.db', 'cannot be reached'),
-        ('nonsense', 'no URL of a database'),
+        ('nonsense', 'not a URL of a database'),
         ('postgresql+psycopg://user:secret@127.0.0.1:1/none', 'user@127.*cannot be reached'),
     ],
 )
