@@ -1,7 +1,7 @@
 """The shared pool: views and the logits of the teachers, made once for all candidates.
 
-A teacher may cost ten times as much as a candidate. With its logits in a file, training a candidate
-costs little more than the candidate itself, and all candidates see the same data.
+A teacher may cost ten times as much as a candidate. With its logits in a file, a candidate costs
+little more than its own training, and all candidates see the same data.
 """
 
 from __future__ import annotations
