@@ -275,7 +275,7 @@ def test_nothing_is_left_of_a_bag_that_failed(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         write_image_bag(tmp_path / 'bag', frames(), force=True)
     assert len(BagFrames(tmp_path / 'bag')) == 1  # the one that was there
-    with pytest.raises(BagError, match='no frame to write'):
+    with pytest.raises(BagError, match='there is no frame to write'):
         write_image_bag(tmp_path / 'empty', [])
     with pytest.raises(BagError, match='as large and uint8'), BagWriter(tmp_path / 'odd') as bag:
         bag.write(ImageFrame(picture(1), np.zeros((3, 3), np.uint8), 1))

@@ -1,4 +1,4 @@
-"""Bags, MCAP, SQLite and (to read) ROS 1, without a ROS installation."""
+"""Reads and writes bags without a ROS installation: MCAP, SQLite and (read only) ROS 1."""
 
 from .cameras import Camera, Cameras, find_cameras
 from .errors import BagError

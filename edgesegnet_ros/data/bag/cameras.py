@@ -1,4 +1,4 @@
-"""Which topics of a bag are cameras, found by type, and which labels belong to each."""
+"""Finds the cameras of a bag by type, and the labels that belong to each."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Cameras(NamedTuple):
     """The result of `find_cameras`.
 
     Attributes:
-        cameras: In the order of their topics' names.
+        cameras: Cameras in the order of the names of their topics.
         notes: Sentences about image topics that were skipped, with the reason.
     """
 
@@ -52,11 +52,11 @@ def find_cameras(
 
     Args:
         path: Path of the bag.
-        topics: Those that are wanted; all that look like cameras where none is named.
-        labels: Topic of the ground truth, for a single camera; found by name, namespace and
-            content where not given; an empty string for none.
+        topics: Image topics to use; if empty, all topics that look like cameras.
+        labels: Topic of the ground truth, for a single camera; None finds it by name, namespace
+            and content; an empty string uses none.
         on_problem: See BagFile.
-        classes: Classes of the model, which labels have to fit; None where they are not known.
+        classes: Classes of the model, which labels must fit; None if unknown.
 
     Raises:
         BagError: Not a bag, or without such topics.
@@ -70,7 +70,7 @@ def find_cameras(
                 _check_labels(file.path, reader, types, labels, found, classes)
             if labels is not None:
                 return _with_labels(found, [labels] * len(found.cameras))
-            # Where the bag has several cameras, labels elsewhere may belong to another camera.
+            # With several cameras, labels in another namespace may belong to another camera.
             several = 1 < sum(
                 kind in (IMAGE, COMPRESSED) and not names_labels(name) and not is_output(name)
                 for name, kind in types.items()
@@ -102,7 +102,7 @@ def _check_labels(
     found: Cameras,
     classes: ClassSet | None,
 ) -> None:
-    """Raise BagError where the topic that the user names cannot be the ground truth."""
+    """Raise BagError if the topic that the user names cannot be the ground truth."""
     if types.get(labels) != IMAGE:
         images = sorted(name for name, kind in types.items() if kind == IMAGE)
         raise BagError(
@@ -151,7 +151,7 @@ def _all(reader: Any, path: Path, types: dict[str, str]) -> Cameras:
 
 
 def _no_camera(reader: Any, name: str, images: list[str]) -> str:
-    """Why an image topic is not a camera's; empty for one that is."""
+    """Why an image topic is not that of a camera; empty if it is."""
     if is_output(name):
         return 'an output of a segmentation node'
     if name.endswith(_TRANSPORT) and name[: -len(_TRANSPORT)] in images:
@@ -164,13 +164,13 @@ def _no_camera(reader: Any, name: str, images: list[str]) -> str:
             message = reader.deserialize(payload(data), connection)
             encoding = getattr(message, 'encoding', '') or getattr(message, 'format', '')
             return 'depth' if encoding.startswith(_DEPTHS) else ''
-    except Exception:  # a damaged first message: what reads all of them says so
+    except Exception:  # a damaged first message is reported when all are read
         return ''
     return ''
 
 
 def _likely(camera: Camera, truths: list[str], several: bool) -> list[str]:
-    """Topics in the camera's namespace; with one camera, also others after them."""
+    """Topics in the namespace of the camera; with one camera, followed by all others."""
     base = camera.image_topic
     if base.endswith(_TRANSPORT):
         base = base[: -len(_TRANSPORT)]

@@ -1,7 +1,7 @@
-"""Which topic of a bag is a camera's ground truth: decided by its content, not its name alone.
+"""Finds the topic with the ground truth of a camera, by its content and its name.
 
-A topic whose name says that it holds labels may be coloured, of another network at another size,
-or of other classes. None of these may be scored without a word.
+A topic whose name looks like labels may hold colours, the output of another network at another
+size, or other classes. None of these may be scored silently.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .topic_reader import IMAGE, LABEL_INFO, type_of
 
 LABEL_WORDS = ('label', 'ground_truth', 'annot', 'mask')
 OUTPUTS = 'segmentation/'
-"""In the names of the node's own outputs: a recording of them is neither input nor truth."""
+"""Part of the names of the outputs of the node, which are neither input nor ground truth."""
 _MOST_VALUES = 8
 
 
@@ -28,7 +28,7 @@ class Found(NamedTuple):
 
     Attributes:
         topic: Topic of the ground truth; empty for none.
-        notes: A sentence for each topic that looked like it and was not taken.
+        notes: A sentence for each topic that looked like ground truth and is not used.
     """
 
     topic: str
@@ -36,12 +36,12 @@ class Found(NamedTuple):
 
 
 def names_labels(topic: str) -> bool:
-    """Whether a topic's name is that of labels."""
+    """Whether the name of a topic looks like labels."""
     return any(word in topic.lower() for word in LABEL_WORDS)
 
 
 def is_output(topic: str) -> bool:
-    """Whether a topic's name is that of a segmentation node's output, this one's or another's."""
+    """Whether the name of a topic is that of an output of this or another segmentation node."""
     return OUTPUTS in topic or topic.endswith('/overlay')
 
 
@@ -49,7 +49,7 @@ def candidates(types: dict[str, str], image_topic: str) -> list[str]:
     """Topics that may be ground truth by their name and type.
 
     Args:
-        types: By topic.
+        types: Type of each topic.
         image_topic: Image topic of the camera.
     """
     return [
@@ -62,13 +62,13 @@ def candidates(types: dict[str, str], image_topic: str) -> list[str]:
 def find_labels(
     reader: Any, image_topic: str, named: Sequence[str], classes: ClassSet | None
 ) -> Found:
-    """The first of some topics whose first message can be ground truth.
+    """The first of the given topics whose first message can be ground truth.
 
     Args:
         reader: An open TopicReader.
         image_topic: Image topic of the camera; labels have the size of its images.
         named: Topics, the most likely first.
-        classes: Classes of the model; None where they are not known.
+        classes: Classes of the model; None if unknown.
     """
     notes: list[str] = []
     for topic in named:
@@ -82,13 +82,13 @@ def find_labels(
 def objection(
     reader: Any, topic: str, classes: ClassSet | None, image_topic: str | None = None
 ) -> str:
-    """Why a topic cannot be ground truth; empty where it can, or where it has no message.
+    """Why a topic cannot be ground truth; empty if it can, or if it has no message.
 
     Args:
         reader: An open TopicReader.
         topic: Topic of sensor_msgs/Image.
-        classes: Classes of the model; None where they are not known.
-        image_topic: Image topic of the camera, where labels of another size are refused.
+        classes: Classes of the model; None if unknown.
+        image_topic: Image topic of the camera, to refuse labels of another size; None for any.
     """
     try:
         message = _first(reader, topic)
@@ -128,7 +128,7 @@ def _other_classes(reader: Any, topic: str, classes: ClassSet) -> str:
     for info in infos:
         try:
             message = _first(reader, info)
-        except Exception:  # a damaged one says nothing
+        except Exception:  # a damaged label_info is ignored
             continue
         if message is None:
             continue
@@ -151,7 +151,7 @@ def _first(reader: Any, topic: str) -> Any:
 
 
 def _size(reader: Any, topic: str) -> tuple[int, int] | None:
-    """Height and width of a topic's first image; None where it cannot be read."""
+    """Height and width of the first image of a topic; None if it cannot be read."""
     try:
         message = _first(reader, topic)
         if message is None:
@@ -160,5 +160,5 @@ def _size(reader: Any, topic: str) -> tuple[int, int] | None:
             height, width = compressed_to_rgb(message).shape[:2]
             return height, width
         return message.height, message.width
-    except Exception:  # what reads all images says what is wrong with this one
+    except Exception:  # reported when all images are read
         return None

@@ -1,4 +1,4 @@
-"""Bags opened with rosbags: of ROS 2 or ROS 1, whole or as far as they can be read."""
+"""Opens bags of ROS 2 and ROS 1 with rosbags, also damaged ones as far as they can be read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .topic_reader import TopicReader
 
 ROS2_SUFFIXES = ('.mcap', '.db3')
 ACTIVE = '.active'
-"""At the end of a ROS 1 bag's name while it is recorded, and after a crash."""
+"""Suffix of a ROS 1 bag during its recording, and after a crash."""
 SUFFIXES = (*ROS2_SUFFIXES, '.bag', '.bag' + ACTIVE)
 _REPAIR = (
     'If its recording was cut off, `ros2 bag reindex` (SQLite) or `mcap recover` may repair it'
@@ -29,13 +29,13 @@ _ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
 
 
 class BagProblem(NamedTuple):
-    """Something wrong with a bag that reading went on without.
+    """A problem with a bag that did not end its reading.
 
     Attributes:
         kind: truncated, no_index, bad_image, bad_labels, …
         where: The bag, its file, or its topic and the stamp.
-        what: A sentence.
-        frames: How many images it concerns; None where that is unknown.
+        what: A sentence that describes the problem.
+        frames: Number of images that it concerns; None if unknown.
     """
 
     kind: str
@@ -52,11 +52,11 @@ class BagFile:
 
     Args:
         path: Folder with metadata.yaml, or an .mcap, .db3 or .bag file.
-        on_problem: Called for what is wrong with it, and then as much is read as can be, also
-            from a folder without metadata.yaml. Where not given, that is an error.
+        on_problem: Called with each problem; then the bag is read as far as possible, even a
+            folder without metadata.yaml. If None, a problem raises an error.
 
     Raises:
-        BagError: No bag, or nothing of it can be read.
+        BagError: Not a bag, or nothing of it can be read.
     """
 
     def __init__(self, path: str | Path, on_problem: OnProblem | None = None) -> None:
@@ -76,10 +76,10 @@ class BagFile:
 
     @contextmanager
     def opened(self) -> Iterator[Any]:
-        """The bag as rosbags reads it, with its many errors turned into one sentence.
+        """Open the bag with rosbags, whose various errors are converted to BagError.
 
         Raises:
-            BagError: It is damaged, in the block as well.
+            BagError: The bag is damaged; also raised for errors in the with block.
         """
         try:
             with TopicReader(self._paths) as reader:
@@ -94,7 +94,7 @@ class BagFile:
             ) from error
 
     def announced(self, topic: str) -> int:
-        """Messages that metadata.yaml says a topic has; 0 where it says nothing."""
+        """Number of messages of a topic according to metadata.yaml; 0 if it does not say."""
         try:
             return sum(
                 int(entry['message_count'])
@@ -105,7 +105,7 @@ class BagFile:
             return 0
 
     def _missing(self, there: set[str]) -> list[str]:
-        """Files that metadata.yaml names, of those that are not there."""
+        """Files that metadata.yaml names and that do not exist."""
         try:
             named = [PurePath(name).name for name in self._metadata['relative_file_paths']]
         except (KeyError, TypeError):
@@ -114,7 +114,7 @@ class BagFile:
 
     @cached_property
     def _metadata(self) -> dict[str, Any]:
-        """What metadata.yaml says; nothing where there is none, or none that can be read."""
+        """The content of metadata.yaml; empty if it does not exist or cannot be read."""
         try:
             text = (self.path / 'metadata.yaml').read_text(encoding='utf-8')
             return dict(yaml.safe_load(text)['rosbag2_bagfile_information'])
@@ -122,12 +122,12 @@ class BagFile:
             return {}
 
     def close(self) -> None:
-        """Remove what was copied to be read."""
+        """Remove temporary copies."""
         if self._temporary is not None:
             self._temporary.cleanup()
 
     def _merge_logs(self) -> None:
-        """Read copies of SQLite files that left a write-ahead log, with what is in the log."""
+        """Read copies of SQLite files with a write-ahead log, merged with the log."""
         files = [self.path] if self.path.is_file() else _files_of(self.path)
         if not any(_log_of(file).is_file() and _log_of(file).stat().st_size for file in files):
             return
@@ -192,7 +192,7 @@ class BagFile:
             pass
 
     def _readable(self, file: Path, on_problem: OnProblem) -> list[Any]:
-        """What stands for one file; none where nothing of it can be read."""
+        """The substitutes from which one file can be read; empty if nothing can be read."""
         plain = file
         try:
             plain = self._decompressed(file)
@@ -252,26 +252,26 @@ _NO_SUMMARY = BagProblem(
 
 
 def payload(data: bytes) -> bytes:
-    """A message's own bytes: those of a bag read without its metadata may be compressed."""
+    """The bytes of a message, which may be compressed in a bag read without its metadata."""
     return zstd().decompress(data) if data[:4] == _ZSTD_MAGIC else data
 
 
 def reason_of(error: BaseException) -> str:
-    """What an exception says, without its full stop; its name where it says nothing."""
+    """The message of an exception without its full stop, or its name if it has no message."""
     return str(error).rstrip('.') or type(error).__name__
 
 
 def _why_not(path: Any) -> str:
-    """Why a file cannot be opened; empty for one that can."""
+    """Why a file cannot be opened; empty if it can."""
     try:
         with TopicReader([path]):
             return ''
-    except Exception as error:  # whatever rosbags lets through: it is tried another way
+    except Exception as error:  # any error of rosbags; the file is then read in another way
         return reason_of(error)
 
 
 def _lacks_summary(file: Path) -> bool:
-    """Whether an MCAP ends well, but without an index."""
+    """Whether an MCAP is complete, but has no index."""
     with file.open('rb') as mcap:
         if mcap.seek(0, 2) < 45:
             return False
@@ -281,7 +281,7 @@ def _lacks_summary(file: Path) -> bool:
 
 
 def _log_of(file: Path) -> Path:
-    """Where SQLite keeps what is not in a database file yet."""
+    """The write-ahead log of an SQLite database."""
     return file.with_name(file.name + '-wal')
 
 
@@ -295,11 +295,11 @@ def refuse_what_is_no_bag(path: Path, lenient: bool = False) -> None:
     """Raise for a path that cannot be a bag.
 
     Args:
-        path: What was named.
-        lenient: Whether a folder without metadata.yaml may be one.
+        path: The path.
+        lenient: Whether to accept a folder without metadata.yaml.
 
     Raises:
-        BagError: It is none, with what is there instead.
+        BagError: It is not a bag; the message says what it is.
     """
     if not path.exists():
         raise BagError(f'{path}: no such file or folder')

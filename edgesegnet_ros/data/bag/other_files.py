@@ -1,4 +1,4 @@
-"""Bag files that hold more than rosbags expects, read for their images alone.
+"""Reads the images of bag files that rosbags refuses because of their other content.
 
 An MCAP of another profile than ros2 (ROS 1, Foxglove's protobuf, or none) or with JSON channels is
 read with the `mcap` package; an SQLite file whose recorder did not know a type, with sqlite3.
@@ -30,7 +30,7 @@ class OtherConnection(NamedTuple):
         msgtype: The name of its schema.
         msgcount: Number of messages.
         encoding: Encoding of its messages: cdr, ros1, protobuf, json, …
-        schema: Has encoding (ros1msg, ros2msg, ros2idl, protobuf, …) and data.
+        schema: Its schema, with encoding (ros1msg, ros2msg, ros2idl, protobuf, …) and data.
     """
 
     id: int
@@ -42,13 +42,13 @@ class OtherConnection(NamedTuple):
 
 
 class McapFile:
-    """An MCAP file of whatever profile. Use it in a with block.
+    """An MCAP file of any profile. Use it in a with block.
 
     Args:
-        path: Has `open`.
+        path: The file, or an object with `open`.
 
     Attributes:
-        connections: Its channels whose messages can be decoded here, if they are needed.
+        connections: Its channels whose messages can be decoded.
     """
 
     def __init__(self, path: Any) -> None:
@@ -56,7 +56,7 @@ class McapFile:
         self.connections: list[OtherConnection] = []
 
     def __enter__(self) -> McapFile:
-        """Read the index, or the whole file where there is none.
+        """Read the index, or the whole file if it has no index.
 
         Raises:
             BagError: The package `mcap` is missing.
@@ -114,7 +114,7 @@ class McapFile:
     def messages(self, connections: Collection[OtherConnection]) -> Iterator[Recorded]:
         """Messages of some channels, in the order of their recording."""
         by_id = {c.id: c for c in connections}
-        # Without an index, sorting would take the whole file into memory.
+        # Without an index, sorting would read the whole file into memory.
         for _, channel, message in self._reader.iter_messages(
             topics=[c.topic for c in connections], log_time_order=self._indexed
         ):
@@ -123,7 +123,7 @@ class McapFile:
 
 
 def _decodes(encoding: str, schema: Any) -> bool:
-    """Whether messages can be decoded: those of ROS, and Foxglove's images as protobuf."""
+    """Whether messages can be decoded: those of ROS, and the images of Foxglove as protobuf."""
     if encoding == 'protobuf':
         return schema.name in PROTOBUF_IMAGES
     return encoding in ('cdr', 'ros1')
@@ -133,10 +133,10 @@ class SqliteFile:
     """An SQLite file of rosbag2. Use it in a with block.
 
     Args:
-        path: Path of the file, which is not written to.
+        path: Path of the file, which is only read.
 
     Attributes:
-        connections: Its topics in CDR.
+        connections: Its topics whose messages are in CDR.
     """
 
     def __init__(self, path: Any) -> None:
@@ -192,5 +192,5 @@ class SqliteFile:
 
 
 def other_file(path: Any) -> Any:
-    """What reads a file of one of OTHER_FILES."""
+    """The reader for a file of one of OTHER_FILES."""
     return McapFile(path) if path.suffix == '.mcap' else SqliteFile(path)

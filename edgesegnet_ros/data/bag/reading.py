@@ -1,4 +1,4 @@
-"""Frames from a bag, streaming: images, their calibration, and labels of the same stamp."""
+"""Streams frames from a bag: images, their calibration, and labels with the same stamp."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .opening import BagFile, BagProblem, OnProblem, payload, reason_of
 from .topic_reader import CAMERA_INFO, COMPRESSED, IMAGE, type_of
 
 PATIENCE = 16
-"""Images that wait for labels recorded after them before they go without."""
+"""Number of images that wait for labels recorded after them."""
 
 _log = logging.getLogger(__name__)
 
@@ -34,13 +34,13 @@ class BagFrame(NamedTuple):
     """One image of a bag.
 
     Attributes:
-        stamp_ns: The header's stamp; the time of recording where the header has none.
+        stamp_ns: Stamp of the header, or the time of recording if the header has none.
         frame_id: frame_id of the header.
         encoding: Encoding of the message; for a compressed image its format.
         image: (H, W, 3) uint8 RGB.
         labels: (h, w) uint8 class ids of the same stamp, or None.
-        message: The message itself, as rosbags gives it.
-        number: Number in its topic, from 0; images that cannot be used are also counted.
+        message: The message, as rosbags decodes it.
+        number: Number in its topic, from 0; unusable images are counted, too.
     """
 
     stamp_ns: int
@@ -55,31 +55,30 @@ class BagFrame(NamedTuple):
 class BagFrames:
     """The image frames of one bag; each iteration starts from the beginning.
 
-    Labels are matched by stamp and may lie up to `PATIENCE` images away. Nothing more is held
-    in memory.
+    Labels are matched by stamp and may be recorded up to `PATIENCE` images later. Only these
+    images are in memory.
 
     Args:
         path: Folder of a bag, or a single .mcap, .db3 or (ROS 1) .bag file.
-        image_topic: A topic of sensor_msgs/Image or CompressedImage; where not given, the first
-            one that does not look like labels.
-        label_topic: A topic of sensor_msgs/Image with one channel; where not given, the first
-            whose name says labels and whose content can be (see `ground_truth`). An empty string
-            for none.
-        on_problem: Called for what is wrong with the bag or a message of it, which is then gone
-            on without. Where not given, that is an error.
-        on_bad: Called for an image or label image that cannot be used, which is then skipped;
-            where not given, `on_problem` is.
-        classes: Classes of the model, which labels have to fit; None where they are not known.
+        image_topic: A topic of sensor_msgs/Image or CompressedImage; by default the first one
+            that does not look like labels.
+        label_topic: A topic of sensor_msgs/Image with one channel; by default the first whose
+            name and content look like labels (see `ground_truth`). An empty string uses none.
+        on_problem: Called with each problem of the bag or of a message, which is then skipped. If
+            None, a problem raises an error.
+        on_bad: Called with each unusable image or label image, which is then skipped; by default
+            `on_problem`.
+        classes: Classes of the model, which labels must fit; None if unknown.
 
     Attributes:
-        seen: Images that were read so far, those that cannot be used included.
+        seen: Number of images read so far, including unusable ones.
         image_topic: The topic that is read.
         label_topic: The topic of labels, or None.
         total: Number of images.
         camera_info: First CameraInfo message beside the image topic, or None.
 
     Raises:
-        BagError: No such bag, not a bag, damaged, or without such a topic.
+        BagError: The bag does not exist, is not a bag, is damaged, or has no such topic.
     """
 
     def __init__(
@@ -102,7 +101,7 @@ class BagFrames:
             self.image_topic = self._choose_image(topics, image_topic)
             self.label_topic = self._choose_labels(reader, topics, label_topic, classes)
             self.total = sum(c.msgcount for c in reader.connections if c.topic == self.image_topic)
-            # Of a damaged bag the metadata knows how many there were.
+            # For a damaged bag, the metadata has the number of images that were recorded.
             self.total = max(self.total, self._file.announced(self.image_topic))
             base = self.image_topic
             if type_of(topics[base]) == COMPRESSED and base.endswith('/compressed'):
@@ -162,7 +161,7 @@ class BagFrames:
         return wanted
 
     def __len__(self) -> int:
-        """Number of images, as the bag says."""
+        """Number of images according to the bag."""
         return self.total
 
     def __iter__(self) -> Iterator[BagFrame]:
@@ -175,7 +174,7 @@ class BagFrames:
         labels: OrderedDict[int, np.ndarray] = OrderedDict()
         for item in self._decoded():
             if isinstance(item, BagFrame):
-                if item.stamp_ns in waiting:  # two images of one stamp: the first goes as it is
+                if item.stamp_ns in waiting:  # two images with one stamp: the first gets no labels
                     yield waiting.pop(item.stamp_ns)
                 waiting[item.stamp_ns] = item
             else:
@@ -203,7 +202,7 @@ class BagFrames:
         return found
 
     def close(self) -> None:
-        """Remove what a damaged bag was copied to."""
+        """Remove the temporary copy of a damaged bag."""
         self._file.close()
 
     def _decoded(self) -> Iterator[BagFrame | tuple[int, np.ndarray]]:
@@ -227,7 +226,7 @@ class BagFrames:
                 self._on_bad(BagProblem(kind, where, f'skipped: {error}', int(not is_label)))
 
     def _messages(self) -> Iterator[tuple[str, Callable[[], tuple[Any, int]]]]:
-        """Topic of each message, and what reads it: message and stamp in ns."""
+        """The topic of each message, and a function that reads the message and its stamp in ns."""
         wanted = {self.image_topic, self.label_topic}
         with self._file.opened() as reader:
             connections = [c for c in reader.connections if c.topic in wanted]
@@ -237,7 +236,7 @@ class BagFrames:
             while True:
                 try:
                     found = next(messages, None)
-                except Exception as error:  # whatever rosbags lets through
+                except Exception as error:  # any error of rosbags
                     if self._on_problem is None:
                         raise
                     self._on_problem(
@@ -258,7 +257,7 @@ class BagFrames:
         def read() -> tuple[Any, int]:
             try:
                 message = reader.deserialize(payload(data), connection)
-            except Exception as error:  # a damaged message has many ways to fail
+            except Exception as error:  # any error of a damaged message
                 raise BagError(
                     f'{self.path}: {connection.topic}, recorded at {recorded_ns} ns: damaged '
                     f'({reason_of(error)})'
@@ -279,13 +278,13 @@ class BagFrames:
             stamp_ns,
             message.header.frame_id,
             message.format if compressed else message.encoding,
-            image if image.flags.owndata else image.copy(),  # a message's memory is the bag's
+            image if image.flags.owndata else image.copy(),  # its memory belongs to the bag
             None,
             message,
         )
 
     def _note(self, assumption: str) -> None:
-        """Tell once what is assumed of the images."""
+        """Report an assumption about the images once."""
         if not assumption or assumption in self._noted:
             return
         self._noted.add(assumption)
@@ -313,5 +312,5 @@ def read_frames(
     image_topic: str | None = None,
     label_topic: str | None = None,
 ) -> Iterator[BagFrame]:
-    """Frames of a bag one by one; see BagFrames, which also knows their number and camera."""
+    """Iterate over the frames of a bag; see BagFrames."""
     return iter(BagFrames(path, image_topic, label_topic))

@@ -1,8 +1,8 @@
 """Recovery of bags whose recording was cut off, or whose index is missing.
 
-Each function gives something that rosbags reads in the file's place; nothing is changed where the
-bag lies. An MCAP is read through a view that ends where its whole records end; SQLite and ROS 1
-are copied, as far as they can be read, into a temporary folder.
+Each function returns a substitute that rosbags reads instead of the file; the bag itself is never
+changed. An MCAP is read through a view that ends with its last complete record. SQLite and ROS 1
+bags are copied, as far as they can be read, to a temporary folder.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ _MAGIC = b'\x89MCAP0\r\n'
 _CHUNK, _DATA_END, _FOOTER_OP = 0x06, 0x0F, 0x02
 _FOOTER = b'\x02' + struct.pack('<QQQI', 20, 0, 0, 0) + _MAGIC
 _MOST_BYTES = 2**32
-"""Of one record; a greater length is not one."""
+"""Largest length of a record; a greater length is taken as damage."""
 
 
 class SalvagedMcap:
-    """An MCAP as far as its whole records go, without its index; stands for a path in rosbags.
+    """The complete records of an MCAP, without its index; rosbags takes it as a path.
 
     Args:
         path: The file.
 
     Attributes:
-        lost: Bytes at the end that are of no use; 0 for a file that only lacks its index.
+        lost: Number of unusable bytes at the end; 0 for a file that only has no index.
 
     Raises:
-        BagError: Not even its beginning is one.
+        BagError: The file does not begin as an MCAP.
     """
 
     suffix = '.mcap'
@@ -54,15 +54,15 @@ class SalvagedMcap:
         return file.read(1) in (bytes([_DATA_END]), bytes([_FOOTER_OP]))
 
     def exists(self) -> bool:
-        """As of a path."""
+        """See pathlib.Path."""
         return self._path.exists()
 
     def is_dir(self) -> bool:
-        """As of a path."""
+        """See pathlib.Path."""
         return False
 
     def open(self, mode: str = 'rb') -> BinaryIO:
-        """As of a path."""
+        """See pathlib.Path."""
         return io.BufferedReader(_Spliced(self._path.open('rb'), self._end, self._tail + _FOOTER))
 
     def __str__(self) -> str:
@@ -70,7 +70,7 @@ class SalvagedMcap:
 
 
 class _Spliced(io.RawIOBase):
-    """The first bytes of a file, and others after them."""
+    """The first bytes of a file, followed by other bytes."""
 
     def __init__(self, file: BinaryIO, cut: int, tail: bytes) -> None:
         self._file, self._cut, self._tail, self._position = file, cut, tail, 0
@@ -103,7 +103,7 @@ class _Spliced(io.RawIOBase):
 
 
 def _whole_records(file: BinaryIO) -> tuple[int, bytes]:
-    """Where the last whole record of the data ends, and what the chunk cut off after it holds."""
+    """The end of the last complete record, and the records of the truncated chunk after it."""
     size = file.seek(0, io.SEEK_END)
     position = len(_MAGIC)
     while True:
@@ -120,7 +120,7 @@ def _whole_records(file: BinaryIO) -> tuple[int, bytes]:
 
 
 def _inner_records(chunk: bytes) -> bytes:
-    """The whole records of a chunk that was cut off, as they may stand without one."""
+    """The complete records of a truncated chunk, which are valid outside a chunk, too."""
     if len(chunk) < 40:
         return b''
     (name_length,) = struct.unpack_from('<I', chunk, 28)
@@ -128,7 +128,7 @@ def _inner_records(chunk: bytes) -> bytes:
     packed = chunk[32 + name_length + 8 :]
     try:
         records = _unpacked(name, packed)
-    except Exception:  # whatever the library says of a damaged frame
+    except Exception:  # any error of the library about a damaged frame
         return b''
     position = 0
     while position + 9 <= len(records):
@@ -150,7 +150,7 @@ def _unpacked(name: bytes, packed: bytes) -> bytes:
 
 
 def zstd() -> Any:
-    """The module that rosbags takes for zstd: of the standard library from Python 3.14 on."""
+    """The zstd module that rosbags uses: that of the standard library from Python 3.14 on."""
     try:
         from compression import zstd as module
     except ImportError:
@@ -163,10 +163,10 @@ def merged_sqlite(path: Path, folder: Path) -> Path:
 
     Args:
         path: Path of the .db3 file; its `-wal` is beside it.
-        folder: Takes the copy.
+        folder: Folder for the copy.
 
     Raises:
-        OSError: There is not enough space for it.
+        OSError: There is not enough space for the copy.
         BagError: The database cannot be opened.
     """
     copy = folder / path.name
@@ -185,16 +185,16 @@ def merged_sqlite(path: Path, folder: Path) -> Path:
 
 
 def salvage_sqlite(path: Path, folder: Path) -> Path:
-    """Copy what can be read of a damaged SQLite bag.
+    """Copy the readable part of a damaged SQLite bag.
 
     Raises:
-        BagError: Nothing can.
+        BagError: Nothing can be read.
     """
     copy = folder / path.name
     damaged = sqlite3.connect(f'file:{path}?mode=ro&immutable=1', uri=True)
     whole = sqlite3.connect(copy)
     try:
-        # SQLite then opens a file that is shorter than its header says.
+        # With this, SQLite opens a file that is shorter than its header says.
         damaged.execute('PRAGMA writable_schema=ON')
         tables = list(
             damaged.execute(
@@ -223,7 +223,7 @@ def _copy_rows(damaged: sqlite3.Connection, whole: sqlite3.Connection, table: st
     while True:
         try:
             row = next(rows, None)
-        except sqlite3.DatabaseError:  # here it was cut off
+        except sqlite3.DatabaseError:  # the file is truncated here
             return
         if row is None:
             return
@@ -240,14 +240,14 @@ _BAG_CONNECTION, _BAG_MESSAGE, _BAG_CHUNK = 0x07, 0x02, 0x05
 
 
 def salvage_ros1(path: Path, folder: Path) -> Path:
-    """Copy the messages of a ROS 1 bag that was cut off before its index was written.
+    """Copy the messages of a ROS 1 bag that was truncated before its index was written.
 
     Raises:
-        BagError: Not even its beginning is one.
+        BagError: The file does not begin as a ROS 1 bag.
     """
     from rosbags.rosbag1 import Writer
 
-    copy = folder / f'{path.name}.bag'  # rosbags goes by the name's end, which may be .active
+    copy = folder / f'{path.name}.bag'  # rosbags needs this suffix; it may be .active
     with path.open('rb') as file, Writer(copy) as writer:
         if not file.readline(16).startswith(b'#ROSBAG V2.0'):
             raise BagError(f'{path}: not a bag of ROS 1, version 2.0')
@@ -294,7 +294,7 @@ def _messages_of_chunks(file: BinaryIO) -> Iterator[_Record]:
 
 
 def _records(file: BinaryIO) -> Iterator[_Record]:
-    """Records up to the first that is cut off; of a chunk that is, what it still holds."""
+    """Records up to the first truncated one; of a truncated chunk, its complete records."""
     from rosbags.rosbag1 import ReaderError
     from rosbags.rosbag1.reader import Header
 

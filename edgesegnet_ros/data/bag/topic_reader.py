@@ -1,8 +1,8 @@
-"""Reads single topics of a bag, whatever else was recorded beside them.
+"""Reads single topics of a bag, independently of its other content.
 
-rosbags reads the files. Its AnyReader refuses a bag as a whole when the definition of any one type
-in it cannot be parsed, so here only the types that are needed are taken from the bag; and what its
-readers refuse for what else is in it, `other_files` reads.
+rosbags reads the files. Its AnyReader refuses a whole bag if the definition of any type in it
+cannot be parsed, so this module parses only the types that are needed. Files that the readers of
+rosbags refuse because of their other content are read by `other_files`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .other_files import OTHER_FILES, OtherConnection, Recorded, other_file
 IMAGE, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 CAMERA_INFO, LABEL_INFO = 'sensor_msgs/msg/CameraInfo', 'vision_msgs/msg/LabelInfo'
 FOXGLOVE = {'RawImage': IMAGE, 'CompressedImage': COMPRESSED}
-"""Foxglove's image types, as protobuf or as ROS messages, and what they stand for here."""
+"""Foxglove's image types, as protobuf or as ROS messages, and the equivalent ROS types."""
 LABEL_INFO_TEXT = """std_msgs/Header header
 vision_msgs/VisionClass[] class_map
 float32 threshold
@@ -29,24 +29,24 @@ MSG: vision_msgs/VisionClass
 uint16 class_id
 string class_name
 """
-"""Of vision_msgs, which is not among the types that come with rosbags."""
+"""Definition from vision_msgs, which rosbags does not include."""
 _REFUSED_FOR_CONTENT = ('Profile is not ros2', 'Serialization format')
-"""In what rosbags says of a bag that is whole, but holds more than it expects."""
+"""Parts of the errors of rosbags about complete bags with content that it does not expect."""
 
 
 class TopicReader:
     """Files of one bag, merged by time of recording. Use it in a with block.
 
     Args:
-        paths: Folders with metadata.yaml, .mcap, .db3 or (ROS 1) .bag files, or what stands for
-            one (see `salvage`).
+        paths: Folders with metadata.yaml, .mcap, .db3 or (ROS 1) .bag files, or substitutes for
+            files (see `salvage`).
 
     Attributes:
-        connections: Each with topic, msgtype and msgcount; see `type_of`.
+        connections: Connections with topic, msgtype and msgcount; see `type_of`.
 
     Raises:
         BagError: Reading a file requires a package that is missing.
-        Exception: Whatever rosbags says of a damaged file.
+        Exception: Any error of rosbags about a damaged file.
     """
 
     def __init__(self, paths: Collection[Any]) -> None:
@@ -84,7 +84,7 @@ class TopicReader:
         """A message of one of the types above, with the fields of its ROS type.
 
         Raises:
-            Exception: Whatever rosbags or the decoder says of a damaged message.
+            Exception: Any error of rosbags or the decoder about a damaged message.
         """
         key = id(connection)
         if key not in self._decoders:
@@ -109,7 +109,7 @@ class TopicReader:
         return lambda data: read(data, kind)
 
     def _store(self, ros1: bool) -> Any:
-        """The types of the bag's own definitions that are needed; the usual ones for the rest."""
+        """The needed types as the bag defines them, and the standard definitions of the others."""
         from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
         usual = get_typestore(Stores.ROS1_NOETIC if ros1 else Stores.ROS2_HUMBLE)
@@ -121,7 +121,7 @@ class TopicReader:
         store = get_typestore(Stores.EMPTY)
         try:
             store.register(found)
-        except Exception:  # a definition that names a type which is not there
+        except Exception:  # a definition that refers to a missing type
             return usual
         return store
 
@@ -130,14 +130,14 @@ NEEDED = frozenset([IMAGE, COMPRESSED, CAMERA_INFO, LABEL_INFO])
 
 
 def type_of(connection: Any) -> str:
-    """The type of a topic as rosbag2 spells it; Foxglove's images count as those of ROS."""
+    """The type of a topic as rosbag2 writes it; Foxglove's image types become those of ROS."""
     kind = _ros_type(connection.msgtype)
     package, _, name = kind.replace('foxglove.', 'foxglove/').replace('/msg/', '/').partition('/')
     return FOXGLOVE.get(name, kind) if package in ('foxglove', 'foxglove_msgs') else kind
 
 
 def _ros_type(msgtype: str) -> str:
-    """Other writers leave the `/msg/` out."""
+    """Add the `/msg/` that other writers omit."""
     package, _, name = msgtype.partition('/')
     return f'{package}/msg/{name}' if name and '/' not in name else msgtype
 
@@ -151,7 +151,7 @@ def _is_ros1(connection: Any) -> bool:
 
 
 def _definitions(connection: Any) -> dict[str, Any]:
-    """Types by name, as the bag defines them; none where that cannot be parsed."""
+    """Types by name, as the bag defines them; empty if the definition cannot be parsed."""
     from rosbags.interfaces import MessageDefinitionFormat
     from rosbags.typesys import get_types_from_idl, get_types_from_msg
 
@@ -167,26 +167,26 @@ def _definitions(connection: Any) -> dict[str, Any]:
         if is_msg:
             return dict(get_types_from_msg(text, _ros_type(connection.msgtype)))
         if is_idl:
-            # Each part begins with a line that names it, where there are several.
+            # If there are several parts, each begins with a line that names it.
             parts = [part.partition('\n')[2] for part in text.split('=' * 80 + '\n')[1:]]
             types: dict[str, Any] = {}
             for part in parts or [text]:
                 types.update(get_types_from_idl(part))
             return types
-    except Exception:  # the library's grammar raises what it likes
+    except Exception:  # the parser of the library raises various errors
         pass
     return {}
 
 
 def _opened(stack: ExitStack, path: Any) -> list[Any]:
-    """What reads a path: rosbags, or another reader where rosbags refuses what the bag holds."""
+    """The reader for a path: rosbags, or another reader if rosbags refuses the content."""
     from rosbags.rosbag1 import Reader as Reader1
     from rosbags.rosbag2 import Reader as Reader2
 
     try:
         ros1 = str(path).endswith(('.bag', '.bag.active'))
         return [stack.enter_context(Reader1(path) if ros1 else Reader2(path))]
-    except KeyError:  # an encoding of type definitions that rosbags does not know
+    except KeyError:  # rosbags does not know the encoding of the type definitions
         pass
     except Exception as error:
         if not any(words in str(error) for words in _REFUSED_FOR_CONTENT):

@@ -1,4 +1,4 @@
-"""Bags of images, camera calibration and labels, as rosbag2 records them."""
+"""Writes bags of images, camera calibration and labels in the format of rosbag2."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 IMAGE_TOPIC, INFO_TOPIC, LABEL_TOPIC = '/camera/image', '/camera/camera_info', '/camera/labels'
 FRAME_ID = 'camera'
 STORAGES = ('mcap', 'sqlite3')
-# rosbag2 8 keeps the QoS of a topic as text, which every rosbag2 since Foxy reads; 9 does not.
+# Version 8 stores the QoS of a topic as text, which every rosbag2 since Foxy reads; 9 does not.
 BAG_VERSION = 8
 
 
@@ -42,22 +42,21 @@ class ImageFrame(NamedTuple):
 class MessageBag:
     """Writes messages of any type to a bag; use it in a with block.
 
-    Topics are made when the first message of theirs comes, so a bag without labels has no label
-    topic. The definitions of the types are in the bag, and each message is recorded at its own
-    stamp.
+    A topic is created with its first message, so a bag without labels has no label topic. The bag
+    holds the definitions of the types, and each message is recorded at its stamp.
 
     Args:
         path: Folder of the bag.
         storage: `mcap` or `sqlite3`.
-        force: Whether a bag that is there is replaced, once this one is whole.
-        about: Notes for the bag's metadata.
-        definitions: Types that ROS 2 does not bring: name -> .msg text.
+        force: Whether to replace an existing bag when this one is complete.
+        about: Notes for the metadata of the bag.
+        definitions: Types that rosbags does not include: name -> .msg text.
 
     Attributes:
         types: Name -> message class.
 
     Raises:
-        BagError: On entering, when the path is taken or cannot be written.
+        BagError: On entering, if the path exists or cannot be written.
     """
 
     def __init__(
@@ -70,7 +69,7 @@ class MessageBag:
         definitions: dict[str, str] | None = None,
     ) -> None:
         if storage not in STORAGES:
-            raise BagError(f'{storage}: no storage of bags; there are {", ".join(STORAGES)}')
+            raise BagError(f'{storage}: unknown storage of bags; there are {", ".join(STORAGES)}')
         self._path, self._storage, self._force = Path(path), storage, force
         self._about, self._definitions = about or {}, definitions or {}
 
@@ -98,7 +97,7 @@ class MessageBag:
         return self
 
     def __exit__(self, *error) -> None:
-        """Finish the bag and put it in its place, or remove it after an error."""
+        """Finish the bag and move it to its path, or remove it after an error."""
         self._stack.__exit__(*error)
 
     def send(
@@ -107,14 +106,14 @@ class MessageBag:
         """Write a message.
 
         Args:
-            topic: Where it is published.
-            kind: Its type, such as sensor_msgs/msg/Image.
-            stamp_ns: When it counts as recorded.
-            message: Message of `types`.
-            latched: Whether players offer it to whoever subscribes later (transient local).
+            topic: Topic of the message.
+            kind: Type, such as sensor_msgs/msg/Image.
+            stamp_ns: Time of recording in ns.
+            message: Message of one of `types`.
+            latched: Whether players offer it to late subscribers (transient local).
 
         Raises:
-            BagError: It cannot be written: the disk is full, perhaps.
+            BagError: It cannot be written, for example because the disk is full.
         """
         try:
             self._write(topic, kind, stamp_ns, message, latched)
@@ -135,14 +134,14 @@ class MessageBag:
         )
 
     def header(self, stamp_ns: int, frame_id: str) -> object:
-        """A std_msgs/Header."""
+        """Make a std_msgs/Header."""
         time = self.types['builtin_interfaces/msg/Time']
         return self.types['std_msgs/msg/Header'](
             stamp=time(sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9), frame_id=frame_id
         )
 
     def image(self, pixels: np.ndarray, encoding: str, header: object) -> object:
-        """A sensor_msgs/Image.
+        """Make a sensor_msgs/Image.
 
         Args:
             pixels: (H, W) or (H, W, 3) uint8.
@@ -167,12 +166,12 @@ class BagWriter(MessageBag):
     Args:
         path: Folder of the bag.
         storage: `mcap` or `sqlite3`.
-        force: Whether a bag that is there is replaced, once this one is whole.
-        camera: Calibration that is written beside each image; None for none.
-        about: Notes for the bag's metadata.
+        force: Whether to replace an existing bag when this one is complete.
+        camera: Calibration that is written with each image; None for none.
+        about: Notes for the metadata of the bag.
 
     Raises:
-        BagError: On entering, when the path is taken or cannot be written.
+        BagError: On entering, if the path exists or cannot be written.
     """
 
     def __init__(
@@ -188,20 +187,20 @@ class BagWriter(MessageBag):
         self._camera = camera
 
     def write(self, frame: ImageFrame) -> None:
-        """Write an image, its calibration and its labels under one stamp.
+        """Write an image, its calibration and its labels with one stamp.
 
         Args:
-            frame: What to write.
+            frame: The frame.
 
         Raises:
             BagError: Image and labels differ in size, or have another shape or dtype.
         """
         image, labels, stamp_ns = frame.image, frame.labels, frame.stamp_ns
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-            raise BagError(f'an image is (H, W, 3) uint8, not {image.shape} {image.dtype}')
+            raise BagError(f'an image must be (H, W, 3) uint8, not {image.shape} {image.dtype}')
         if labels is not None and (labels.dtype != np.uint8 or labels.shape != image.shape[:2]):
             raise BagError(
-                f'labels of an image of {image.shape[:2]} are as large and uint8, '
+                f'labels of an image of {image.shape[:2]} must have that size and be uint8, '
                 f'not {labels.shape} {labels.dtype}'
             )
         header = self.header(stamp_ns, FRAME_ID)
@@ -273,15 +272,15 @@ def write_street_bag(
 
     Args:
         path: Folder of the bag.
-        street: What to render.
-        frames: How many frames.
-        rate_hz: Frames a second.
+        street: The street.
+        frames: Number of frames.
+        rate_hz: Frames per second.
         storage: `mcap` or `sqlite3`.
-        force: Whether a bag that is there is replaced.
+        force: Whether to replace an existing bag.
         progress: Wraps the iteration over frame numbers, as tqdm does.
 
     Raises:
-        BagError: The path is taken or cannot be written.
+        BagError: The path exists or cannot be written.
     """
     about = {'street_seed': str(street.seed), 'weather': street.weather.kind}
     with BagWriter(path, storage=storage, force=force, camera=street.camera, about=about) as bag:
@@ -296,19 +295,19 @@ def write_image_bag(
     storage: str = 'mcap',
     force: bool = False,
 ) -> int:
-    """Write images into a bag without camera_info, since the camera is not known.
+    """Write images to a bag without camera_info, because the camera is unknown.
 
     Args:
         path: Folder of the bag.
         frames: The images in the order of their stamps.
         storage: `mcap` or `sqlite3`.
-        force: Whether a bag that is there is replaced.
+        force: Whether to replace an existing bag.
 
     Returns:
-        How many frames were written.
+        The number of frames written.
 
     Raises:
-        BagError: There are no frames, or the path is taken or cannot be written.
+        BagError: There are no frames, or the path exists or cannot be written.
     """
     count = 0
     with BagWriter(path, storage=storage, force=force) as bag:
@@ -316,5 +315,5 @@ def write_image_bag(
             bag.write(frame)
             count += 1
         if not count:
-            raise BagError(f'{path}: no frame to write, so there is no bag')
+            raise BagError(f'{path}: there is no frame to write, so no bag was written')
     return count
