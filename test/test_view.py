@@ -162,7 +162,7 @@ def page(street):
     lines = []
     for line in process.stdout:
         lines.append(line)
-        if 'all frames are there' in line:
+        if 'all frames are sent' in line:
             break
     address = next(line.split()[1] for line in lines if line.startswith('open http'))
     yield process, address, port

@@ -4,12 +4,12 @@ Entities of a camera `front` (timeline `camera_time`, from the images' stamps):
 
     front/image                 the camera image
     front/labels                class ids, with the names and colours of the class file
-    front/masks/<group>         1 where the group is, else 0
+    front/masks/<group>         1 for pixels of the group, else 0
     front/confidence            0 to 255
     front/truth, front/wrong    true labels, and 1 where the labels differ from them
     front/other, front/disagree labels of a second network, and 1 where the two networks differ
     front/latency/<what>        ms
-    front/frames/<what>         numbers of frames that were segmented, or dropped and why
+    front/frames/<what>         numbers of segmented frames, and of dropped frames by reason
     front/engine                text
 """
 
@@ -35,7 +35,7 @@ WRONG = (230, 0, 90)
 
 
 def open_recording(file: Optional[Path] = None, url: Optional[str] = None) -> rr.RecordingStream:
-    """A new recording, for any number of cameras, into a file or to a viewer.
+    """Open a new recording of any number of cameras, to a file or a viewer.
 
     Raises:
         MissingExtra: rerun-sdk is not installed.
@@ -52,7 +52,7 @@ def open_recording(file: Optional[Path] = None, url: Optional[str] = None) -> rr
 
 
 def close(recording: rr.RecordingStream) -> None:
-    """Write or send all that is left."""
+    """Write or send all remaining data, and close the recording."""
     recording.flush()
     recording.disconnect()
 
@@ -61,11 +61,11 @@ class CameraLog:
     """Logs the frames of one camera.
 
     Args:
-        recording: Takes them.
-        camera: Name of the camera, without slashes at its ends; namespaces keep theirs inside.
+        recording: The Rerun recording.
+        camera: Name of the camera, without leading and trailing slashes.
         classes: Class set with names and colours.
-        jpeg: Whether images are stored as JPEG, at about a tenth of the size. Labels, masks and
-            confidence are always stored exactly.
+        jpeg: Whether to store images as JPEG, at about a tenth of the size. Labels, masks and
+            confidence are always lossless.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class CameraLog:
     def name_classes(
         self, names: Mapping[int, str], colors: Mapping[int, Tuple[int, int, int]]
     ) -> None:
-        """Set the names of the class ids, and the RGB colours of those that have one."""
+        """Set the names of the class ids, and the RGB colours of ids that have one."""
         import rerun as rr
 
         known = [
@@ -112,7 +112,7 @@ class CameraLog:
         masks: Optional[Mapping[str, np.ndarray]] = None,
         other: Optional[np.ndarray] = None,
     ) -> None:
-        """Log what is there of one frame.
+        """Log the available data of one frame.
 
         Args:
             stamp_ns: Stamp of the image, in nanoseconds since the epoch.
@@ -120,7 +120,7 @@ class CameraLog:
             labels: (h, w) uint8 class ids, 255 for unlabelled.
             confidence: (h, w) uint8, 255 for certainty.
             truth: (h, w) uint8 class ids, 255 for void, of the size of `labels`.
-            masks: Group name -> (h, w) uint8, 0 where the group is not.
+            masks: Group name -> (h, w) uint8, 0 for pixels outside the group.
             other: (h, w) uint8 class ids of a second network, of the size of `labels`.
         """
         import rerun as rr
@@ -153,7 +153,7 @@ class CameraLog:
         latency_ms: Optional[Mapping[str, float]] = None,
         frames: Optional[Mapping[str, int]] = None,
     ) -> None:
-        """Log times in ms and numbers of frames, by what they are of."""
+        """Log times in ms and numbers of frames by name."""
         import rerun as rr
 
         self._at(stamp_ns)
@@ -162,7 +162,7 @@ class CameraLog:
                 self._log(f'{group}/{name}', rr.Scalars(float(value)))
 
     def engine(self, text: str) -> None:
-        """Log what computes the network, once for the whole recording."""
+        """Log the engine, once for the whole recording."""
         import rerun as rr
 
         self._recording.log(f'{self.camera}/engine', rr.TextDocument(text), static=True)
@@ -180,12 +180,12 @@ def layout(
     truth: bool = False,
     other: bool = False,
 ) -> rrb.Blueprint:
-    """The viewer's panels: one column a camera, all with the same rows.
+    """The layout of the viewer: one column per camera, all with the same rows.
 
     Args:
         cameras: Names, left to right.
-        groups: Camera -> its groups that have a mask.
-        truth: Whether there are true labels.
+        groups: Camera -> names of its groups with a mask.
+        truth: Whether there is ground truth.
         other: Whether there are labels of a second network.
     """
     import rerun.blueprint as rrb

@@ -25,7 +25,7 @@ DEFAULT_PORT = 9090
 
 
 class ViewError(EdgeSegNetError):
-    """The command was asked for something that it cannot do."""
+    """The arguments of the command are invalid."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -87,11 +87,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Show until the end; 0, 1 when a process failed, 2 for wrong use."""
+    """Show until the end; returns 0, 1 if a process failed, or 2 for a usage error."""
     from edgesegnet_ros.demo.processes import ProcessFailed
 
     _check(args)
-    # Whoever is asked to end must get to end its children.
+    # SIGTERM must also end the child processes.
     before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         with tempfile.TemporaryDirectory(prefix='edgesegnet_view_') as folder:
@@ -132,10 +132,10 @@ def _show(args: argparse.Namespace, folder: Path) -> int:
     from edgesegnet_ros.demo.processes import Processes
 
     domain = int(os.environ.get('ROS_DOMAIN_ID') or 0)
-    # Where nodes run already, their transport and discovery range are the user's.
+    # Running nodes use the transport and discovery range of the user's environment.
     environment = {**ros_environment(domain), **os.environ, 'PYTHONUNBUFFERED': '1'}
     with Processes(folder, environment) as processes, _recorded(args.save) as file:
-        # What is wrong with a source is said before a window opens.
+        # A source with errors is refused before a window opens.
         opened = _open_source(args) if args.input else None
         page = None if args.save else _start_viewer(args, folder, processes)
         if opened:
@@ -143,7 +143,7 @@ def _show(args: argparse.Namespace, folder: Path) -> int:
         else:
             frames = _feed_nodes(args, processes, file, page)
         if args.web and args.input and sys.stdout.isatty():
-            print('all frames are there; Ctrl-C ends the page')
+            print('all frames are sent; Ctrl-C ends the page')
             signal.pause()
     if args.save:
         print(f'{frames} frames in {args.save}: open it with `rerun {args.save}`')
@@ -159,7 +159,7 @@ def _show(args: argparse.Namespace, folder: Path) -> int:
 def _recorded(path: Optional[Path]) -> Iterator[Optional[Path]]:
     """A temporary file, which replaces the requested one at the end.
 
-    What an interrupted command has recorded is kept: it is whole as far as it goes.
+    The recording of an interrupted command is kept, and is valid up to the interruption.
     """
     if path is None:
         yield None
@@ -232,7 +232,7 @@ def _feed_source(
                 count += 1
                 bar.update()
     except KeyboardInterrupt:
-        # What has been logged stays, and a camera ends in no other way.
+        # The logged frames are kept; a camera can only be ended by Ctrl-C.
         pass
     finally:
         close(recording)

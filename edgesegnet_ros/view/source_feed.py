@@ -26,11 +26,11 @@ def log_source(
     frames: Optional[int],
     jpeg: bool,
 ) -> Iterator[None]:
-    """Segment a source and log it, one frame a step.
+    """Segment a source and log it, one frame per iteration.
 
     Args:
-        recording: Takes the frames.
-        source: Gives images, and true labels where it has any.
+        recording: The Rerun recording.
+        source: Source of images, and of ground truth if it has any.
         model: The engine, and the classes of its labels.
         frames: Largest number of frames; None for all.
         jpeg: Whether images are stored as JPEG.

@@ -16,7 +16,7 @@ from edgesegnet_ros.errors import EdgeSegNetError
 
 LOCAL = '127.0.0.1'
 START_S = 30.0
-"""How long the viewer may take to listen; it does within a second on an idle machine."""
+"""Time in s after which the viewer must listen; on an idle machine it takes a second."""
 
 
 class ViewerError(EdgeSegNetError):
@@ -27,11 +27,11 @@ class Viewer(NamedTuple):
     """How to start a viewer, and how to reach it.
 
     Attributes:
-        command: Its command line.
-        data_url: Where recordings send their data.
-        page: What a browser opens; empty for a window.
-        ports: The TCP ports that it listens on.
-        address: Address of these ports, for this machine.
+        command: Command line of the viewer.
+        data_url: URL to which recordings send their data.
+        page: URL for a browser; empty for a window.
+        ports: TCP ports on which the viewer listens.
+        address: Address of these ports on this machine.
     """
 
     command: List[str]
@@ -69,10 +69,10 @@ def web(bind: str, port: int) -> Viewer:
 
     Args:
         bind: Address of the network interface to listen on; 0.0.0.0 for all.
-        port: Port of the page. The data come from the port above it.
+        port: Port of the page. The data use the next port.
 
     Raises:
-        ViewerError: A port is taken, or the address is not this machine's.
+        ViewerError: A port is in use, or the address does not belong to this machine.
     """
     for number in (port, port + 1):
         with socket.socket() as probe:
@@ -97,12 +97,12 @@ def web(bind: str, port: int) -> Viewer:
 
 
 def environment(folder: Path) -> Dict[str, str]:
-    """The environment of a viewer that reports nothing to its makers.
+    """The environment of a viewer that does not send usage statistics.
 
-    Rerun sends usage statistics unless its configuration file says otherwise.
+    Rerun sends them unless its configuration file disables that.
 
     Args:
-        folder: Takes that configuration; the user's own stays as it is.
+        folder: Folder for that configuration; the configuration of the user is not changed.
 
     Raises:
         ViewerError: The viewer cannot be run.
@@ -119,7 +119,7 @@ def environment(folder: Path) -> Dict[str, str]:
 
 
 def wait_until_ready(viewer: Viewer, process: subprocess.Popen) -> bool:
-    """Wait until the viewer listens; False where its process has ended or does not."""
+    """Wait until the viewer listens; returns False if its process ends or the time is up."""
     end = time.monotonic() + START_S
     while process.poll() is None and time.monotonic() < end:
         if all(_listens(viewer.address, port) for port in viewer.ports):

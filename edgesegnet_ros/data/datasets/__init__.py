@@ -1,4 +1,4 @@
-"""Labelled images on disk, in whatever layout a labelling tool left them."""
+"""Datasets of labelled images on disk, in the layouts of labelling tools."""
 
 from .dataset import Dataset
 from .opening import VAL_FRACTION, dataset_path, open_dataset

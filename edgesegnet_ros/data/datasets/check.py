@@ -17,7 +17,7 @@ from edgesegnet_ros.data.overlay import legend, overlay
 
 SHOWN = 12
 _ALIKE_BITS = 4
-"""Images whose 64-bit hashes differ in at most this many bits look the same."""
+"""Images whose 64-bit hashes differ in at most this many bits count as duplicates."""
 _TILE = 320
 _COLUMNS = 3
 
@@ -27,12 +27,12 @@ class Findings:
     """A finding.
 
     Attributes:
-        splits: Images by split, those that cannot be used included.
-        sizes: Images by (height, width).
-        pixels: (classes + 1,) pixels of each class, void last.
-        images: (classes + 1,) images that show each class, void last.
-        wrong: A sentence for each file that cannot be used.
-        alike: Pairs of files in different splits that look the same.
+        splits: Number of images by split, including unusable ones.
+        sizes: Number of images by (height, width).
+        pixels: (classes + 1,) number of pixels of each class, void last.
+        images: (classes + 1,) number of images that show each class, void last.
+        wrong: A sentence for each unusable file.
+        alike: Pairs of files in different splits that count as duplicates.
         absent: Names of the classes that no image shows.
         shown: Images and labels for the contact sheet.
     """
@@ -50,11 +50,11 @@ class Findings:
 def check(
     dataset: Dataset, progress: Callable[[list[Any]], Iterable[Any]] = lambda samples: samples
 ) -> Findings:
-    """Decode every image and its labels, and count.
+    """Decode and count every image and its labels.
 
     Args:
-        dataset: Every split of it.
-        progress: Shows how far the check has come.
+        dataset: The dataset, of which all splits are checked.
+        progress: Shows the progress of the check.
     """
     every = [(name, sample) for name in dataset.splits for sample in dataset.samples(name)]
     count = len(dataset.classes.classes)
@@ -89,7 +89,7 @@ def check(
 
 
 def _hash(image: np.ndarray) -> int:
-    """A 64-bit difference hash: signs of the horizontal differences in an 8x9 copy."""
+    """A 64-bit difference hash: the signs of the horizontal differences in an 8x9 copy."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(grey, (9, 8), interpolation=cv2.INTER_AREA).astype(np.int16)
     bits = (small[:, 1:] > small[:, :-1]).ravel()
@@ -118,7 +118,7 @@ def _small(image: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def contact_sheet(dataset: Dataset, found: Findings) -> np.ndarray:
-    """Overlays of up to twelve images, evenly over the dataset, and a legend.
+    """Draw overlays of up to twelve images, evenly spread over the dataset, with a legend.
 
     Returns:
         (H, 960, 3) uint8 RGB.

@@ -25,7 +25,7 @@ from edgesegnet_ros.extras import need
 
 _KEYS = {'images', 'annotations', 'categories'}
 BACKGROUND = 'background'
-"""A class of this name gets the pixels that no annotation covers; they are void without it."""
+"""Class of the pixels without an annotation; without a class of this name they are void."""
 
 
 class _Annotations:
@@ -43,7 +43,7 @@ class _Annotations:
 def coco_layout(root: Path, skip_unlabelled: bool = False) -> Listing | None:
     """`annotations/*.json`, `SPLIT/_annotations.coco.json` or a JSON file beside the images.
 
-    Every image that a file lists is a sample, also one without an annotation, as COCO has it.
+    Every image that a file lists is a sample, even one without annotations, as in COCO.
     """
     del skip_unlabelled
     files = [
@@ -93,7 +93,7 @@ def coco_layout(root: Path, skip_unlabelled: bool = False) -> Listing | None:
 
 
 def _content(path: Path) -> dict[str, Any] | None:
-    """A JSON file's content; None for one that is of something else."""
+    """The content of a COCO file; None for a JSON file of another kind."""
     try:
         with path.open(encoding='utf-8') as file:
             content = json.load(file)
@@ -127,7 +127,7 @@ def _find_image(name: str, path: Path, root: Path, split: str) -> Path | None:
 
 
 def _painted(annotations: _Annotations, number: int, decoder: Decoder) -> np.ndarray:
-    """(H, W) uint8 class ids; small things are painted over large ones, as people draw them."""
+    """(H, W) uint8 class ids; small segments are drawn over large ones."""
     from pycocotools import mask
 
     entry = annotations.images[number]
@@ -143,7 +143,7 @@ def _painted(annotations: _Annotations, number: int, decoder: Decoder) -> np.nda
         segmentation = one.get('segmentation')
         if not segmentation:
             raise DatasetError(
-                f'{where}: has no polygon and no run lengths (a box alone says nothing of pixels)'
+                f'{where}: has no polygon and no run lengths (a bounding box does not give pixels)'
             )
         try:
             if isinstance(segmentation, dict) and not isinstance(segmentation['counts'], list):
@@ -152,7 +152,7 @@ def _painted(annotations: _Annotations, number: int, decoder: Decoder) -> np.nda
                 runs = mask.frPyObjects(segmentation, height, width)
                 runs = mask.merge(runs) if isinstance(runs, list) else runs
             shape = mask.decode(runs).astype(bool)
-        except Exception as error:  # pycocotools raises plain ones
+        except Exception as error:  # pycocotools raises plain exceptions
             raise DatasetError(f'{where}: its segmentation cannot be read ({error})') from None
         if shape.shape != labels.shape:
             raise DatasetError(

@@ -1,4 +1,4 @@
-"""A dataset: samples by split, and the images and class ids that lie in their files."""
+"""A dataset: samples by split, and the images and class ids in their files."""
 
 from __future__ import annotations
 
@@ -26,30 +26,30 @@ from edgesegnet_ros.data.label_image import LabelImageError, read_label_image
 
 _log = logging.getLogger(__name__)
 _BYTES_PER_PIXEL = 4
-"""Three of the image and one of the labels."""
+"""Bytes of a pixel in memory: three of the image and one of the labels."""
 
 
 class Dataset:
-    """Labelled images in the classes of a class file; files are read when they are asked for.
+    """Labelled images in the classes of a class file; files are read on demand.
 
     Args:
         root: Folder of the dataset.
-        listing: What its layout found.
-        classes: Classes that the labels are given in.
-        val_fraction: Share of the images that is drawn as val, where the dataset has no val.
-        seed: Seed of that drawing.
+        listing: The files that its layout found.
+        classes: Classes of the labels.
+        val_fraction: Share of the images that is drawn as val, if the dataset has no val.
+        seed: Seed of that draw.
 
     Attributes:
         root: Folder of the dataset.
         layout: Name of its layout.
-        classes: Classes that the labels are given in.
-        notes: Sentences on what was left out, drawn or renamed; users should see them.
-        states_values: Whether the dataset says what its label values stand for; where it does
-            not, they are ids of the class file.
-        unmatched: Names of the dataset's labels that the class file does not have.
+        classes: Classes of the labels.
+        notes: Sentences about what was skipped, drawn or renamed, which users should see.
+        states_values: Whether the dataset states the meaning of its label values; if not, they
+            are ids of the class file.
+        unmatched: Names of labels in the dataset that the class file does not have.
 
     Raises:
-        DatasetError: No class of the class file occurs among the names of the dataset's labels.
+        DatasetError: No name of a label in the dataset is a class of the class file.
     """
 
     def __init__(
@@ -99,14 +99,14 @@ class Dataset:
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """Names of the splits that there are."""
+        """Names of the splits of the dataset."""
         return tuple(self._splits)
 
     def samples(self, split: str) -> list[Sample]:
         """The samples of one split, in the order of their names.
 
         Raises:
-            DatasetError: There is no such split; names those there are.
+            DatasetError: There is no such split; the message names the existing ones.
         """
         found = self._splits.get(split_of(split))
         if not found:
@@ -127,8 +127,8 @@ class Dataset:
             (H, W, 3) uint8 RGB and (H, W) uint8 class ids, 255 for void.
 
         Raises:
-            DatasetError: A file cannot be read, the two differ in size, or the labels hold values
-                that stand for nothing.
+            DatasetError: A file cannot be read, the two differ in size, or the labels hold
+                unknown values.
         """
         image, labels, unknown = self.decode(sample)
         if unknown:
@@ -136,7 +136,7 @@ class Dataset:
         return image, labels
 
     def decode(self, sample: Sample) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
-        """As `read`, with the pixels of each unknown value, which are void, in place of an error.
+        """As `read`, but unknown values become void and their pixels are counted.
 
         Raises:
             DatasetError: A file cannot be read, or the two differ in size.
@@ -172,9 +172,9 @@ class Dataset:
         return read_label_image(sample.labels, palette_is_color=by_color)
 
     def _greys_count_as_colors(self) -> bool:
-        """Whether label images of three equal channels hold colours: where others have real ones.
+        """Whether label images with three equal channels hold colours: if other images do.
 
-        An image that is all void would be read as class 0 otherwise.
+        Otherwise an image that is all void (black) would be read as class 0.
         """
         if self._greys_are_colors is None:
             self._greys_are_colors = False
@@ -189,7 +189,7 @@ class Dataset:
         return self._greys_are_colors
 
     def complaint(self, sample: Sample, unknown: dict[str, int]) -> str:
-        """A sentence on the unknown values of one label image."""
+        """A sentence about the unknown values of one label image."""
         in_color = next(iter(unknown)).startswith('(')
         return (
             f'{sample.labels}: unknown {"colours" if in_color else "label values"} '
@@ -197,11 +197,11 @@ class Dataset:
         )
 
     def read_splits(self, names: Sequence[str]) -> dict[str, list[LabelledPair]]:
-        """Decode whole splits into memory, all of them checked before any is used.
+        """Decode whole splits into memory; all files are checked first.
 
         Raises:
-            DatasetError: There is no such split, or some file is wrong; lists at most ten of
-                those files and how many more there are.
+            DatasetError: There is no such split, or files are unusable; the message lists at most
+                ten of them and the number of the others.
         """
         read: dict[str, list[LabelledPair]] = {name: [] for name in names}
         samples = {name: self.samples(name) for name in names}
@@ -219,10 +219,10 @@ class Dataset:
         return read
 
     def _refuse_more_than_memory(self, samples: dict[str, list[Sample]]) -> None:
-        """Refuse splits that do not fit into memory, which would end the process much later."""
+        """Refuse splits that do not fit into memory, which would end the process later."""
         needed = 0
         for of_split in samples.values():
-            with suppress(CamVidError):  # a file that is wrong is listed later
+            with suppress(CamVidError):  # an unusable file is listed later
                 height, width = read_image(of_split[0].image).shape[:2]
                 needed += len(of_split) * height * width * _BYTES_PER_PIXEL
         available = memory.available()
@@ -234,7 +234,7 @@ class Dataset:
             )
 
     def check_split(self, name: str) -> list[Sample]:
-        """The samples of a split, each decoded once and let go: for what reads them one by one.
+        """Decode the samples of a split one by one, without keeping them in memory.
 
         Raises:
             DatasetError: As `read_splits`.
@@ -255,7 +255,7 @@ class Dataset:
         return samples
 
     def _warn_of_absent(self, split: str, seen: np.ndarray) -> None:
-        """Log the classes that no pixel has: an off-by-one in the labels shows here first."""
+        """Log the classes that no pixel has, which shows labels that are shifted by one."""
         absent = self.absent(seen)
         if absent:
             _log.warning(
@@ -267,7 +267,7 @@ class Dataset:
             )
 
     def absent(self, seen: np.ndarray) -> list[str]:
-        """Names of the classes that do not occur, ignored ones left out.
+        """Names of the classes that do not occur, except ignored ones.
 
         Args:
             seen: (256,) bool by class id.
@@ -288,7 +288,7 @@ class Dataset:
             )
 
     def tell(self) -> None:
-        """Log what was found: layout, splits and notes."""
+        """Log the layout, the splits and the notes."""
         counts = ', '.join(f'{name} {len(samples)}' for name, samples in self._splits.items())
         _log.info('%s: layout %s, images: %s', self.root, self.layout, counts or 'none')
         for note in self.notes:

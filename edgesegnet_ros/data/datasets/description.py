@@ -1,4 +1,4 @@
-"""dataset.yaml: a dataset in a file."""
+"""Reads dataset.yaml, the description of a dataset."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class Description:
 
     Attributes:
         root: Folder of the dataset.
-        val_fraction: As the file has it, or None.
-        seed: As the file has it, or None.
+        val_fraction: Value of the file, or None.
+        seed: Value of the file, or None.
 
     Raises:
-        DatasetError: Something in the file is wrong; the message has its line.
+        DatasetError: The file has an error; the message has its line.
     """
 
     def __init__(self, path: Path) -> None:
@@ -69,10 +69,10 @@ class Description:
         self._refuse(self._document.key_lines.get(key, 1), reason)
 
     def listing(self) -> Listing:
-        """The dataset's files and the meaning of its labels.
+        """Find the files of the dataset and the meaning of its labels.
 
         Raises:
-            DatasetError: Files are missing, or something in the file is wrong.
+            DatasetError: Files are missing, or the description has an error.
         """
         layout = self._document.get('layout', '')
         if layout and layout not in LAYOUTS:
@@ -105,7 +105,7 @@ class Description:
         if colors is not None:
             meaning = meaning._replace(colors=colors, palette_is_color=True)
         if values is not None or colors is not None:
-            # What the user lists is all that counts.
+            # Only the splits that the user lists are used.
             listing = listing._replace(own_reader=None)
             meaning = meaning._replace(others_are_void=True)
         if 'void' in self._document:
@@ -166,7 +166,7 @@ class Description:
         return Listing('dataset.yaml', splits, notes=tuple(notes))
 
     def _listed(self, image: Path, root: Path, entry: Lines) -> bool:
-        """Whether an image is in the split's `list` file, where it has one."""
+        """Whether an image is in the `list` file of the split, if it has one."""
         if 'list' not in entry:
             return True
         if not hasattr(self, '_lists'):
@@ -184,5 +184,5 @@ class Description:
 
 
 def _name(value: object) -> str:
-    """A class name; YAML reads `yes`, `1` and the like as something else."""
+    """A class name; YAML reads `yes`, `1` and similar words as other types."""
     return str(value)

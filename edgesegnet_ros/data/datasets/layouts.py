@@ -1,7 +1,7 @@
-"""Layouts that are known by name and recognised by looking at a folder.
+"""Layouts of datasets, which are recognised from the content of a folder.
 
-A layout is a function from a folder to a Listing, or None where the folder is not of
-it; `LAYOUTS` has them in the order in which a folder is tried.
+A layout is a function from a folder to a Listing, or to None if the folder does not have that
+layout. `LAYOUTS` has them in the order in which they are tried.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def _folders(root: Path) -> list[Path]:
 
 
 def camvid_layout(root: Path, skip_unlabelled: bool = False) -> Listing | None:
-    """SegNet's `train/` with `trainannot/`, `train_labels/` as some copies have, or the original.
+    """`train/` with `trainannot/` (SegNet) or `train_labels/`, or the original dataset.
 
     The original is `701_StillsRaw_full/` with `LabeledApproved_full/` (or `LabelApproved`), in 32
     colours and without splits.
@@ -72,7 +72,7 @@ def camvid_layout(root: Path, skip_unlabelled: bool = False) -> Listing | None:
 
 
 def _camvid_labels(sample: Sample, decoder: Decoder) -> np.ndarray | None:
-    """By CamVid's protocol; None for colours of another class file, which count as they are."""
+    """Labels read as CamVid's; None for colours of another class file."""
     classes = decoder.classes
     if not camvid.size_of_own(classes):
         in_color = sample.labels.stem.endswith(camvid.COLOR_SUFFIX)
@@ -159,7 +159,7 @@ def _voc_lists(folder: Path) -> dict[str, list[str]]:
 
 
 def _voc_colors(table: Path) -> dict[Color, str]:
-    """CVAT's `labelmap.txt`: `name:red,green,blue:parts:actions` a line, # before comments."""
+    """CVAT's `labelmap.txt`: a `name:red,green,blue:parts:actions` per line, and # comments."""
     colors: dict[Color, str] = {}
     for number, line in enumerate(table.read_text(encoding='utf-8').splitlines(), 1):
         if not line.strip() or line.lstrip().startswith('#'):
@@ -176,9 +176,9 @@ def _voc_colors(table: Path) -> dict[Color, str]:
 
 
 def folder_layout(root: Path, skip_unlabelled: bool = False) -> Listing | None:
-    """`images/` with `labels/` or `masks/`, with folders of splits in them or around them.
+    """`images/` with `labels/` or `masks/`; folders of splits may be in them or above them.
 
-    Also images and masks side by side with `_classes.csv`, as Roboflow exports masks.
+    Also images and masks in one folder with `_classes.csv`, as Roboflow exports masks.
     """
     splits: dict[str, list[Sample]] = {}
     notes: list[str] = []
@@ -268,19 +268,19 @@ LAYOUTS: dict[str, Layout] = {
     'coco': coco.coco_layout,
     'folder': folder_layout,
 }
-"""Adding a layout is a function and a line here."""
+"""The layouts; a new layout is a function and a line here."""
 
 
 def list_folder(root: Path, layout: str = '', skip_unlabelled: bool = False) -> Listing:
-    """What a folder holds.
+    """List the files of a dataset.
 
     Args:
         root: An existing folder.
-        layout: A key of LAYOUTS; recognised by looking where it is empty.
-        skip_unlabelled: Leave images without labels out, with a note.
+        layout: A key of LAYOUTS; if empty, the layout is recognised from the content.
+        skip_unlabelled: Skip images without labels, with a note.
 
     Raises:
-        DatasetError: The folder is of no known layout, or of another than the given one.
+        DatasetError: The folder has no known layout, or not the given one.
     """
     for name, look in LAYOUTS.items():
         if layout in ('', name):

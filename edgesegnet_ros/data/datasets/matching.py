@@ -17,7 +17,7 @@ def images_below(folder: Path) -> list[Path]:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Files below a folder, hidden ones left out; links to folders are followed once."""
+    """Files below a folder, except hidden ones; links to folders are followed once."""
     seen = set()
     for current, folders, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(current)
@@ -30,7 +30,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def other_files(folder: Path) -> list[Path]:
-    """Files in a folder of images that are no images of a known format, such as .heic."""
+    """Files in a folder of images that are not images of a known format, such as .heic."""
     known = (*IMAGE_SUFFIXES, '.txt', '.csv', '.json', '.xml', '.yaml', '.yml', '.md')
     return sorted(path for path in _files(folder) if path.suffix.lower() not in known)
 
@@ -49,11 +49,11 @@ def paired(
         labels: Label images below `label_root`.
         image_root: Names are compared relative to it.
         label_root: Names are compared relative to it.
-        skip_unlabelled: Leave images without labels out, with a note.
+        skip_unlabelled: Skip images without labels, with a note.
 
     Returns:
-        The pairs in the order of `images`, where labels that are missing have the path that they
-        should have, and notes on what was left out.
+        The pairs in the order of `images`, and notes about what was skipped. Missing labels have
+        the path where they are expected.
 
     Raises:
         DatasetError: No image has labels, or two files have the same name.
@@ -91,7 +91,7 @@ def paired(
 
 
 def left_out(count: int) -> list[str]:
-    """A note on images without labels, where there are any."""
+    """A note about images without labels, if there are any."""
     return [f'{count} images without labels are left out'] if count else []
 
 
@@ -112,7 +112,7 @@ def _by_stem(paths: Iterable[Path], root: Path) -> dict[str, Path]:
 
 
 def _common_suffix(labels: Sequence[Path], root: Path, stems: dict[str, Path]) -> str:
-    """What most label images have behind the name of their image, the shortest of equals."""
+    """The most frequent suffix of label images after the name of their image."""
     counts: Counter[str] = Counter()
     for path in labels:
         stem = _stem(path, root)
@@ -123,5 +123,5 @@ def _common_suffix(labels: Sequence[Path], root: Path, stems: dict[str, Path]) -
 
 
 def _image_stem(stem: str, stems: dict[str, Path]) -> str:
-    """The longest beginning of a label image's name that is the name of an image, or ''."""
+    """The longest prefix of the name of a label image that is the name of an image, or ''."""
     return next((stem[:end] for end in range(len(stem), 0, -1) if stem[:end] in stems), '')

@@ -8,7 +8,7 @@ _MEMINFO = Path('/proc/meminfo')
 
 
 def available() -> int:
-    """Bytes that a process can still take without swapping (proc(5)); 0 where it is not known."""
+    """Bytes that a process can still allocate without swapping (proc(5)); 0 if unknown."""
     try:
         lines = _MEMINFO.read_text().splitlines()
     except OSError:

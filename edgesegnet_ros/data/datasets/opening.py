@@ -16,10 +16,10 @@ VAL_FRACTION = 0.2
 
 
 def dataset_path(named: str | Path | None = None) -> Path:
-    """The folder or dataset.yaml that is meant: `named`, or that of EDGESEGNET_CAMVID.
+    """The folder or dataset.yaml to use: `named`, or the folder of EDGESEGNET_CAMVID.
 
     Raises:
-        DatasetError: Neither names anything, or there is nothing there.
+        DatasetError: Neither is given, or the path does not exist.
     """
     text = str(named) if named else os.environ.get(ENVIRONMENT_VARIABLE, '')
     if not text:
@@ -40,18 +40,18 @@ def open_dataset(
     val_fraction: float | None = None,
     seed: int = 0,
 ) -> Dataset:
-    """Find a dataset's files; images and labels are decoded when they are asked for.
+    """Find the files of a dataset; images and labels are decoded on demand.
 
     Args:
-        named: A folder of a known layout, a folder with a dataset.yaml, or such a file; the
-            folder of EDGESEGNET_CAMVID where it is empty.
-        classes: Classes that the labels are given in.
-        val_fraction: Share that is drawn as val where the dataset has none; not given: what
-            dataset.yaml says, or 0.2.
-        seed: Seed of that drawing, where dataset.yaml has none.
+        named: A folder of a known layout, a folder with a dataset.yaml, or such a file; if empty,
+            the folder of EDGESEGNET_CAMVID.
+        classes: Classes of the labels.
+        val_fraction: Share that is drawn as val if the dataset has none; None for the value of
+            dataset.yaml, or 0.2.
+        seed: Seed of that draw, if dataset.yaml has none.
 
     Raises:
-        DatasetError: There is no dataset, or its files do not fit together.
+        DatasetError: There is no dataset, or its files do not match.
     """
     path = dataset_path(named)
     if path.is_dir() and not (path / FILE_NAME).is_file():

@@ -13,10 +13,10 @@ _BLOCKS = 20
 
 
 def groups_of(samples: Sequence[Sample]) -> list[list[int]]:
-    """Indices of the samples that have to stay together.
+    """Groups of indices of samples that must stay in one split.
 
-    They are the sequences that the names show. Where there are too few of those to draw from,
-    each sequence is cut into blocks of neighbours, since neighbouring frames look alike.
+    The groups are the sequences, which names show. If there are too few sequences to draw from,
+    each one is cut into blocks of neighbours, because neighbouring frames look alike.
     """
     sequences: dict[str, list[int]] = {}
     for index, sample in enumerate(samples):
@@ -42,13 +42,13 @@ def random_split(
         seed: The same seed draws the same samples.
 
     Returns:
-        The rest and what was drawn, both in the order of `samples`, neither empty.
+        The rest and the drawn samples, both in the order of `samples` and not empty.
     """
     groups = groups_of(samples)
     wanted = min(max(1, round(fraction * len(samples))), len(samples) - 1)
     drawn: set[int] = set()
     for number in np.random.default_rng(seed).permutation(len(groups)):
-        # A group that would overshoot by more than it helps is passed over.
+        # A group that would increase the error of the share is skipped.
         gap = wanted - len(drawn)
         if len(groups[number]) <= 2 * gap - 1 and len(drawn) + len(groups[number]) < len(samples):
             drawn.update(groups[number])

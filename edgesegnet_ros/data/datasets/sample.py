@@ -14,13 +14,13 @@ from edgesegnet_ros.errors import EdgeSegNetError
 
 SPLITS = ('train', 'val', 'test')
 UNSPLIT = ''
-"""Key of the samples that no split of the dataset names."""
+"""Key of the samples that belong to no split."""
 _SAME_SPLIT = {'valid': 'val', 'validation': 'val', 'training': 'train', 'testing': 'test'}
 SHOWN_FILES = 10
 
 
 class DatasetError(EdgeSegNetError):
-    """A dataset that cannot be used; the message names the files, and what was expected."""
+    """A dataset cannot be used; the message names the files, and what was expected."""
 
 
 class Sample(NamedTuple):
@@ -41,12 +41,12 @@ class Listing(NamedTuple):
     """The files that a layout found.
 
     Attributes:
-        layout: Its name.
-        splits: Samples by split, in the order of their names; those of no split under UNSPLIT.
+        layout: Name of the layout.
+        splits: Samples by split, in the order of their names; UNSPLIT for those of no split.
         meaning: How the values of the label images become class ids.
-        own_reader: Reads the labels of a sample as (H, W) uint8 class ids; where it gives None,
-            or is None, they are read as a label image by `meaning`.
-        notes: Sentences on files that were left out and other things that users should know.
+        own_reader: Reads the labels of a sample as (H, W) uint8 class ids. If it returns None, or
+            is None, they are read as a label image by `meaning`.
+        notes: Sentences about skipped files and other facts that users should know.
     """
 
     layout: str
@@ -57,13 +57,13 @@ class Listing(NamedTuple):
 
 
 def split_of(name: str) -> str:
-    """`train`, `val` or `test` for the names that folders and lists go by, else the name."""
+    """`train`, `val` or `test` for the usual names of folders and lists, else the name."""
     lower = name.lower()
     return _SAME_SPLIT.get(lower, lower)
 
 
 def sequence_of(stem: str) -> str:
-    """What is left of a name without its last number: `drive2_000123` gives `drive2`."""
+    """A name without its last number: `drive2_000123` gives `drive2`."""
     return re.sub(r'[-_. ]?\d+\D*$', '', stem)
 
 

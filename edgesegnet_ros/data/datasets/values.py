@@ -1,4 +1,4 @@
-"""How the values or colours of label images become the class ids of a class file."""
+"""Converts the values or colours of label images to the class ids of a class file."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ Color = tuple[int, int, int]
 _UNKNOWN = 256
 _SHOWN = 6
 VOID_NAME = 'void'
-"""What a name is mapped to whose pixels belong to no class."""
+"""The target of names whose pixels belong to no class."""
 
 
 class Meaning(NamedTuple):
     """The meaning of the values in a dataset's label images.
 
     Attributes:
-        values: Value -> name in the dataset; None where values are the ids of the class file.
-        colors: RGB colour -> name in the dataset; None where they are the class file's colours.
-        names: Name in the dataset -> name in the class file, or `void`. A name that is not here
+        values: Value -> name in the dataset; None if values are the ids of the class file.
+        colors: RGB colour -> name in the dataset; None if they are the colours of the class file.
+        names: Name in the dataset -> name in the class file, or `void`. A name without an entry
             stands for the class of the same name.
         void: Values of pixels without a class.
         others_are_void: Whether values and colours that are not listed are void, not an error.
-        palette_is_color: Whether a palette's colours count, and not its indices.
+        palette_is_color: Whether to read the colours of a palette, not its indices.
     """
 
     values: Mapping[int, str] | None = None
@@ -44,8 +44,7 @@ class Decoded(NamedTuple):
 
     Attributes:
         labels: (H, W) uint8 class ids, 255 for void.
-        unknown: Value or colour -> pixels, of those that stand for nothing; they are void in
-            `labels`.
+        unknown: Unknown value or colour -> number of pixels; these are void in `labels`.
     """
 
     labels: np.ndarray
@@ -53,7 +52,7 @@ class Decoded(NamedTuple):
 
 
 def plain(name: str) -> str:
-    """A name without case, spaces and punctuation, as it is compared."""
+    """A name without case, spaces and punctuation, for comparison."""
     return re.sub(r'[^a-z0-9]', '', name.lower())
 
 
@@ -61,13 +60,13 @@ class Decoder:
     """Turns stored label values into class ids.
 
     Args:
-        meaning: What the values stand for.
+        meaning: Meaning of the values.
         classes: The class file.
 
     Attributes:
         classes: The class file.
-        unmatched: Names in the dataset that no class of the class file has; they become void.
-        matched: Whether any name has a class; true where names play no part.
+        unmatched: Names in the dataset without a class in the class file; they become void.
+        matched: Whether any name has a class; True if the labels have no names.
     """
 
     def __init__(self, meaning: Meaning, classes: ClassSet) -> None:
@@ -80,7 +79,7 @@ class Decoder:
         self.matched = not named or any(found not in (None, VOID) for found in ids.values())
 
     def target(self, name: str) -> int | None:
-        """Class id of a name in the dataset; 255 for void, None where no class has the name."""
+        """Class id of a name in the dataset; 255 for void, None if no class has the name."""
         wanted = self._names.get(plain(name), name)
         number = self._ids.get(plain(wanted))
         if number is None:
@@ -108,7 +107,7 @@ class Decoder:
     def _of_color(self) -> np.ndarray:
         """(2**24,) uint16: class id, 255 or _UNKNOWN by packed colour."""
         table = np.full(1 << 24, self._strange, np.uint16)
-        table[0] = VOID  # black, where no class has it
+        table[0] = VOID  # black, unless a class has it
         if self._meaning.colors is None:
             for entry in self.classes.classes:
                 ignored = entry.id in self.classes.ignored
@@ -141,7 +140,7 @@ class Decoder:
         return Decoded(labels, unknown)
 
     def expected(self, in_color: bool) -> str:
-        """What is known, for a message on what is not."""
+        """The known values, for a message about unknown ones."""
         if in_color:
             owner = (
                 'the dataset' if self._meaning.colors else f'the class file {self.classes.name}'
@@ -154,7 +153,7 @@ class Decoder:
 
 
 def in_words(unknown: Mapping[str, int]) -> str:
-    """The unknown values with their pixels, the most frequent first, for a message."""
+    """The unknown values with their numbers of pixels, the most frequent first, for a message."""
     named = [f'{value} in {count} pixels' for value, count in unknown.items()]
     more = f' and {len(named) - _SHOWN} more' if len(named) > _SHOWN else ''
     return ', '.join(named[:_SHOWN]) + more
