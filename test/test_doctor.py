@@ -218,7 +218,7 @@ def test_parameter_files_that_cannot_be_used_are_usage_errors(tmp_path, capsys):
     (tmp_path / 'none.yaml').write_text('local_costmap: {}')
     for name, expected in (
         ('missing.yaml', 'cannot be read'),
-        ('bad.yaml', 'no valid YAML'),
+        ('bad.yaml', 'not valid YAML'),
         ('none.yaml', 'no costmap in it has a plugin of type'),
     ):
         assert cli.main(['doctor', '--nav2-params', str(tmp_path / name)]) == 2

@@ -1,4 +1,4 @@
-"""The demo's own input: a rendered street, drawn once and kept as an MCAP bag."""
+"""The default input of the demo: a rendered street, which is kept as an MCAP bag."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ RATE_HZ = 10.0
 
 
 def street_clip(folder: Path, seed: int, frames: int) -> Path:
-    """The bag of a street, rendered unless it is there already.
+    """The bag of a street, which is rendered if it does not exist yet.
 
     Args:
-        folder: Where clips are kept.
+        folder: Folder of the clips.
         seed: Seed of the street.
-        frames: Their number, at ten frames per second.
+        frames: Number of frames, at ten frames per second.
     """
     clip = folder / f'street-{seed}-{frames}-{_renderer()}'
     if clip.is_dir():
@@ -27,7 +27,7 @@ def street_clip(folder: Path, seed: int, frames: int) -> Path:
     from edgesegnet_ros.data.bag import write_street_bag
     from edgesegnet_ros.data.street import Street
 
-    # Clips of another version of the renderer are not used again.
+    # Clips of another version of the renderer are not reused.
     for outdated in folder.glob('street-*'):
         if not outdated.name.endswith(_renderer()):
             shutil.rmtree(outdated)
@@ -42,7 +42,7 @@ def street_clip(folder: Path, seed: int, frames: int) -> Path:
 
 
 def _renderer() -> str:
-    """A short digest of the code that draws and writes."""
+    """A short digest of the code that renders and writes the clip."""
     digest = hashlib.sha256()
     data = Path(edgesegnet_ros.data.__file__).parent
     for file in sorted((*data.glob('street/*.py'), *data.glob('bag/*.py'))):

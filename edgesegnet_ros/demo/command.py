@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from edgesegnet_ros.demo.processes import Processes
 
 STREET_SEED = 7
-"""Training draws its streets from seeds of 1,000,000 and more."""
+"""Seed of the street; training uses seeds of 1,000,000 and more."""
 STREET_FRAMES = 50
 CAMERA_FRAMES = 100
 FRAMES_NAME = 'frames'
-"""Folder in --out that holds the frames of a film while it is made."""
+"""Folder in --out for the frames of a film while it is made."""
 ANSWER_S = 20.0
-"""How long the node may take for one frame before the player publishes it again."""
+"""Time in s that the node has for one frame before the player publishes it again."""
 BRING_UP_S = 120.0
-"""How long the node may take to become active; an error ends the wait at once."""
+"""Time in s that the node has to become active; an error ends the wait at once."""
 
 
 class DemoError(EdgeSegNetError):
-    """The demo was asked for something that it cannot do."""
+    """The arguments of the demo are invalid."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -111,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the demo; 0 success, 1 a process failed or frames are missing, 2 usage error."""
     from edgesegnet_ros.demo.processes import ProcessFailed
 
-    # SIGTERM has to end the children, too.
+    # SIGTERM must also end the child processes.
     before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         return _run(args)
@@ -135,7 +135,7 @@ def _run(args: argparse.Namespace) -> int:
     _check(args)
     if args.film:
         film.check(args.film)
-    recipe = recipe_for(_request(args))  # refuses what does not fit together
+    recipe = recipe_for(_request(args))  # refuses options that do not fit the weights
     args.input_size, args.resize_mode = recipe.input_size, recipe.resize_mode
     classes = recipe.classes
     out = args.out.resolve()
@@ -216,14 +216,14 @@ def _input(args: argparse.Namespace, out: Path) -> Tuple[str, str]:
 def _play(
     args: argparse.Namespace, source_name: str, source: Source, out: Path, classes: ClassSet
 ) -> Dict:
-    """Start the three processes, play the source to its end; returns what the player did."""
+    """Start the three processes and play the source; returns the figures of the player."""
     import yaml
 
     from edgesegnet_ros.demo.domain import free_domain, ros_environment
     from edgesegnet_ros.demo.node_start import ROS_ARGUMENTS, bring_up
     from edgesegnet_ros.demo.processes import Processes
 
-    # A class set that the weights hold is in no file of its own.
+    # A class set that is stored in the weights has no file.
     class_file = out / 'classes.yaml'
     class_file.write_text(yaml.safe_dump(classes.as_document()))
     domain = free_domain() if args.domain is None else args.domain
@@ -311,7 +311,7 @@ def _follow_player(
         try:
             processes.follow(player, on_line)
         except KeyboardInterrupt:
-            # A camera has no end: this is how one ends it.
+            # Ctrl-C is how a user ends a camera.
             if not source.live:
                 raise
             processes.end(player)
@@ -338,7 +338,7 @@ def _parameters(args: argparse.Namespace, live: bool, out: Path) -> Path:
         _request(args),
         {
             'use_sim_time': not live,
-            # A recording waits for the node, so no image needs to be lost on its way to it.
+            # A recording waits for the node, so no image needs to be lost between them.
             **({} if live else {'qos_overrides./image.subscription.reliability': 'reliable'}),
         },
     )
@@ -352,7 +352,7 @@ def _images(out: Path) -> Dict:
 
 
 def _short(path: Union[None, str, Path]) -> str:
-    """A path as one would type it here."""
+    """A path relative to the current folder, if it is below it."""
     if path is None:
         return 'none'
     try:

@@ -11,16 +11,16 @@ from typing import Dict
 from edgesegnet_ros import shipped
 
 _DISTRIBUTIONS = {1: 'foxy', 3: 'humble', 7: 'jazzy', 9: 'kilted'}
-"""By the major version of rclpy."""
+"""Name of the distribution by the major version of rclpy."""
 DOMAINS = range(1, 102)
-"""Those whose ports lie below Linux's ephemeral ones (32768)."""
+"""Domains whose ports are below the ephemeral ports of Linux (32768)."""
 
 
 def free_domain() -> int:
-    """A ROS_DOMAIN_ID that no participant of this machine uses at the moment.
+    """Find a ROS_DOMAIN_ID that no participant of this machine uses at the moment.
 
-    The first participant of a domain takes the UDP port 7400 + 250 * domain + 10 for its
-    discovery (DDSI-RTPS 2.3, section 9.6.1.1): where that can be bound, there is none.
+    The first participant of a domain binds the UDP port 7400 + 250 * domain + 10 for discovery
+    (DDSI-RTPS 2.3, section 9.6.1.1). If that port can be bound, the domain is free.
     """
     candidates = list(DOMAINS)
     random.shuffle(candidates)
@@ -35,19 +35,19 @@ def free_domain() -> int:
 
 
 def ros_environment(domain: int) -> Dict[str, str]:
-    """This process's environment, with discovery kept on this machine and in `domain`.
+    """The environment of this process, with discovery limited to this machine and `domain`.
 
-    Fast DDS gets shared memory that images fit into (config/fastdds.xml).
+    Fast DDS gets shared memory that is large enough for images (config/fastdds.xml).
     """
     environment = dict(os.environ)
     environment['ROS_DOMAIN_ID'] = str(domain)
-    # Humble knows only the second; later ones would let it win over the first.
+    # Humble knows only the second; in later distributions it would override the first.
     if ros_distribution() in ('foxy', 'humble'):
         environment['ROS_LOCALHOST_ONLY'] = '1'
     else:
         environment['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
         environment.pop('ROS_LOCALHOST_ONLY', None)
-    # The user's own profiles stay.
+    # Profiles that the user has set are kept.
     profiles = shipped.FAST_DDS_VARIABLES
     if not any(name in environment for name in profiles):
         before_3 = ros_distribution() in ('foxy', 'humble', 'jazzy')
@@ -58,7 +58,7 @@ def ros_environment(domain: int) -> Dict[str, str]:
 
 
 def ros_distribution() -> str:
-    """Name of the ROS 2 distribution, sourced or from wheels; unknown where rclpy is another."""
+    """Name of the ROS 2 distribution, sourced or from wheels, or unknown."""
     if os.environ.get('ROS_DISTRO'):
         return os.environ['ROS_DISTRO']
     try:

@@ -1,4 +1,4 @@
-"""The film of a demo: camera image beside overlay, as an animated WebP or GIF."""
+"""The film of a demo: the camera image beside the overlay, as an animated WebP or GIF."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from edgesegnet_ros.extras import need
 
 SUFFIXES = ('.webp', '.gif')
 MOST_BYTES = 2_000_000
-"""Small enough for a repository and a web page."""
+"""Largest size of a film in bytes, for use in repositories and web pages."""
 _PERIOD_MS = 100
 _GAP = 4
 _ATTEMPTS = ((400, 70), (400, 50), (320, 50), (320, 30), (240, 30), (160, 20))
-"""Width of each half in pixels and quality of WebP, tried until the film is small enough."""
+"""Width of each half in pixels and WebP quality; tried in order until the film is small enough."""
 
 
 class FilmError(EdgeSegNetError):
@@ -28,7 +28,7 @@ class FilmError(EdgeSegNetError):
 
 
 def check(path: Path) -> None:
-    """Refuse a file of another kind, before anything is played.
+    """Refuse a file of another type, before anything is played.
 
     Raises:
         FilmError: The suffix is none of SUFFIXES.
@@ -46,7 +46,7 @@ def write(frames: Path, classes: ClassSet, path: Path) -> Dict[str, Any]:
         frames: Folder of PNG files, (H, 2 * W, 3): camera image, and the node's overlay right of
             it.
         classes: Classes of the legend.
-        path: A .webp or .gif file, replaced whole or not at all.
+        path: A .webp or .gif file, which is replaced atomically.
 
     Returns:
         Path, frames, size in bytes, width and height.

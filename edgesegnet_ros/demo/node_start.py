@@ -19,15 +19,15 @@ class NodeMissing(edgesegnet_ros.errors.EdgeSegNetError):
 
 
 def check_node_is_there() -> None:
-    """Raise where the node's modules are missing.
+    """Check that the modules of the node are installed.
 
     Raises:
-        NodeMissing: Says how they come.
+        NodeMissing: A module is missing; the message says how to install it.
     """
     for module in ('rclpy', 'edgesegnet_ros.msg'):
         if importlib.util.find_spec(module) is None:
             raise NodeMissing(
-                f'the Python module {module} is not there, and the node needs it: in a checkout '
+                f'the node requires the Python module {module}, which is missing: in a checkout '
                 'run `make setup` and then .venv/bin/edgesegnet; with ROS 2 installed, source it '
                 'and the workspace (. install/setup.bash)'
             )
@@ -67,12 +67,12 @@ def write_parameters(
 
 
 def bring_up(processes: Processes, node: Child, timeout_s: float) -> None:
-    """Make the node active and wait until a collector is there that receives its mask.
+    """Activate the node and wait until a collector receives its mask.
 
     Args:
-        processes: Whose processes they are.
-        node: It is blamed where this fails.
-        timeout_s: For all of it.
+        processes: The processes of the demo.
+        node: The node, whose log is shown after a failure.
+        timeout_s: Time for all of this.
 
     Raises:
         ProcessFailed: A process ended, or the node did not become active.

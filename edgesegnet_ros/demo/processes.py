@@ -1,4 +1,4 @@
-"""The node's executables as processes of their own, all of which end with the command."""
+"""Runs the executables of the node as child processes, which end with the command."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Callable, Dict, List, Optional, Type
 from edgesegnet_ros.child_process import end_with_parent
 
 GRACE_S = 5.0
-"""How long a process may take to end after SIGINT, and again after SIGTERM."""
+"""Time in s that a process has to end after SIGINT, and again after SIGTERM."""
 LAST_LINES = 12
 
 
@@ -27,8 +27,8 @@ class Child:
     """One process in its own process group.
 
     Attributes:
-        name: For people, and of its log.
-        log: File that takes what it says (standard error, and output unless that is piped).
+        name: Name in messages and of the log file.
+        log: Log file of its standard error, and of its standard output unless that is piped.
         process: The process.
     """
 
@@ -44,18 +44,18 @@ class Child:
                 stdout=subprocess.PIPE if piped else file,
                 stderr=file,
                 env=environment,
-                # A group of its own: the terminal's Ctrl-C is ours to hand on.
+                # A new group, because this process forwards Ctrl-C of the terminal.
                 start_new_session=True,
                 preexec_fn=end_with_parent,
             )
 
     def last_lines(self, count: int = LAST_LINES) -> List[str]:
-        """The end of its log."""
+        """The last lines of the log."""
         said = self.log.read_text(errors='replace').splitlines()
         return [line for line in said if line.strip()][-count:]
 
     def failed(self, what: str) -> ProcessFailed:
-        """The error for an end that was not expected."""
+        """The error for an unexpected end of the process."""
         tail = '\n'.join(f'    {line}' for line in self.last_lines()) or '    (nothing)'
         return ProcessFailed(f'{self.name} {what}. Its last lines ({self.log}):\n{tail}')
 
@@ -68,7 +68,7 @@ class Child:
                     self.process.wait(GRACE_S)
                 except subprocess.TimeoutExpired:
                     continue
-        # Also where the process itself has ended: it may have left others in its group.
+        # Even if the process has ended, others may remain in its group.
         self._signal(signal.SIGKILL)
         if self.process.stdout is not None:
             self.process.stdout.close()
@@ -82,7 +82,7 @@ class Child:
 
 
 class Processes:
-    """A context that starts children and ends all of them when it is left, however it is left.
+    """A context manager that starts child processes and ends all of them on exit.
 
     Args:
         logs: Folder of the log files.
@@ -103,7 +103,7 @@ class Processes:
         error: Optional[BaseException],
         traceback: Optional[TracebackType],
     ) -> None:
-        # A second Ctrl-C must not cut the reaping short.
+        # A second Ctrl-C must not interrupt this.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             for child in self._children:
@@ -114,12 +114,12 @@ class Processes:
     def start(
         self, executable: str, arguments: List[str], name: str = '', piped: bool = False
     ) -> Child:
-        """Start one of the node's executables.
+        """Start one of the executables of the node.
 
         Args:
             executable: A module of edgesegnet_ros.node.
             arguments: Arguments of its command line.
-            name: For people and the log; the executable's if not given.
+            name: Name in messages and of the log; by default that of the executable.
             piped: Whether its standard output is read by `follow`.
         """
         name = name or executable
@@ -136,9 +136,9 @@ class Processes:
         """Start any program.
 
         Args:
-            name: For people and the log.
-            command: Its command line.
-            environment: Its own; not given: that of all others.
+            name: Name in messages and of the log.
+            command: Command line.
+            environment: Environment; by default that of all others.
             piped: Whether its standard output is read by `follow`.
         """
         child = Child(
@@ -153,15 +153,15 @@ class Processes:
         on_line: Callable[[str], None] = lambda line: None,
         about: Optional[Child] = None,
     ) -> None:
-        """Wait until a child has ended with status 0, while all others run.
+        """Wait until a child process ends with status 0 while all others run.
 
         Args:
-            child: The one that ends.
-            on_line: Called with each line of its standard output, where that is piped.
-            about: The one whose log says why, where this one only looks on.
+            child: The process that ends.
+            on_line: Called with each line of its standard output, if that is piped.
+            about: The process whose log has the reason for a failure, if not this one.
 
         Raises:
-            ProcessFailed: It ended badly, or another one ended.
+            ProcessFailed: It ended with another status, or another process ended.
         """
         output = child.process.stdout
         rest = b''
@@ -177,7 +177,7 @@ class Processes:
                     *lines, rest = (rest + read).split(b'\n')
                     for line in lines:
                         on_line(line.decode())
-                    # What is left in the pipe is read before the end counts.
+                    # The rest of the pipe is read before the end counts.
                     ended = not read and child.process.poll() is not None
                     if not read and not ended:
                         time.sleep(0.05)
@@ -187,14 +187,14 @@ class Processes:
         self._children.remove(child)
         status = child.end()
         if status != 0:
-            # The one that it waited for says more than the one that waited.
+            # The log of the process that it waited for has the reason.
             self._check_others(child)
             if about is not None:
                 raise about.failed('failed: ' + ' '.join(child.last_lines(1)))
             raise child.failed(f'ended with status {status}')
 
     def end(self, child: Child) -> None:
-        """Stop one child with SIGINT.
+        """Stop one child process with SIGINT.
 
         Raises:
             ProcessFailed: It ended with another status than 0.

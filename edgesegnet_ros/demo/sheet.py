@@ -26,8 +26,8 @@ class Panel(NamedTuple):
     """One image with its title.
 
     Attributes:
-        title: What it is.
-        note: Printed behind the title in grey.
+        title: Title.
+        note: Text in grey after the title.
         image: (H, W, 3) uint8 RGB.
     """
 
@@ -39,7 +39,7 @@ class Panel(NamedTuple):
 def compose(
     images: Dict[str, np.ndarray], classes: ClassSet, heading: str, figures: str
 ) -> np.ndarray:
-    """Lay out everything that was collected of one frame.
+    """Draw everything that was collected of one frame.
 
     Args:
         pictures: `image` and `overlay` (H, W, 3) uint8 RGB, `mask` and perhaps `labels` (H, W)
@@ -78,7 +78,7 @@ def compose(
 
 
 def highlight(image: np.ndarray, pixels: np.ndarray, color: Tuple[int, int, int]) -> np.ndarray:
-    """The image, dark and grey, with a group's pixels in colour.
+    """The image, dark and grey, with the pixels of a group in colour.
 
     Args:
         image: (H, W, 3) uint8 RGB.
@@ -136,7 +136,7 @@ def _write(
     """Write one line, drawn larger and averaged, which smooths OpenCV's stroke font.
 
     Returns:
-        The column where it ends; nothing is written where that lies beyond `limit`.
+        The column where the text ends; nothing is written if that is beyond `limit`.
     """
     (width, height), below = cv2.getTextSize(text, _FONT, scale * _FINER, _FINER)
     left, bottom = baseline

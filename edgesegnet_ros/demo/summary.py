@@ -1,4 +1,4 @@
-"""The figures of a demo: the content of summary.json, and one line that sums it up."""
+"""The figures of a demo: the content of summary.json, and a summary in one line."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from edgesegnet_ros.interface import diagnostic_keys as keys
 def figures(
     args: argparse.Namespace, source: Source, played: Dict, collected: Dict, out: Path
 ) -> Dict:
-    """Everything that summary.json holds.
+    """The content of summary.json.
 
     Args:
         args: Options of the command.
-        source: What was played.
+        source: The source that was played.
         played: Figures of the player: published, republished, unanswered, round_trip_ms, and the
             number of images that it skipped with the first reasons.
-        collected: The collector's figures.
+        collected: Figures of the collector.
         out: Folder of the results.
 
     Returns:
-        Shares are 0-1 (null without labels), times in ms. `latency_ms` is the node's own, from
-        the image callback's entry to the last output's publication; `round_trip_ms` is from the
-        player's publication to the collector's answer; `dropped` are frames that went in and
-        did not come out, `skipped` those of them that hold no usable image, `reasons` the first
-        few sentences on what was skipped.
+        Shares are 0-1 (null without labels), times are in ms. `latency_ms` is the latency of the
+        node, from the entry of the image callback to the publication of the last output.
+        `round_trip_ms` is the time from the publication by the player to the answer of the
+        collector. `dropped` counts frames without an output, `skipped` those of them without a
+        usable image, and `reasons` has the first sentences about skipped frames.
     """
     values = (collected['diagnostics'] or {}).get('values', {})
     return {
@@ -65,7 +65,7 @@ def figures(
 
 
 def line(figures: Dict) -> str:
-    """One line for people."""
+    """A summary in one line."""
     parts = [f'{figures["frames_in"]} frames in, {figures["frames_out"]} out']
     if figures['dropped']:
         parts[0] += f' ({figures["dropped"]} dropped)'
@@ -90,7 +90,7 @@ def verdict(figures: Dict, out: Path) -> int:
         problem = 'no frame was played'
     elif figures['frames_out'] == 0:
         problem = 'the node published no mask'
-    # A camera does not wait for the node, so dropped frames are no failure.
+    # A camera does not wait for the node, so dropped frames are not a failure.
     elif figures['dropped'] and not figures['live']:
         problem = (
             f'no mask was published for {figures["dropped"]} of {figures["frames_in"]} frames'

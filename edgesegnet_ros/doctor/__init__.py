@@ -1,6 +1,6 @@
-"""`edgesegnet doctor`: what is wrong with this machine, this installation or this graph.
+"""`edgesegnet doctor`: finds problems of this machine, this installation and the ROS graph.
 
-`machine` and `installation` look at what is here, `graph` judges a snapshot that the executable
-`graph_snapshot` of `node` takes, and `nav2_layer` holds the node's outputs against the
-parameters of a costmap layer. Each gives `Finding`s; `command` prints them with their remedies.
+`machine` and `installation` check this machine, `graph` checks a snapshot that the executable
+`graph_snapshot` of `node` takes, and `nav2_layer` compares the outputs of the node with the
+parameters of a costmap layer. Each yields `Finding`s; `command` prints them with their remedies.
 """

@@ -1,4 +1,4 @@
-"""`edgesegnet doctor`: look at machine, installation and graph, and print what to do."""
+"""`edgesegnet doctor`: checks machine, installation and graph, and prints what to do."""
 
 from __future__ import annotations
 
@@ -18,22 +18,25 @@ from edgesegnet_ros.extras import missing_requirement
 
 
 class DoctorError(EdgeSegNetError):
-    """The doctor was asked for something that it cannot look at."""
+    """The arguments of the command are invalid."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     defaults = EngineRequest()
     add = parser.add_argument
-    add('--node', help='fully qualified name of the node to look at; default: all that report')
+    add(
+        '--node',
+        help='fully qualified name of the node to check; by default all nodes that report',
+    )
     add(
         '--nav2-params',
         type=Path,
         metavar='FILE',
         help='parameter file of Nav2: also check the node against its semantic_segmentation_layer',
     )
-    add('--seconds', type=float, default=5.0, help='how long the graph is looked at')
-    add('--no-graph', action='store_true', help='look at machine and installation alone')
+    add('--seconds', type=float, default=5.0, help='how long the graph is observed')
+    add('--no-graph', action='store_true', help='check only machine and installation')
     add('--model', default=defaults.model, help='shipped name or file that the node will load')
     add('--classes', default=defaults.classes, help='shipped name or file of its classes')
     add('--engine', default='auto', choices=ENGINES, help='engine that the node will use')
@@ -44,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the findings; 0 where the node can work, 1 where it cannot, 2 for a usage error."""
+    """Print the findings; returns 0 if the node can work, 1 if it cannot, 2 for a usage error."""
     from edgesegnet_ros.doctor import graph, machine, nav2_layer
 
     if args.seconds <= 0:
@@ -77,8 +80,8 @@ def run(args: argparse.Namespace) -> int:
     level = worst(found)
     print(
         {
-            OK: 'Nothing stands in the way of the node.',
-            WARNING: f'The node can work; {counts[WARNING]} warning(s) are worth a look.',
+            OK: 'The node can work; no problem was found.',
+            WARNING: f'The node can work; {counts[WARNING]} warning(s) above.',
             ERROR: f'The node cannot work: {counts[ERROR]} problem(s) above.',
         }[level]
     )
@@ -108,14 +111,14 @@ def _installation(request: EngineRequest) -> List[Finding]:
 
 
 def _snapshot(node: Optional[str], watched: List[Any], seconds: float) -> Any:
-    """The document of `graph_snapshot`, or a finding with the reason why there is none."""
+    """The document of `graph_snapshot`, or a finding with the reason if there is none."""
     from edgesegnet_ros.demo.node_start import NodeMissing, check_node_is_there
     from edgesegnet_ros.demo.processes import Processes, ProcessFailed
 
     try:
         check_node_is_there()
     except NodeMissing as error:
-        return Finding(ERROR, 'graph', f'cannot be looked at: {error}')
+        return Finding(ERROR, 'graph', f'cannot be observed: {error}')
     arguments = ['--seconds', str(seconds)]
     arguments += ['--node', node] if node else []
     for kind, topic in watched:
@@ -128,7 +131,7 @@ def _snapshot(node: Optional[str], watched: List[Any], seconds: float) -> Any:
                 processes.follow(child, lines.append)
         except ProcessFailed as failure:
             return Finding(
-                ERROR, 'graph', f'cannot be looked at: {failure}', 'Check RMW_IMPLEMENTATION.'
+                ERROR, 'graph', f'cannot be observed: {failure}', 'Check RMW_IMPLEMENTATION.'
             )
     document: Dict[str, Any] = json.loads(lines[-1])
     return document

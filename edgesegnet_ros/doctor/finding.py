@@ -1,4 +1,4 @@
-"""One thing that the doctor found, and what to do about it."""
+"""A finding of `edgesegnet doctor`, and its remedy."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Finding(NamedTuple):
 
     Attributes:
         level: OK, WARNING or ERROR.
-        subject: What it is about, such as `engine` or `image topic`.
-        message: One sentence that says what was found.
-        remedy: What to do, a command where there is one; '' where nothing has to be done.
+        subject: Subject, such as `engine` or `image topic`.
+        message: A sentence with the finding.
+        remedy: What to do, if possible a command; '' if nothing has to be done.
     """
 
     level: str
@@ -25,7 +25,7 @@ class Finding(NamedTuple):
     remedy: str = ''
 
     def text(self) -> str:
-        """The finding as it is printed."""
+        """The finding as text."""
         line = f'{_MARKS[self.level]} {self.subject}: {self.message}'
         if not self.remedy:
             return line

@@ -1,7 +1,7 @@
 """The running graph: cameras, segmentation nodes, and what flows between them.
 
-Everything here judges the document that `edgesegnet_ros.node.graph_snapshot` prints, so that it
-can be tested, and read, without ROS.
+This module checks the document that `edgesegnet_ros.node.graph_snapshot` prints, and can be tested
+without ROS.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from edgesegnet_ros.interface.diagnostic_keys import ENGINE, IMAGE_TOPIC, PRECIS
 
 IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
 _LEVELS = {0: OK, 1: WARNING, 2: ERROR, 3: ERROR}
-"""Of diagnostic_msgs/DiagnosticStatus: OK, WARN, ERROR, STALE."""
+"""Levels of diagnostic_msgs/DiagnosticStatus: OK, WARN, ERROR, STALE."""
 Document = Dict[str, Any]
 
 
@@ -22,7 +22,7 @@ def findings(document: Document, node: Optional[str] = None) -> Iterator[Finding
 
     Args:
         document: Document of `graph_snapshot`.
-        node: Fully qualified name of the one to look at; all that report if not given.
+        node: Fully qualified name of the node to check; None for all that report.
     """
     names = segmentation_nodes(document, node)
     for name in document['doubled']:
@@ -42,7 +42,7 @@ def findings(document: Document, node: Optional[str] = None) -> Iterator[Finding
 
 
 def segmentation_nodes(document: Document, node: Optional[str] = None) -> List[str]:
-    """Fully qualified names of the segmentation nodes that are there, or the named one alone."""
+    """Fully qualified names of the segmentation nodes in the graph, or only the named one."""
     if node is not None:
         return [node] if node in document['nodes'] else []
     return sorted(document['statuses'])
@@ -64,7 +64,7 @@ def _no_node(document: Document, node: Optional[str]) -> Finding:
 
 
 def camera_topics(document: Document) -> List[str]:
-    """Topics of images that a node publishes which is no segmentation node."""
+    """Image topics of publishers that are not segmentation nodes."""
     own = set(document['statuses'])
     return [
         topic
@@ -94,7 +94,7 @@ def _node(document: Document, name: str) -> Iterator[Finding]:
             ERROR,
             name,
             'it is in the graph, but does not answer get_state',
-            "Look at the node's log; if it hangs, end it and start it again.",
+            'See the log of the node; if it hangs, end it and start it again.',
         )
     elif state != 'active':
         transition = 'activate' if state == 'inactive' else 'configure'
@@ -112,7 +112,7 @@ def _node(document: Document, name: str) -> Iterator[Finding]:
             WARNING,
             name,
             'no diagnostics of it arrived',
-            'Look longer: --seconds 10. If it stays so, the node hangs: look at its log.',
+            'Observe longer: --seconds 10. If nothing arrives, the node hangs: see its log.',
         )
         return
     remedy = '' if status['level'] == 0 else 'docs/troubleshooting.md explains this message.'
@@ -169,8 +169,8 @@ def _input(
         yield Finding(
             WARNING,
             subject,
-            f'{topic} has {len(fitting)} publisher(s), but no image arrived while looking',
-            'Look at the camera driver; for large images see config/fastdds.xml.',
+            f'{topic} has {len(fitting)} publisher(s), but no image arrived',
+            'Check the camera driver; for large images see config/fastdds.xml.',
         )
         return
     size = ''
@@ -190,7 +190,7 @@ def _input(
 def _incompatible(
     publishers: List[Dict[str, str]], subscribers: List[Dict[str, str]], name: str
 ) -> Iterator[Finding]:
-    """Offers that do not satisfy what the node's own subscription requests."""
+    """Publishers whose QoS is incompatible with the request of the subscription."""
     for wanted in (one for one in subscribers if one['node'] == name):
         for offered in publishers:
             for policy, weak, strong in (
@@ -219,18 +219,18 @@ def _last_mask(document: Document, name: str) -> Finding:
             return Finding(
                 OK,
                 subject,
-                f'{sample["received"]} masks on {topic} while looking, the last '
+                f'{sample["received"]} masks on {topic}, the last '
                 f'{sample["last_s_ago"]:.1f} s ago',
             )
     return Finding(
         ERROR,
         subject,
-        'no mask arrived while looking',
+        'no mask arrived',
         'The diagnostics above say why; if images arrive, the log of the node says more.',
     )
 
 
 def _argument(topic: str) -> str:
-    """The value of `image` for a topic: without the transport's suffix."""
+    """The value of `image` for a topic, without the suffix of the transport."""
     suffix = '/compressed'
     return topic[: -len(suffix)] if topic.endswith(suffix) else topic

@@ -17,10 +17,10 @@ from edgesegnet_ros.extras import install
 
 
 def findings(request: EngineRequest) -> Iterator[Finding]:
-    """Whether what a node is asked to load can be loaded here.
+    """Check whether the requested model and engine can be loaded on this machine.
 
     Args:
-        request: Model, classes, engine, precision and device, as the node's parameters have them.
+        request: Model, classes, engine, precision and device, as in the parameters of the node.
     """
     yield _model(request)
     yield from _engines(request)
@@ -43,7 +43,7 @@ def _model(request: EngineRequest) -> Finding:
 
 
 def _engines(request: EngineRequest) -> Iterator[Finding]:
-    """One finding for each engine; only one that was asked for by name can be an error."""
+    """One finding per engine; only an engine that is requested by name can be an error."""
     usable: List[str] = []
     for name in ENGINES:
         if name == 'auto':

@@ -17,14 +17,14 @@ from edgesegnet_ros.shipped import FAST_DDS_VARIABLES
 
 TESTED_DISTRIBUTIONS = ('humble', 'jazzy', 'kilted', 'lyrical')
 LEAST_SHARED_MEMORY = 64 * 1024**2
-"""Bytes of /dev/shm below which the segments of config/fastdds.xml do not fit several times."""
+"""Bytes of /dev/shm that several segments of config/fastdds.xml require."""
 
 
 def findings(environment: Optional[Mapping[str, str]] = None) -> Iterator[Finding]:
     """Findings about the machine.
 
     Args:
-        environment: Environment variables; those of this process if not given.
+        environment: Environment variables; None for those of this process.
     """
     environment = os.environ if environment is None else environment
     yield _processor()
@@ -71,7 +71,7 @@ def _accelerator() -> Finding:
             return Finding(OK, 'accelerator', f'torch {torch.__version__} sees no CUDA device')
         name = torch.cuda.get_device_name(0)
         free, total = (number / 2**30 for number in torch.cuda.mem_get_info(0))
-    except Exception as error:  # broken drivers and wheels raise many kinds
+    except Exception as error:  # broken drivers and wheels raise various errors
         return Finding(
             ERROR,
             'torch',

@@ -1,8 +1,8 @@
-"""The node's outputs against the parameters of Nav2's semantic_segmentation_layer.
+"""Compares the outputs of the node with the parameters of Nav2's semantic_segmentation_layer.
 
-The layer (github.com/kiwicampus/semantic_segmentation_layer) walks the mask pixel by pixel beside
-an organised point cloud of the same size, takes the cost of each class by the names of LabelInfo,
-and treats a class that it does not know as cost 0. It checks none of this itself.
+The layer (github.com/kiwicampus/semantic_segmentation_layer) reads the mask and an organised point
+cloud of the same size pixel by pixel, gets the cost of each class by the names in LabelInfo, and
+uses cost 0 for unknown classes. It does not check any of these assumptions.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ TOPICS = {
     'labels_topic': 'labels',
     'pointcloud_topic': 'cloud',
 }
-"""The layer's parameters that name topics, and the kinds of `graph_snapshot`."""
+"""Parameters of the layer that name topics, and their kinds in `graph_snapshot`."""
 _REQUIRED = ('segmentation_topic', 'labels_topic', 'pointcloud_topic')
 _UNLABELLED = 255
 
 
 class ParametersError(EdgeSegNetError):
-    """A parameter file that cannot be read, or that has no layer to check."""
+    """The parameter file cannot be read, or has no such layer."""
 
 
 class Source(NamedTuple):
     """One observation source of one layer.
 
     Attributes:
-        title: Where it is in the file, for people.
-        parameters: As the file has them.
+        title: Path of its keys in the file.
+        parameters: Its parameters in the file.
     """
 
     title: str
@@ -44,12 +44,12 @@ class Source(NamedTuple):
 
     @property
     def class_names(self) -> List[str]:
-        """Names of all classes that some class type holds."""
+        """Names of all classes of all class types."""
         return [name for kind in self.class_types for name in _classes_of(self, kind)]
 
     @property
     def class_types(self) -> List[str]:
-        """The names of its class types."""
+        """Names of its class types."""
         kinds = self.parameters.get('class_types', [])
         return [str(kind) for kind in kinds] if isinstance(kinds, list) else []
 
@@ -70,17 +70,17 @@ def _classes_of(source: Source, kind: str) -> List[str]:
 
 
 def read_sources(path: Path) -> List[Source]:
-    """All observation sources of all such layers in a Nav2 parameter file.
+    """Read all observation sources of these layers in a Nav2 parameter file.
 
     Raises:
-        ParametersError: The file is missing, is no YAML, or has no such layer.
+        ParametersError: The file is missing, is not YAML, or has no such layer.
     """
     try:
         content = yaml.safe_load(path.read_text())
     except OSError as error:
         raise ParametersError(f'{path}: cannot be read ({error.strerror})') from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ParametersError(f'{path}: is no valid YAML: {error}') from None
+        raise ParametersError(f'{path}: is not valid YAML: {error}') from None
     sources = list(_find(content, ''))
     if not sources:
         raise ParametersError(
@@ -103,7 +103,7 @@ def _find(content: Any, key_path: str) -> Iterator[Source]:
 
 
 def findings(document: Dict[str, Any], sources: List[Source]) -> Iterator[Finding]:
-    """The contract between the node and each source.
+    """Check the outputs of the node against each source.
 
     Args:
         document: Document of `graph_snapshot`, taken while the topics of the sources were watched.
@@ -118,7 +118,7 @@ def findings(document: Dict[str, Any], sources: List[Source]) -> Iterator[Findin
 
 
 def _named_topics(source: Source) -> Generator[Finding, None, bool]:
-    """Whether each topic is named, and absolutely; returns whether the rest can be checked."""
+    """Check that each topic has an absolute name; returns whether the rest can be checked."""
     complete = True
     for name in TOPICS:
         topic = source.parameters.get(name)
