@@ -44,7 +44,7 @@ def test_views_of_earlier_epochs_come_again():
     assert all(torch.equal(image, image_at[position]) for image, position in known)
 
 
-def test_a_run_in_minutes_has_views_for_more_epochs_than_its_setting_says():
+def test_a_run_in_minutes_has_views_for_more_epochs_than_configured():
     config = replace(CONFIG, camvid_views=4, batch=4, epochs=1, minutes=1.0, warmup_share=0.1)
     positions = Batches(Views(PAIRS, [], config), config).positions(0, 0)
     assert [next(positions)[0][0] for _ in range(3)] == [0, 1, 2]

@@ -77,7 +77,7 @@ def test_uncertain_pixels_fall_to_the_side_that_is_asked_for(segmenter, image):
         (lambda image: image.tolist(), r'not a list: use numpy.asarray'),
     ],
 )
-def test_what_is_no_image_is_a_value_error(segmenter, image, change, sentence):
+def test_an_invalid_image_is_a_value_error(segmenter, image, change, sentence):
     for call in (segmenter, segmenter.segment):
         with pytest.raises(
             ValueError, match=r'expected an \(H, W, 3\) uint8 RGB array.*' + sentence
@@ -85,7 +85,7 @@ def test_what_is_no_image_is_a_value_error(segmenter, image, change, sentence):
             call(change(image))
 
 
-def test_what_cannot_be_opened():
+def test_inputs_that_cannot_be_opened():
     with pytest.raises(
         ValueError, match="resize_mode is one of auto, stretch, letterbox, not 'crop'"
     ):

@@ -42,7 +42,7 @@ def test_each_named_place_exists(path, symbol):
     assert exists(path, symbol), f'ARCHITECTURE.md names {path} {symbol}, which does not exist'
 
 
-def test_a_place_that_is_gone_is_found():
+def test_a_missing_path_or_name_is_detected():
     assert not exists('edgesegnet_ros/data/encodings.py', 'Gone')
     assert not exists('edgesegnet_ros/gone.py', '')
 

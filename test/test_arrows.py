@@ -79,7 +79,7 @@ def subpackage(name):
     return short(name).split('.')[0]
 
 
-def test_a_module_imports_its_own_room_and_those_below():
+def test_a_module_imports_only_allowed_subpackages():
     wrong = []
     for name, targets in IMPORTS.items():
         subpackages = {subpackage(target) for target in targets if target.split('.')[0] == PACKAGE}

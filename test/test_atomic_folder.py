@@ -60,7 +60,7 @@ def test_a_kill_loses_neither_the_old_folder_nor_the_new_one(tmp_path, moment):
     assert list(tmp_path.iterdir()) == [bag]
 
 
-def test_what_another_process_is_writing_stays(tmp_path):
+def test_files_that_another_process_is_writing_are_kept(tmp_path):
     bag = tmp_path / 'bag'
     with module.atomic_folder(bag, True, 'metadata.yaml', 'bag') as filling:
         filling.mkdir()

@@ -190,7 +190,7 @@ def test_several_image_topics_take_the_first_and_say_so(tmp_path, caplog):
     assert 'several image topics (/left/image, /right/image); reading /left/image' in caplog.text
 
 
-def test_what_is_no_bag_is_named(tmp_path):
+def test_a_path_that_is_not_a_bag_is_named(tmp_path):
     with pytest.raises(BagError, match='no such file or folder'):
         BagFrames(tmp_path / 'nothing')
     (tmp_path / 'folder').mkdir()

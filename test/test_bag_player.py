@@ -245,7 +245,7 @@ def test_player_publishes_image_camera_info_labels_and_clock(tmp_path, graph):
 
 
 @pytest.mark.node
-def test_player_and_probe_say_who_is_missing(tmp_path):
+def test_player_and_probe_name_what_is_missing(tmp_path):
     write_image_bag(tmp_path / 'bag', [ImageFrame(picture(0), None, START_NS)])
     log = tmp_path / 'log'
     player = start(

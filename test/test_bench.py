@@ -197,7 +197,7 @@ def test_the_peak_is_the_best_of_several_shapes():
     assert [one.by for one in kept] == ['disturbed twice', 'small and fast', 'middling']
 
 
-def test_what_is_multiplied_by_padding_is_not_counted():
+def test_products_with_padding_are_not_counted():
     import torch
     from torch import nn
 
@@ -260,12 +260,12 @@ def test_designs_and_weights_take_part(tmp_path):
         (['--num-threads', '-1'], '--num-threads -1: 0 or more'),
     ],
 )
-def test_wrong_use_is_2_and_a_sentence(words, sentence, capsys):
+def test_a_usage_error_is_a_sentence_and_status_2(words, sentence, capsys):
     assert cli.main(['bench', *words]) == 2
     assert sentence in capsys.readouterr().err
 
 
-def test_what_fails_is_a_line_and_the_rest_goes_on(tmp_path, monkeypatch, capsys):
+def test_a_failure_is_reported_and_the_others_continue(tmp_path, monkeypatch, capsys):
     from edgesegnet_ros.network.peers import erfnet, fast_scnn
 
     def broken(self, image):

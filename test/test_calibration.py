@@ -87,7 +87,7 @@ def test_a_known_temperature_is_found():
     assert fit.nll_after < fit.nll_before and fit.pixels == 20_000
 
 
-def test_what_has_no_temperature_is_refused():
+def test_weights_without_a_temperature_are_refused():
     logits = torch.eye(11).repeat(20, 1)
     with pytest.raises(CalibrationError, match='labels and model belong together'):
         fit_temperature(logits, torch.arange(11).repeat(20))
@@ -150,7 +150,7 @@ def test_no_temperature(weights, temperature):
         store_temperature(weights, temperature)
 
 
-def test_a_write_that_fails_leaves_the_file_whole(weights, tmp_path, monkeypatch):
+def test_a_failed_write_keeps_the_old_file(weights, tmp_path, monkeypatch):
     path = tmp_path / 'copy.safetensors'
     path.write_bytes(weights.read_bytes())
 

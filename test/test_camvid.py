@@ -62,7 +62,7 @@ def test_every_wrong_file_is_listed(tmp_path):
     assert 'good.png' not in text and '4 unusable files' in text
 
 
-def test_a_frames_name_tells_its_drive(tmp_path):
+def test_the_name_of_a_frame_shows_its_sequence(tmp_path):
     labels = np.zeros((12, 16), np.uint8)
     for name in ('0016E5_00390.png', '0001TP_006690.png', 'alone.png'):
         write(tmp_path, 'train', name, labels=labels)
@@ -103,7 +103,7 @@ def test_a_folder_that_is_not_there(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize('split', COUNTS)
-def test_the_real_splits_are_whole(camvid, split):
+def test_the_real_splits_are_complete(camvid, split):
     dataset = open_dataset(camvid, load_classes('camvid11'))
     assert len(dataset.samples(split)) == COUNTS[split]
 
@@ -156,7 +156,7 @@ def test_the_table_of_colours_is_the_class_files():
     assert classes.classes[camvid_colors.void()].name == 'void'
 
 
-def test_every_colour_folds_as_the_table_says():
+def test_every_colour_folds_according_to_the_table():
     ids = camvid_colors.to_ids(camvid_colors.palette()[None])
     assert ids.unknown == ''
     folded = camvid_colors.fold(ids.labels)[0].tolist()

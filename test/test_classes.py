@@ -87,12 +87,12 @@ def test_wrong_files_are_refused_by_line(tmp_path, old, new, line, word):
     assert word in str(refused.value)
 
 
-def test_a_name_that_nothing_has_lists_what_there_is():
+def test_an_unknown_name_lists_the_known_ones():
     with pytest.raises(ShippedFileError, match='camvid11, camvid32'):
         load_classes('camvid12')
 
 
-def test_a_missing_file_is_said(tmp_path):
+def test_a_missing_file_is_reported(tmp_path):
     with pytest.raises(ClassFileError, match='no such class file'):
         load_classes(tmp_path / 'none.yaml')
 

@@ -26,20 +26,20 @@ def test_each_command_explains_itself(command, capsys):
         (['train', '--data', '/nowhere'], '/nowhere: no such folder'),
     ],
 )
-def test_wrong_use_is_2_and_a_sentence(words, sentence, capsys):
+def test_a_usage_error_is_a_sentence_and_status_2(words, sentence, capsys):
     assert cli.main(words) == 2
     error = capsys.readouterr().err
     assert error.startswith(f'edgesegnet {words[0]}: ') and sentence in error
 
 
-def test_a_size_that_is_none(capsys):
+def test_an_invalid_size_is_refused(capsys):
     with pytest.raises(SystemExit) as ended:
         cli.main(['bench', '--input-size', 'big'])
     assert ended.value.code == 2 and "'big' is not HxW" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('command', sorted(cli.COMMANDS))
-def test_help_shows_no_default_that_says_nothing(command, capsys):
+def test_help_shows_no_meaningless_default(command, capsys):
     for words in [[command]] if command != 'data' else [['data', 'check'], ['data', 'render']]:
         with pytest.raises(SystemExit):
             cli.main([*words, '--help'])
@@ -48,7 +48,7 @@ def test_help_shows_no_default_that_says_nothing(command, capsys):
         assert nothing not in text
 
 
-def test_version_and_exit_status_are_told(capsys):
+def test_version_and_exit_status(capsys):
     for words, told in (
         (['--version'], f'edgesegnet_ros {__version__}'),
         (['--help'], 'Exit status: 0 success, 1 check failed, 2 usage error.'),
@@ -93,7 +93,7 @@ def test_outputs_that_cannot_be_written_are_refused_before_any_work(words, tmp_p
     assert [path.name for path in tmp_path.iterdir()] == ['file'], 'nothing is left behind'
 
 
-def test_weights_to_start_from_are_looked_at_before_the_data(tmp_path, capsys, monkeypatch):
+def test_initial_weights_are_checked_before_the_data(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr('edgesegnet_ros.training.train.read_data', None)
     (tmp_path / 'field3.yaml').write_text(drawn_dataset.CLASS_FILE)
     words = ['train', '--data', str(drawn_dataset.folder(tmp_path / 'field', 3)), '--classes']

@@ -136,7 +136,7 @@ def test_merged_results_are_compared_bag_by_bag(both, tmp_path):
         ({'labels_from': None}, 'only one of the two was scored against labels'),
     ],
 )
-def test_what_cannot_be_compared_is_refused(change, sentence, both, tmp_path, capsys):
+def test_results_that_cannot_be_compared_are_refused(change, sentence, both, tmp_path, capsys):
     other = kept(tmp_path / 'other', dict(AFTER, **change), {0: road()})
     out = tmp_path / 'out'
     assert cli.main(['replay', '--compare', str(both[0]), str(other), '--out', str(out)]) == 2
@@ -157,7 +157,7 @@ def test_without_label_maps_the_figures_are_compared_alone(both, tmp_path):
     assert told['figures']['miou']['change'] == pytest.approx(0.05)
 
 
-def test_what_is_no_result(tmp_path, capsys):
+def test_a_folder_that_is_not_a_result_is_refused(tmp_path, capsys):
     (tmp_path / 'x.json').write_text('{}')
     words = ['replay', '--compare', str(tmp_path / 'x.json'), str(tmp_path / 'none')]
     assert cli.main(words) == 2 and 'no result of' in capsys.readouterr().err

@@ -44,7 +44,7 @@ def test_shares_sizes_and_the_contact_sheet_by_value(tmp_path, classes, capsys):
     assert before == sorted((path, path.stat().st_mtime_ns) for path in root.rglob('*'))
 
 
-def test_what_is_wrong_is_named_and_ends_with_1(tmp_path, classes, capsys):
+def test_problems_are_named_and_the_exit_status_is_1(tmp_path, classes, capsys):
     root = drawn_dataset.folder(tmp_path / 'data', 6)
     image, labels = drawn(40)
     save(root / 'images/size.png', image)

@@ -274,7 +274,7 @@ def test_a_dataset_file_maps_values_colours_and_splits(tmp_path):
         ('a: [', 'dataset.yaml:[12]: not YAML'),
     ],
 )
-def test_what_is_wrong_with_a_dataset_file_is_said_with_its_line(tmp_path, text, message):
+def test_errors_in_a_dataset_file_are_reported_with_their_line(tmp_path, text, message):
     root = described(drawn_dataset.folder(tmp_path, 2), text)
     with pytest.raises(DatasetError, match=message):
         open_dataset(root, FIELD)
@@ -300,7 +300,7 @@ def test_images_without_labels_are_never_lost_without_a_word(tmp_path):
         open_dataset(root, FIELD)
 
 
-def test_ids_from_1_are_refused_and_classes_that_never_occur_are_told(tmp_path, caplog):
+def test_ids_from_1_are_refused_and_absent_classes_are_reported(tmp_path, caplog):
     for number in range(3):
         image, labels = drawn(number)
         save(tmp_path / f'images/{number}.png', image)

@@ -292,7 +292,7 @@ def test_no_process_outlives_the_demo(tmp_path, long_drive, weights, how):
         assert 'active: waiting for images' in errors
 
 
-def test_demo_refuses_weights_that_are_none_before_it_starts(tmp_path, street):
+def test_demo_refuses_invalid_weights_before_it_starts(tmp_path, street):
     write_image_bag(tmp_path / 'bag', street)
     broken = tmp_path / 'broken.safetensors'
     broken.write_bytes(b'\0' * 100)
@@ -318,7 +318,7 @@ def test_demo_refuses_weights_that_are_none_before_it_starts(tmp_path, street):
         (['--domain', '233'], '--domain 233: 0 to 232'),
     ],
 )
-def test_wrong_use_is_a_sentence_and_status_2(tmp_path, capsys, weights, arguments, sentence):
+def test_a_usage_error_is_a_sentence_and_status_2(tmp_path, capsys, weights, arguments, sentence):
     arguments = [word.format(tmp=tmp_path) for word in arguments]
     if '--model' not in arguments:
         arguments += ['--model', str(weights)]

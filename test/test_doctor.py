@@ -239,7 +239,7 @@ def test_profiles_that_do_not_exist_are_an_error(tmp_path):
     assert any('is not a file' in text for text in texts(machine.findings(named), ERROR))
 
 
-def test_what_is_missing_or_foreign_in_an_installation_is_found(tmp_path, monkeypatch):
+def test_missing_and_foreign_files_of_an_installation_are_found(tmp_path, monkeypatch):
     monkeypatch.setattr(jpeg, 'is_there', lambda module: False)
     request = EngineRequest(model=str(tmp_path / 'none.safetensors'), engine_cache=str(tmp_path))
     (tmp_path / 'torch-fp32.json').write_text('[]')
@@ -252,7 +252,7 @@ def test_what_is_missing_or_foreign_in_an_installation_is_found(tmp_path, monkey
     assert any('pip install simplejpeg' in text for text in warnings), warnings
 
 
-def test_the_command_says_whether_the_node_can_work(tmp_path, capsys):
+def test_the_command_reports_whether_the_node_can_work(tmp_path, capsys):
     report = tmp_path / 'doctor.json'
     assert cli.main(['doctor', '--no-graph', '--json', str(report)]) == 0
     assert 'the node' in capsys.readouterr().out.lower()

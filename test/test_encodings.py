@@ -138,7 +138,7 @@ def test_rgb8_is_not_copied():
     assert np.shares_memory(to_rgb(image), np.frombuffer(image.data, np.uint8))
 
 
-def test_what_is_assumed_is_told():
+def test_assumptions_are_reported():
     told = {name for name in ENCODINGS if assumption_of(encoded(name))}
     assert told == {'8UC1', '8UC3', '16UC1'}
     assert 'read as bgr8' in assumption_of(encoded('8UC3'))
@@ -170,7 +170,7 @@ def changed(like='rgb8', **values):
         ],
     ],
 )
-def test_what_cannot_be_right_is_refused(image, kind, sentence):
+def test_impossible_values_are_refused(image, kind, sentence):
     with pytest.raises(ImageMessageError, match=sentence) as refused:
         to_rgb(image)
     assert refused.value.kind == kind
@@ -266,13 +266,13 @@ def test_damage_within_a_jpeg_is_found_where_libjpeg_warns(monkeypatch):
 @pytest.mark.parametrize(
     'options', [(), (cv2.IMWRITE_JPEG_PROGRESSIVE, 1), (cv2.IMWRITE_JPEG_OPTIMIZE, 1)]
 )
-def test_a_jpeg_that_is_whole_is_not_refused(options):
+def test_a_complete_jpeg_is_not_refused(options):
     flat = np.zeros((64, 64, 3), np.uint8)
     for picture in (PICTURE, GREY, flat):
         data = cv2.imencode('.jpg', picture, options)[1].tobytes()
         assert not jpeg.damage(np.frombuffer(data, np.uint8))
 
 
-def test_a_jpeg_that_is_followed_by_padding_is_whole():
+def test_a_jpeg_followed_by_padding_is_complete():
     rgb = compressed_to_rgb(SimpleNamespace(format='jpeg', data=JPEG + bytes(512)))
     assert rgb.shape == PICTURE.shape

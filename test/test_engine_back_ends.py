@@ -149,7 +149,7 @@ def test_a_foreign_blob_is_refused_in_a_sentence(tmp_path, request_):
             openvino.BACK_END.load(recipe_for(request_), file)
 
 
-def test_auto_takes_the_fastest_and_says_what_it_passed_over(request_, monkeypatch):
+def test_auto_selects_the_fastest_engine_and_logs_the_skipped_ones(request_, monkeypatch):
     pytest.importorskip('openvino')
     monkeypatch.setattr(cpu, 'has_bf16', lambda: False)
     is_ = open_engine(request_._replace(precision='auto')).engine.describe()
@@ -207,7 +207,7 @@ def test_bf16_is_computed_proved_and_taken(request_, torch_engine, monkeypatch):
     assert 1e-3 < apart.mean() < 0.1  # fp32 differs by less than 1e-4
 
 
-def test_what_a_back_end_does_not_have(request_):
+def test_an_unsupported_precision_of_a_back_end_is_refused(request_):
     pytest.importorskip('openvino')
     with pytest.raises(EngineError, match="'fp16' is not one of the openvino engine"):
         open_engine(request_._replace(engine='openvino', precision='fp16'))
@@ -216,7 +216,7 @@ def test_what_a_back_end_does_not_have(request_):
 
 
 @pytest.mark.timeout(1200)
-def test_int8_wants_pictures_and_is_taken_by_auto_once_it_is_proved(files, request_, monkeypatch):
+def test_int8_requires_images_and_auto_uses_it_once_it_is_proved(files, request_, monkeypatch):
     pytest.importorskip('nncf')
     request_ = request_._replace(engine_cache=str(files / 'int8-cache'))
     empty = files / 'empty'
@@ -295,7 +295,7 @@ def test_an_engine_that_is_refused_ends_export_with_1(request_, monkeypatch, cap
     assert is_.engine == 'torch' and 'openvino fp32 is refused' in is_.reason
 
 
-def test_the_onnx_file_says_what_it_is(request_, files):
+def test_the_onnx_file_has_metadata(request_, files):
     onnx = pytest.importorskip('onnx')
     pytest.importorskip('onnxruntime')
     open_engine(request_._replace(engine='onnxruntime'))
@@ -319,7 +319,7 @@ def test_the_onnx_file_says_what_it_is(request_, files):
 
 
 @pytest.mark.timeout(1200)
-def test_nobody_is_told_over_the_network(request_, tmp_path):
+def test_no_usage_statistics_are_sent(request_, tmp_path):
     """OpenVINO and NNCF report to their makers, where nothing keeps them from it."""
     pytest.importorskip('nncf')
     code = (
@@ -357,7 +357,7 @@ def test_nobody_is_told_over_the_network(request_, tmp_path):
         ('fast-scnn-design', {'Concat', 'MatMul', 'Shape', 'Slice'}, 7),
     ],
 )
-def test_the_onnx_file_has_what_tensorrt_8_5_takes(tmp_path, design, more, enlarged):
+def test_the_onnx_file_is_supported_by_tensorrt_8_5(tmp_path, design, more, enlarged):
     """By its parser's source: bytes only at the ends, cast from and to floats; these operators."""
     pytest.importorskip('onnx')
     from edgesegnet_ros.engines.onnx_graph import onnx_model

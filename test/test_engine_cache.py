@@ -129,7 +129,7 @@ def replace_by_link(file):
         (lambda e: edit_record(e, input_size=[64, 64]), 'its input_size was [64, 64]'),
     ],
 )
-def test_what_cannot_be_trusted_is_built_again_with_one_line(
+def test_an_engine_that_cannot_be_trusted_is_rebuilt_with_one_log_line(
     tmp_path, recipe, entry, caplog, spoil, why
 ):
     spoil(entry)
@@ -342,7 +342,7 @@ def test_a_user_without_a_home(monkeypatch, recipe):
         proved_engine(FilesOfTorch(), recipe, None, ONE_STREET)
 
 
-def test_a_cache_that_cannot_be_written_is_said(tmp_path, recipe):
+def test_a_cache_that_cannot_be_written_is_reported(tmp_path, recipe):
     (tmp_path / 'file').write_text('')
     with pytest.raises(EngineError, match='set engine_cache or EDGESEGNET_ENGINE_CACHE'):
         proved_engine(FilesOfTorch(), recipe, tmp_path / 'file', ONE_STREET)

@@ -66,7 +66,7 @@ def test_temperature_softens(tmp_path, picture):
     assert np.array_equal(found[0][0], found[1][0]) and found[0][1] > found[1][1]
 
 
-def test_another_size_than_the_weights_were_trained_for_is_said(tmp_path, caplog):
+def test_another_size_than_that_of_the_training_is_reported(tmp_path, caplog):
     path = tmp_path / 'weights.safetensors'
     save_weights(path, build_network('edgesegnet', 11), WeightsInfo('camvid11', 11, SIZE))
     request = EngineRequest(str(path), engine='torch', input_size=SIZE)
@@ -107,7 +107,7 @@ def test_buffers_are_used_again(engine, picture):
         ({'model': 'edgesegnet-camvid12'}, 'there are edgesegnet-camvid11'),
     ],
 )
-def test_what_cannot_be_had_is_said(change, sentence):
+def test_an_unavailable_engine_is_reported(change, sentence):
     with pytest.raises(Exception, match=sentence) as refused:
         open_engine(EngineRequest()._replace(**change))
     assert type(refused.value).__name__.endswith('Error')

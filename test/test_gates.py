@@ -35,7 +35,7 @@ numbers = st.floats(-1e6, 1e6).map(lambda value: float(f'{value:g}'))
 
 
 @given(paths, st.sampled_from(sorted(OPERATORS)), numbers, st.sampled_from(['', ' ', '  ']))
-def test_what_is_written_is_what_is_read(path, sign, limit, space):
+def test_written_frames_are_read_back(path, sign, limit, space):
     gate = parse_gate(f'{space}{".".join(path)}{space}{sign}{space}{limit!r}{space}')
     assert gate == Gate('.'.join(path), sign, limit)
     assert parse_gate(str(gate)) == gate
@@ -109,7 +109,7 @@ def test_no_figure_is_never_a_pass(figures, path):
         'miou<\N{ARABIC-INDIC DIGIT THREE}',
     ],
 )
-def test_what_is_none_is_refused(text):
+def test_invalid_files_are_refused(text):
     with pytest.raises(GateError, match='not a condition.*latency_ms.p95>50'):
         parse_gate(text)
 
@@ -143,7 +143,7 @@ def test_which_fired_with_figures():
         ('rows', 'rows: is a list'),
     ],
 )
-def test_wrong_names_say_what_there_is(path, sentence):
+def test_wrong_names_list_the_known_ones(path, sentence):
     with pytest.raises(GateError) as error:
         look_up(FIGURES, path)
     assert sentence in str(error.value)

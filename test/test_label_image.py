@@ -91,7 +91,7 @@ def test_colours_stay_colours(tmp_path):
     ],
     ids=['empty', 'pointer', 'cut', 'damaged', 'jpeg', 'alpha', 'tiff-colours'],
 )
-def test_what_is_no_label_image_is_refused(tmp_path, name, content, sentence):
+def test_an_invalid_label_image_is_refused(tmp_path, name, content, sentence):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(LabelImageError, match=sentence):
         read_label_image(tmp_path / name)

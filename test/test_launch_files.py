@@ -55,7 +55,7 @@ def test_the_launch_files_are_those_of_the_readme():
 
 
 @pytest.mark.parametrize('path', LAUNCH_FILES, ids=lambda path: path.name)
-def test_a_launch_file_compiles_and_says_what_it_is_for(path):
+def test_a_launch_file_compiles_and_has_a_description(path):
     assert ast.get_docstring(ast.parse(path.read_text(), feature_version=(3, 8)))
 
 
@@ -262,7 +262,7 @@ def test_a_given_argument_has_the_type_of_its_parameter(name, text, value):
         ('groups', '[drivable', 'groups:=[drivable is refused: it takes a list'),
     ],
 )
-def test_a_wrong_argument_is_refused_with_what_is_allowed(name, text, message):
+def test_a_wrong_argument_is_refused_with_the_allowed_values(name, text, message):
     with pytest.raises(ValueError) as refusal:
         described(BRING_UP).parameter_value(BY_NAME[name], text)
     assert message in str(refusal.value)

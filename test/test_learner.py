@@ -213,7 +213,7 @@ def test_the_schedule_of_a_run_in_shares():
         TrainConfig(minutes=5.0)
 
 
-def test_the_pace_says_what_a_run_waits_for(monkeypatch):
+def test_the_throughput_shows_what_a_run_waits_for(monkeypatch):
     now = [0.0]
     monkeypatch.setattr(time, 'monotonic', lambda: now[0])
     throughput = Throughput()

@@ -82,7 +82,7 @@ def test_bgr_fixed_size_and_the_size_that_the_graph_takes(folder, image):
         open_engine(request_(path, 'onnxruntime', input_size=(32, 32)))
 
 
-def test_a_graph_that_gives_class_ids(folder, image):
+def test_a_graph_whose_output_is_class_ids(folder, image):
     def ids(logits):
         return F.interpolate(logits, SIZE, mode='bilinear').argmax(1)
 
@@ -109,7 +109,7 @@ def test_logits_that_are_not_finite_are_a_failure(folder, image):
         open_engine(request_(path, 'onnxruntime', input_size=SIZE))
 
 
-def test_our_own_export_comes_back(folder, image, tmp_path):
+def test_an_exported_network_can_be_loaded_again(folder, image, tmp_path):
     from edgesegnet_ros.engines.onnxruntime import model_bytes
     from edgesegnet_ros.engines.recipe import recipe_for
 
@@ -161,7 +161,7 @@ def test_segformer_built_by_transformers(folder, image):
         ('- 1', r'net.yaml:1: expected a mapping'),
     ],
 )
-def test_what_is_missing_or_wrong_is_named(folder, said, sentence):
+def test_missing_or_wrong_entries_are_named(folder, said, sentence):
     path = folder / 'net.onnx'
     if not path.exists():
         export(path, Small())

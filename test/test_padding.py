@@ -60,7 +60,7 @@ def test_padded_training_gives_the_same_weights(network):
         assert torch.allclose(back[name], value, atol=1e-5), name
 
 
-def test_what_is_no_padding_is_refused(network):
+def test_an_invalid_padding_is_refused(network):
     padded = pad_filters(network)
     with torch.no_grad():
         padded.refine1.mix.weight[195, 0] = 1e-3

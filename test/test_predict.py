@@ -144,7 +144,7 @@ def test_pixels_of_low_confidence_are_unlabelled(images, opened, tmp_path):
         (['{images}', 'camera:9', '--out', '{out}'], 'camera:9: no such camera'),
     ],
 )
-def test_wrong_use_is_told_before_anything_is_written(
+def test_usage_errors_are_reported_before_anything_is_written(
     images, tmp_path, capsys, monkeypatch, words, sentence
 ):
     monkeypatch.delenv('DISPLAY', raising=False)
@@ -212,6 +212,6 @@ def test_the_window_shows_each_overlay_and_closing_it_ends(images, opened, tmp_p
     np.testing.assert_array_equal(shown[0], written)
 
 
-def test_folders_of_several_inputs_have_names_of_their_own(tmp_path):
+def test_folders_of_several_inputs_have_different_names(tmp_path):
     found = command._folders(tmp_path, ['x/drive.mp4', 'y/drive.avi', 'camera:0'])
     assert [folder.name for folder in found] == ['drive', 'drive_2', 'camera_0']

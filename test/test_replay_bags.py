@@ -188,7 +188,7 @@ def large(count=40):
 
 
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
-def test_a_truncated_bag_gives_its_beginning_and_says_so(tmp_path, storage):
+def test_a_truncated_bag_is_read_to_its_end_and_reported(tmp_path, storage):
     bag = write(tmp_path / 'bag', large(), storage)
     whole = replay(bag, '--no-flow', out=tmp_path / 'whole')
     file = next(path for path in bag.iterdir() if path.suffix != '.yaml')
@@ -222,7 +222,7 @@ def test_nothing_left_is_a_sentence(tmp_path, capsys):
     assert 'no such file or folder' in capsys.readouterr().err
 
 
-def test_a_cut_bag_without_images_is_said_to_be_cut(tmp_path):
+def test_a_truncated_bag_without_images_is_reported_as_truncated(tmp_path):
     """Its cameras may have been in what is lost."""
     text = TYPES.types['std_msgs/msg/String']('hello' * 99)
     bag = write(
@@ -271,7 +271,7 @@ def test_messages_that_cannot_be_used_are_counted(tmp_path):
     ]
 
 
-def test_odd_stamps_and_sizes_are_evaluated_and_told(tmp_path):
+def test_unusual_stamps_and_sizes_are_evaluated_and_reported(tmp_path):
     stamps = [10, 20, 30, 25, 40, 0, 60]
     sizes = [SIZE] * 4 + [(32, 32)] * 3
     messages = [
@@ -336,7 +336,7 @@ def test_labels_in_a_folder(whole, tmp_path):
     assert result['frames_out'] == 9 and 'no label of' in result['problems'][0]['what']
 
 
-def test_a_few_labels_are_said_to_be_few(tmp_path):
+def test_few_labels_are_reported(tmp_path):
     messages = [m for n, m in enumerate(frames(6)) if m[0].endswith('image') or n == 5]
     result = replay(write(tmp_path / 'bag', messages), '--no-flow', out=tmp_path / 'out')
     assert result['frames_scored'] == 1 and result['frames_out'] == 6

@@ -18,7 +18,7 @@ from edgesegnet_ros.evaluation.replay.label_maps import LabelMaps
 pytestmark = pytest.mark.node
 
 
-def test_live_sees_what_a_robot_would(tmp_path):
+def test_live_replay_equals_a_run_on_a_robot(tmp_path):
     """Frames come faster than the node goes: some are dropped, all are accounted for.
 
     They come for a fifth of a second: the node may learn of the player later than it of the node.
@@ -70,7 +70,7 @@ def test_live_sees_what_a_robot_would(tmp_path):
             np.testing.assert_array_equal(one.mask.data, other.mask.data)
 
 
-def test_a_node_that_cannot_start_says_why(tmp_path, capsys):
+def test_a_node_that_cannot_start_reports_the_reason(tmp_path, capsys):
     bag = write(tmp_path / 'bag', frames(2))
     from edgesegnet_ros import cli
 

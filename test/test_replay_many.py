@@ -133,7 +133,7 @@ def test_a_bag_that_kills_every_worker_is_given_up(drives, tmp_path):
     assert outcomes[jobs[1].bag].results[0].frames.frames_out == 3
 
 
-def test_an_exception_in_a_worker_is_told_and_costs_one_bag(tmp_path, monkeypatch):
+def test_an_exception_in_a_worker_is_reported_and_affects_one_bag(tmp_path, monkeypatch):
     def fail(*_):
         raise RuntimeError('a bug')
 
@@ -184,7 +184,7 @@ def test_processes_share_the_cores(threads, bags, jobs, cores, expected):
     assert shares(options, bags, jobs, cores) == expected
 
 
-def test_ray_gives_the_same(drives, merged, tmp_path):
+def test_ray_gives_the_same_result(drives, merged, tmp_path):
     pytest.importorskip('ray')
     result = replay(drives / 'day', '--ray', 'local', '--jobs', 2, out=tmp_path)
     for name in SUMS:
@@ -352,7 +352,7 @@ def test_wrong_use(words, said):
         parse_options(parser.parse_args(['bag', *words]), 1)
 
 
-def test_what_a_killed_process_had_begun_is_removed(drives, tmp_path):
+def test_leftovers_of_a_killed_process_are_removed(drives, tmp_path):
     result = replay(drives / 'day' / 'drive0', out=tmp_path)
     (finished,) = tmp_path.glob('bags/drive0-*')
     begun = finished.with_name(f'.{finished.name}.abcd_123')

@@ -205,7 +205,7 @@ def test_the_evaluations_page_on_a_phone(evaluate_page, profile):
     assert seen.figures['overflow'] <= 0, 'nothing is wider than the window'
 
 
-def test_what_a_page_holds(replay_page):
+def test_content_of_a_page(replay_page):
     html = replay_page.read_text()
     for text in (
         'Read this first: 1 problem',
@@ -227,7 +227,7 @@ def test_what_a_page_holds(replay_page):
     assert len(ids) == len(set(ids))
 
 
-def test_the_verdicts_say_what_the_figures_are_over(result):
+def test_the_verdicts_state_what_the_figures_cover(result):
     said = ' '.join(sentences(result))
     assert '2 of 32 frames were not segmented (2 unreadable)' in said
     assert '91 of 100 labelled pixels' in said and 'Weak (IoU below 40' in said
@@ -258,7 +258,7 @@ def test_a_sample_of_unknown_length_stays_small_and_even(frame, tmp_path):
     assert len([f for f in read_frames(tmp_path) if f.kind == 'sample']) == SAMPLE
 
 
-def test_what_was_begun_is_removed(frame, tmp_path):
+def test_incomplete_output_is_removed(frame, tmp_path):
     for sink in open_sinks(tmp_path, CLASSES, True, True, 5):
         sink.on_frame(handed_on(frame, 0))
         sink.close(False)

@@ -50,7 +50,7 @@ def test_the_papers_figure_is_56_percent_of_the_fp32_peak():
     assert 0.55 < roofline.paper_share() < 0.57
 
 
-def test_the_page_says_loudly_that_it_predicts(tmp_path, capsys):
+def test_the_page_states_that_it_is_a_prediction(tmp_path, capsys):
     words = [
         'bench',
         '--roofline',

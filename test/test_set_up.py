@@ -61,7 +61,7 @@ def test_nothing_is_asked_where_all_is_there(monkeypatch):
         ('dnf', 'dnf install -y gcc-c++ make python3.11-devel python3.11'),
     ],
 )
-def test_what_is_missing_comes_with_the_line_that_installs_it(monkeypatch, manager, line):
+def test_a_missing_library_is_named_with_its_installation(monkeypatch, manager, line):
     monkeypatch.setattr(prerequisites.shutil, 'which', lambda name: name == manager)
     with pytest.raises(SetUpError) as refusal:
         check_tools(COMPLETE._replace(has_headers=False, has_ensurepip=False))

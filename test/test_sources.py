@@ -25,7 +25,7 @@ def save(path, rgb) -> None:
     assert cv2.imwrite(str(path), rgb[..., ::-1] if rgb.ndim == 3 else rgb)
 
 
-def test_folder_gives_images_in_name_order_with_rising_stamps(tmp_path):
+def test_a_folder_is_read_in_the_order_of_names_with_rising_stamps(tmp_path):
     for number in (2, 0, 1):
         save(tmp_path / 'drive' / f'{number:03d}.png', picture(number))
     (tmp_path / 'drive/notes.txt').write_text('no picture')
@@ -147,7 +147,7 @@ class FakeCapture:
         self.left = -1
 
 
-def test_camera_is_live_and_says_when_it_stops(monkeypatch):
+def test_a_camera_is_live_and_reports_its_end(monkeypatch):
     monkeypatch.setattr(camera_source, 'cameras', lambda: {0: 'Dash Cam'})
     monkeypatch.setattr(camera_source, 'open_capture', FakeCapture)
     source = open_source('camera:0')
@@ -219,7 +219,7 @@ def broken_picture(path):
         broken_picture,
     ],
 )
-def test_what_gives_no_pictures_is_refused_by_name(tmp_path, make):
+def test_an_input_without_images_is_refused_by_name(tmp_path, make):
     path = tmp_path / 'input'
     message = make(path)
     path = path if path.exists() else path.with_suffix('.bag')

@@ -211,7 +211,7 @@ def test_a_player_without_rosbags_names_the_command(tmp_path):
         (('demo', '--input', 'x.mcap'), 'requires rosbags: pip install rosbags'),
     ],
 )
-def test_what_is_missing_is_one_sentence(tmp_path, words, sentence):
+def test_missing_data_is_one_sentence(tmp_path, words, sentence):
     (tmp_path / 'x.mcap').write_bytes(b'')
     status, said = run(tmp_path, *words, hidden=OTHERS | {'rosbags'})
     assert status == 2, said

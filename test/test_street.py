@@ -69,7 +69,7 @@ def test_the_road_reaches_the_bottom_of_a_tall_picture():
     'seed, size, words',
     [(-1, SIZE, '0 or more'), (0, (15, 128), 'at least 16x16'), (0, (128, 3), 'at least 16x16')],
 )
-def test_what_cannot_be_drawn_is_refused(seed, size, words):
+def test_a_figure_that_cannot_be_drawn_is_refused(seed, size, words):
     with pytest.raises(ValueError, match=words):
         Street(seed, size)
 

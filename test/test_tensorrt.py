@@ -123,7 +123,7 @@ def test_engine_gives_the_networks_labels(file, picture):
         (lambda x: F.pad(x, (1, 1, 1, 1), mode='reflect'), 'computes something else'),
     ],
 )
-def test_what_torch2trt_guesses_is_an_error(device, operator, sentence):
+def test_a_guess_of_torch2trt_is_an_error(device, operator, sentence):
     torch.manual_seed(0)
     with pytest.raises(EngineError, match=sentence):
         convert(Ending(operator).eval(), (1, 3, 32, 32), device, Conversion('fp32'))
@@ -133,7 +133,7 @@ def test_what_torch2trt_guesses_is_an_error(device, operator, sentence):
 @pytest.mark.parametrize(
     'operator', [lambda x: torch.relu(x), resize(scale_factor=2), lambda x: x + x.relu()]
 )
-def test_what_torch2trt_knows_passes(device, operator):
+def test_operations_that_torch2trt_knows_pass(device, operator):
     torch.manual_seed(0)
     module = Ending(operator)  # in training mode, and left in it
     converted = convert(module, (1, 3, 32, 32), device, Conversion('fp32'))
@@ -288,7 +288,7 @@ def test_fp16_is_four_times_eager(torch2trt):
 
 
 @pytest.mark.parametrize('absent', ['tensorrt', 'torch2trt'])
-def test_what_is_missing_is_named(monkeypatch, absent):
+def test_missing_files_are_named(monkeypatch, absent):
     import importlib.util
 
     there = importlib.util.find_spec

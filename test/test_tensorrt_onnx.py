@@ -220,7 +220,7 @@ def test_int8_is_in_signed_symmetric_quantisation_nodes(fake, image, expected, t
         ('build', 'TensorRT built no engine'),
     ],
 )
-def test_what_tensorrt_refuses_is_said(fake, objection, sentence):
+def test_a_refusal_of_tensorrt_is_reported(fake, objection, sentence):
     fake.objection = objection
     with pytest.raises(EngineError, match=sentence):
         tensorrt_onnx.build(b'file', 64)

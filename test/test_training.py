@@ -144,7 +144,7 @@ def same_state(one, other):
     return all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_what_a_run_leaves(small_camvid, whole):
+def test_files_of_a_run(small_camvid, whole):
     assert {path.name for path in whole.iterdir()} == {
         'best.safetensors',
         'checkpoint.safetensors',
@@ -163,7 +163,9 @@ def test_a_truncated_checkpoint_is_refused_by_name(small_camvid, tmp_path):
         run(small_camvid, tmp_path)
 
 
-def test_a_bad_dataset_is_refused_whole_before_training(small_camvid, tmp_path, monkeypatch):
+def test_all_problems_of_a_dataset_are_reported_before_training(
+    small_camvid, tmp_path, monkeypatch
+):
     folder = tmp_path / 'data'
     for part in ('train', 'trainannot', 'val', 'valannot'):
         (folder / part).mkdir(parents=True)
@@ -207,7 +209,7 @@ for number in range(10**9):
 """
 
 
-def test_a_kill_leaves_a_whole_file(tmp_path):
+def test_a_kill_leaves_a_complete_file(tmp_path):
     path = tmp_path / 'c.safetensors'
     process = subprocess.Popen([sys.executable, '-c', SAVE_FOREVER, str(path)])
     try:
@@ -276,7 +278,7 @@ def test_settings_that_do_not_fit_the_dataset(small_camvid, tmp_path):
         run(small_camvid, tmp_path, replace(CONFIG, batch=8))
 
 
-def test_the_command_stops_by_signal_and_goes_on(small_camvid, tmp_path, monkeypatch, capsys):
+def test_the_command_stops_by_signal_and_resumes(small_camvid, tmp_path, monkeypatch, capsys):
     words = [
         'train',
         '--data',

@@ -43,7 +43,7 @@ CLASSES = load_classes('camvid11')
 # Settings.
 
 
-def test_what_a_resumed_run_has_otherwise_is_named():
+def test_differences_of_a_resumed_run_are_named():
     before = json.loads(json.dumps(asdict(TrainConfig(epochs=3))))
     del before['drive_balance']  # of a version that had none
     now = TrainConfig(epochs=4, crop=(64, 96), drive_balance=0.5)
@@ -212,7 +212,7 @@ def test_weights_of_something_else_are_refused(tmp_path):
         read_network(path, load_classes('camvid32'))
 
 
-def test_training_goes_on_from_given_weights_and_learns_from_a_teacher(
+def test_training_continues_from_given_weights_and_learns_from_a_teacher(
     small_camvid,  # noqa: F811
     tmp_path,
 ):

@@ -14,7 +14,7 @@ from edgesegnet_ros.training.config import ConfigError
 from edgesegnet_ros.training.dataset import Batches, Views
 
 
-def test_what_a_view_has_beyond_the_picture_is_void():
+def test_a_view_is_void_outside_the_image():
     image, labels = np.full((32, 32, 3), 200, np.uint8), np.full((32, 32), 5, np.uint8)
     random = np.random.default_rng(0)
     for _ in range(20):

@@ -90,7 +90,7 @@ def test_class_names_and_colours_go_with_the_labels(recorded):
     assert 'torch' in recorded['camera/engine'][-1][0]
 
 
-def test_images_are_jpeg_unless_they_shall_be_lossless(tmp_path):
+def test_images_are_jpeg_unless_lossless_is_requested(tmp_path):
     recording = open_recording(tmp_path / 'x.rrd')
     image = Street(7, SIZE).frame(0).image
     CameraLog(recording, 'front/left', load_classes('camvid11')).frame(10**18, image)
@@ -115,7 +115,7 @@ def test_images_are_jpeg_unless_they_shall_be_lossless(tmp_path):
         (('--classes', '/none.yaml'), '/none.yaml'),
     ],
 )
-def test_wrong_use_is_2_and_a_sentence(words, sentence, capsys, monkeypatch):
+def test_a_usage_error_is_a_sentence_and_status_2(words, sentence, capsys, monkeypatch):
     pytest.importorskip('rclpy')
     for name in ('DISPLAY', 'WAYLAND_DISPLAY'):
         monkeypatch.delenv(name, raising=False)
@@ -134,7 +134,7 @@ def free_pair() -> int:
         return port
 
 
-def test_a_taken_port_is_named(street):
+def test_a_port_in_use_is_named(street):
     import socket
 
     with socket.socket() as taken:

@@ -29,7 +29,7 @@ def test_half_precision_round_trip(tmp_path):
         torch.testing.assert_close(again(image), model(image), atol=1e-3, rtol=1e-2)
 
 
-def test_others_may_read_what_the_umask_lets_them(tmp_path):
+def test_file_permissions_follow_the_umask(tmp_path):
     before = os.umask(0o027)
     try:
         save_weights(tmp_path / 'w.safetensors', build_network('edgesegnet', 11), INFO)
@@ -69,7 +69,7 @@ def test_foreign_formats(tmp_path):
         load_weights(path)
 
 
-def test_another_number_of_classes_than_it_says(tmp_path):
+def test_weights_with_another_number_of_classes_than_their_header(tmp_path):
     path = tmp_path / 'm.safetensors'
     save_weights(path, build_network('edgesegnet', 11), INFO._replace(num_classes=12))
     with pytest.raises(WeightsError, match='does not fit the network edgesegnet'):
@@ -98,7 +98,7 @@ def test_an_unknown_network_is_refused(tmp_path, monkeypatch):
         load_weights(path)
 
 
-def test_a_full_disk_leaves_what_was_there(tmp_path):
+def test_a_full_disk_keeps_the_old_file(tmp_path):
     path = tmp_path / 'm.safetensors'
     save_weights(path, build_network('edgesegnet', 11), INFO)
     before = path.read_bytes()

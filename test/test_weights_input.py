@@ -67,7 +67,7 @@ def asked(folder, **changes):
     return EngineRequest(path, engine='torch', precision='fp32', device='cpu', **changes)
 
 
-def test_what_is_asked_for_goes_before_the_weights(folder, network):
+def test_options_take_precedence_over_the_weights(folder, network):
     model = open_engine(asked(folder))
     assert (model.engine.input_size, model.resize_mode) == (SIZE, 'letterbox')
     model = open_engine(asked(folder, input_size=(32, 32), resize_mode='stretch'))
@@ -159,7 +159,7 @@ def test_evaluate_predict_and_replay_follow_the_weights(folder, network, tmp_pat
     assert "'resize_mode': 'letterbox'" in str(options)
 
 
-def test_training_letterboxes_views_and_val_and_says_so(folder, network, tmp_path):
+def test_training_letterboxes_views_and_val_and_stores_the_mode(folder, network, tmp_path):
     from edgesegnet_ros.data.classes import load_classes
     from edgesegnet_ros.data.datasets import open_dataset
 

@@ -184,7 +184,7 @@ def test_memory_that_an_image_does_not_find(shared, monkeypatch):
     still_segments(shared)
 
 
-def test_a_library_that_raises_what_nobody_expects(shared, monkeypatch):
+def test_a_library_that_raises_an_unexpected_exception(shared, monkeypatch):
     covers('converter-bug')
 
     def surprise(message):

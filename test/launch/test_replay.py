@@ -123,7 +123,7 @@ def test_an_unreadable_bag_ends_everything_with_an_error(launched, tmp_path):
         (('cameras', 'cameras:=3'), 'expected a list of names'),
     ],
 )
-def test_what_is_wrong_is_said_before_anything_starts(launched, words, sentence):
+def test_errors_are_reported_before_anything_starts(launched, words, sentence):
     if words[0] == 'edgesegnet_rviz':
         from ament_index_python.packages import get_packages_with_prefixes
 

@@ -86,7 +86,7 @@ def test_a_refused_engine_stops_configure(launch, parameters, refused):
     assert 'the engine openvino fp32 is refused: 42.000 % of the labels' in client.target.log
 
 
-def test_or_gives_way_to_torch_where_that_is_allowed(launch, parameters, refused, street_frame):
+def test_or_is_replaced_by_torch_if_allowed(launch, parameters, refused, street_frame):
     client = launch({**parameters, 'on_engine_failure': 'torch'})
     assert client.change_state(CONFIGURE) and client.change_state(ACTIVATE)
     client.subscribe(Image, 'segmentation/mask')

@@ -169,15 +169,13 @@ def test_lost_images_are_estimated_from_gaps_in_the_stamps():
     assert lost.total == before
 
 
-def test_a_node_that_cannot_find_damage_in_jpegs_says_so_when_it_is_activated(
-    in_process, monkeypatch
-):
+def test_a_node_that_cannot_detect_damaged_jpegs_warns_at_activation(in_process, monkeypatch):
     monkeypatch.setattr(jpeg, 'is_there', lambda module: False)
     node = in_process(image_transport='compressed').active()
     assert [said for said in node.said if 'pip install simplejpeg' in said]
 
 
-def test_the_callback_groups_forget_what_a_cycle_has_opened(in_process):
+def test_a_lifecycle_cycle_leaves_no_entities_in_callback_groups(in_process):
     node = in_process()
     kept = []
     for _ in range(2):

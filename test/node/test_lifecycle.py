@@ -176,7 +176,7 @@ def test_configure_fails_on_bad_weights_and_works_once_mended(launch, tmp_path, 
         ('engine', 'tensorrt', 'torch', 'tensorrt'),
     ],
 )
-def test_configure_fails_on_what_does_not_fit(launch, name, wrong, right, sentence):
+def test_configure_fails_for_incompatible_parameters(launch, name, wrong, right, sentence):
     client = launch({**SMALL, name: wrong})
     assert not client.change_state(CONFIGURE)
     assert client.state() == 'unconfigured'

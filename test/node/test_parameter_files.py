@@ -79,7 +79,7 @@ def camera():
     ],
     ids=['root', 'flat', 'tab', 'bracket', 'list', 'missing'],
 )
-def test_a_parameter_file_that_is_none_is_refused(tmp_path, text, sentence):
+def test_an_invalid_parameter_file_is_refused(tmp_path, text, sentence):
     file = tmp_path / 'a.yaml'
     if text is not None:
         file.write_text(text)
@@ -108,7 +108,7 @@ def test_an_empty_list_is_no_group(node):
     assert list(made.get_parameter('group.vehicles.classes').value) == ['']
 
 
-def test_a_whole_number_for_a_real_one_says_how_to_write_it(node):
+def test_an_integer_for_a_float_is_refused_with_the_correct_spelling(node):
     with pytest.raises(parameters.NodeParameterError, match=r'max_rate_hz = 10 .* write 10\.0'):
         node('    max_rate_hz: 10\n')
 
@@ -119,7 +119,7 @@ def test_a_misspelt_parameter_is_named_with_the_nearest(node):
     assert "'presision'" in sentence and "did you mean 'precision'" in sentence
 
 
-def test_setting_what_a_parameter_is_already_succeeds(node):
+def test_setting_a_parameter_to_its_value_succeeds(node):
     made = node()
     for each in PARAMETERS:
         same = Parameter(each.name, value=made.get_parameter(each.name).value)

@@ -49,7 +49,7 @@ REFUSED = [
 ]
 
 
-def test_wrong_values_are_refused_by_name_value_and_what_is_allowed(launch):
+def test_wrong_values_are_refused_with_name_value_and_allowed_values(launch):
     client = launch()
     for name, value, allowed in REFUSED:
         reason = client.set_parameter(name, value)
@@ -132,7 +132,7 @@ def test_unlabeled_below_and_overlay_alpha_change_while_it_runs(launch):
     assert np.array_equal(overlay[mask == 255][:, ::-1], NOISE[mask == 255])
 
 
-def test_lazy_counts_what_nobody_sees(launch):
+def test_lazy_counts_frames_without_a_subscriber(launch):
     client = active(launch(SMALL))
     camera = client.publisher(Image, 'image')
     camera.publish(image_message(NOISE))

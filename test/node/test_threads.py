@@ -39,7 +39,7 @@ def test_a_share_of_the_cores(wanted, others, cores, used):
     assert threads.share(wanted, others, cores) == used
 
 
-def test_the_node_waits_passively_unless_told_otherwise(monkeypatch):
+def test_the_node_waits_passively_unless_the_environment_is_set(monkeypatch):
     program = (
         'import os, sys; from edgesegnet_ros.node import segmentation_node, threads;'
         'assert "torch" not in sys.modules, "loaded before the policy is set";'
@@ -55,7 +55,7 @@ def test_the_node_waits_passively_unless_told_otherwise(monkeypatch):
     assert os.environ['OMP_WAIT_POLICY'] == 'ACTIVE'
 
 
-def test_what_a_machine_tells(tmp_path):
+def test_findings_about_the_machine(tmp_path):
     files = {
         'proc/stat': 'cpu  100 0 50 800 50 0 0 0 0 0\ncpu0 1 1 1 1\n',
         'proc/pressure/cpu': 'some avg10=12.50 avg60=3.00 avg300=1.00 total=1\n',
