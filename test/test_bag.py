@@ -277,7 +277,10 @@ def test_nothing_is_left_of_a_bag_that_failed(tmp_path):
     assert len(BagFrames(tmp_path / 'bag')) == 1  # the one that was there
     with pytest.raises(BagError, match='there is no frame to write'):
         write_image_bag(tmp_path / 'empty', [])
-    with pytest.raises(BagError, match='as large and uint8'), BagWriter(tmp_path / 'odd') as bag:
+    with (
+        pytest.raises(BagError, match='must have that size and be uint8'),
+        BagWriter(tmp_path / 'odd') as bag,
+    ):
         bag.write(ImageFrame(picture(1), np.zeros((3, 3), np.uint8), 1))
     assert sorted(path.name for path in tmp_path.iterdir()) == ['bag']
 
