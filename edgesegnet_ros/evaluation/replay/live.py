@@ -61,9 +61,9 @@ def replay_live(replay: CameraReplay, progress: Callable[[], None]) -> ReplayRes
         raise LiveError(str(failure)) from failure
     arrived = _arrivals(folder / 'arrivals.csv')
     masks = LabelMaps(folder / 'masks.zip')
-    index_of_stamp = _places(masks)
+    index_of_stamp = _index_of_stamp(masks)
     confidences = LabelMaps(folder / 'confidence.zip') if _needs_confidence(replay) else None
-    confident = {} if confidences is None else _places(confidences)
+    confident = {} if confidences is None else _index_of_stamp(confidences)
     number = -1
 
     def label(decoded: Decoded) -> Labelled | None:
@@ -184,7 +184,7 @@ def _needs_confidence(replay: CameraReplay) -> bool:
     return bool(replay.options.min_confidence)
 
 
-def _places(maps: LabelMaps) -> dict[int, int]:
+def _index_of_stamp(maps: LabelMaps) -> dict[int, int]:
     return {maps.stamp_of(index): index for index in maps.indices}
 
 
