@@ -14,9 +14,8 @@ from edgesegnet_ros.data.bag import BagError, BagFrames, Camera
 from edgesegnet_ros.data.classes import ClassSet
 from edgesegnet_ros.data.geometry import compute_placement, to_network
 from edgesegnet_ros.data.masks import groups_with_rules
-from edgesegnet_ros.engines import LoadedModel, open_engine
+from edgesegnet_ros.engines import LoadedModel
 from edgesegnet_ros.engines.base import EngineDescription
-from edgesegnet_ros.engines.segmenter import Segmenter
 from edgesegnet_ros.evaluation.provenance import provenance
 from edgesegnet_ros.evaluation.replay.figures import Files, Frames, Source
 from edgesegnet_ros.evaluation.replay.frames import FrameSink, ReplayFrame
@@ -26,6 +25,7 @@ from edgesegnet_ros.evaluation.replay.label_maps import LABEL_MAPS_NAME, LabelMa
 from edgesegnet_ros.evaluation.replay.options import ReplayOptions
 from edgesegnet_ros.evaluation.replay.pipeline import Decoded, Label, Pipeline
 from edgesegnet_ros.evaluation.replay.problems import ProblemLog, reason
+from edgesegnet_ros.evaluation.replay.replay_engines import ReplayEngines
 from edgesegnet_ros.evaluation.replay.result import ReplayResult
 from edgesegnet_ros.evaluation.replay.result_bag import ResultBag
 from edgesegnet_ros.evaluation.replay.scoring import Labelled, Scoring
@@ -35,32 +35,6 @@ FRAMES_NAME = 'frames'
 _LEAST_OF_CHANCE = 0.05
 """Labels whose agreement with the masks is below this share of chance are reported."""
 _BLANK: Callable[[], None] = lambda: None  # noqa: E731
-
-
-class Engines:
-    """The engine, and the one to compare with, opened once for many bags.
-
-    Args:
-        options: Options of the replay.
-
-    Raises:
-        EdgeSegNetError: One is not available, or they were trained for different classes.
-    """
-
-    def __init__(self, options: ReplayOptions) -> None:
-        self.model: LoadedModel = open_engine(options.request)
-        self.segmenter = Segmenter(self.model.engine, self.model.resize_mode)
-        self.other: Segmenter | None = None
-        self.other_model: LoadedModel | None = None
-        if options.against is not None:
-            self.other_model = open_engine(options.against)
-            if len(self.other_model.classes.classes) != len(self.model.classes.classes):
-                raise BagError(
-                    f'--against: {self.other_model.classes.name} has other classes than '
-                    f'{self.model.classes.name}; only label maps of the same classes can be '
-                    'compared'
-                )
-            self.other = Segmenter(self.other_model.engine, self.other_model.resize_mode)
 
 
 class CameraReplay:
@@ -276,7 +250,7 @@ class CameraReplay:
 
 
 def replay_offline(
-    replay: CameraReplay, engines: Engines, progress: Callable[[], None] = _BLANK
+    replay: CameraReplay, engines: ReplayEngines, progress: Callable[[], None] = _BLANK
 ) -> ReplayResult:
     """Replay every frame, as fast as the engine runs.
 

@@ -16,10 +16,11 @@ from edgesegnet_ros.atomic_file import write_text
 from edgesegnet_ros.data.bag import BagError, Camera, find_cameras
 from edgesegnet_ros.data.bag.atomic_folder import atomic_folder
 from edgesegnet_ros.engines.recipe import recipe_for
-from edgesegnet_ros.evaluation.replay.camera_replay import CameraReplay, Engines, replay_offline
+from edgesegnet_ros.evaluation.replay.camera_replay import CameraReplay, replay_offline
 from edgesegnet_ros.evaluation.replay.figures import Files
 from edgesegnet_ros.evaluation.replay.options import ReplayOptions
 from edgesegnet_ros.evaluation.replay.problems import ProblemLog
+from edgesegnet_ros.evaluation.replay.replay_engines import ReplayEngines
 from edgesegnet_ros.evaluation.replay.result import (
     RESULT_NAME,
     Problem,
@@ -85,7 +86,7 @@ def finished(bag: Path, out: Path, key: str, wants_bag: bool) -> BagOutcome | No
 def replay_bag(
     bag: Path,
     options: ReplayOptions,
-    engines: Engines | None,
+    engines: ReplayEngines | None,
     out: Path,
     key: str,
     on_frame: Callable[[int, int], None] = lambda done, total: None,
@@ -171,7 +172,7 @@ def _replay_camera(
     bag: Path,
     camera: Camera,
     options: ReplayOptions,
-    engines: Engines | None,
+    engines: ReplayEngines | None,
     folder: Path,
     key: str,
     written: Path | None,

@@ -85,12 +85,12 @@ def _replay_here(
     import cv2
     from tqdm import tqdm
 
-    from edgesegnet_ros.evaluation.replay.camera_replay import Engines
     from edgesegnet_ros.evaluation.replay.one_bag import replay_bag
+    from edgesegnet_ros.evaluation.replay.replay_engines import ReplayEngines
 
     # The engine uses all cores; more threads of OpenCV would only compete with it.
     cv2.setNumThreads(1)
-    engines = None if options.live else Engines(options)
+    engines = None if options.live else ReplayEngines(options)
     for bag, key in jobs:
         with tqdm(desc=bag.name, unit='frame', disable=None) as bar:
 

@@ -160,13 +160,13 @@ class BagWorker:
         """Replay one bag; what goes wrong is in the outcome."""
         import cv2
 
-        from edgesegnet_ros.evaluation.replay.camera_replay import Engines
         from edgesegnet_ros.evaluation.replay.one_bag import replay_bag
+        from edgesegnet_ros.evaluation.replay.replay_engines import ReplayEngines
 
         try:
             if self._engines is None:
                 cv2.setNumThreads(1)  # the cores are the engine's
-                self._engines = Engines(self._options)
+                self._engines = ReplayEngines(self._options)
         except EdgeSegNetError as error:
             return BagOutcome(job.bag, fatal=str(error))
         try:
