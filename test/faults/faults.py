@@ -377,7 +377,8 @@ FAULTS = (
     Fault(
         'kill-writer',
         'kill -9 of a process that writes a bag over another one',
-        'The bag that was there stays as it was; the next writer replaces it.',
+        'The bag that was there or the whole new one is left; the next writer of this bag removes '
+        'what had been begun.',
         '',
     ),
     Fault(

@@ -61,6 +61,7 @@ def test_a_killed_writer_leaves_the_bag_that_was_there(tmp_path, storage):
     assert len(list(open_source(str(bag)))) == 3
     assert subprocess.run([*words, '5'], stdout=subprocess.DEVNULL).returncode == 0
     assert len(list(open_source(str(bag)))) == 5
+    assert list(tmp_path.iterdir()) == [bag]
 
 
 def test_node_player_and_collector_are_killed_and_started_again(tmp_path):
