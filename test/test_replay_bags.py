@@ -118,9 +118,13 @@ def test_ros_1_and_compressed_images(whole, tmp_path):
             body = store.types[kind](header, 'rgb8; png compressed bgr8', png)
             writer.write(topic, 10**9 + n * 10**8, store.serialize_ros1(body, kind))
     bag = tmp_path / 'results.mcap'
+    left = tmp_path / '.results.partial'  # by a process that was killed
+    left.mkdir()
+    (left / 'metadata.yaml').touch()
     result = replay(tmp_path / 'old.bag', '--no-flow', '--write-bag', bag, out=tmp_path / 'out')
     assert result['labels_sha256'] == whole['labels_sha256']
     assert result['pixel_accuracy'] is None and result['topic'] == '/camera/image/compressed'
+    assert not left.exists()
     again = replay(bag, '--no-flow', out=tmp_path / 'again')  # its own outputs are no cameras
     assert again['labels_sha256'] == whole['labels_sha256']
     assert 'an output of a segmentation node' in ' '.join(again['notes'])

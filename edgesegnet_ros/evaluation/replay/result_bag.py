@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -65,7 +64,8 @@ class ResultBag:
         if self._file is not None:
             if path.exists() and not force:
                 raise BagError(f'{path}: exists already; name another, or give --force')
-            path = path.with_name(f'.{path.stem}.{os.getpid()}')
+            # Always of the same name, so that the next one replaces what a kill has left.
+            path, force = path.with_name(f'.{path.stem}.partial'), True
         self._folder = path
         self._bag = MessageBag(path, force=force, definitions=DEFINITIONS).__enter__()
         self._named = False
