@@ -63,8 +63,10 @@ class NodeProcess:
     ) -> None:
         self.namespace = namespace or f'/test_{os.getpid()}_{next(_numbers)}'
         words = ['-r', f'__ns:={self.namespace}']
-        # What needs neither building nor proof, unless a test is about an engine.
-        for name, value in {'engine': 'torch', 'precision': 'fp32', **parameters}.items():
+        # What needs neither building nor proof, and is not taken to hang on a busy machine, unless
+        # a test is about an engine.
+        usual = {'engine': 'torch', 'precision': 'fp32', 'inference_timeout_s': '100.0'}
+        for name, value in {**usual, **parameters}.items():
             words += ['-p', f'{name}:={value}']
         for name, target in remaps.items():
             words += ['-r', f'{name}:={target}']
