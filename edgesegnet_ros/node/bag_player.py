@@ -1,6 +1,6 @@
 """Plays a bag, a folder of images, a video or a camera into ROS 2 topics.
 
-Publishes `image` (rgb8), `camera_info`, `labels` (mono8 class ids, 255 = void) where the source
+Publishes `image` (rgb8), `camera_info`, `labels` (mono8 class ids, 255 = void) if the source
 has ground truth, and for recorded sources `/clock`, so that nodes with `use_sim_time` use the time
 of the recording. Image, camera_info and labels of one frame have the same stamp.
 
@@ -34,10 +34,12 @@ def parse(arguments: List[str]) -> argparse.Namespace:
         prog='bag_player', description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument('source', help='bag, folder of images, video, or camera:NUMBER')
-    parser.add_argument('--topic', help="the bag's image topic; the first one if not given")
-    parser.add_argument('--labels', help="the bag's topic of ground truth; found by its name")
+    parser.add_argument('--topic', help='image topic of a bag; by default the first one')
     parser.add_argument(
-        '--tolerant', action='store_true', help='play what can be read of a damaged bag'
+        '--labels', help='ground truth topic of a bag; by default found by its name'
+    )
+    parser.add_argument(
+        '--tolerant', action='store_true', help='play the readable part of a damaged bag'
     )
     parser.add_argument(
         '--classes',
@@ -61,9 +63,17 @@ def parse(arguments: List[str]) -> argparse.Namespace:
         metavar='TOPIC[=COUNT]',
         help='wait for subscribers of image, camera_info or labels before playing',
     )
-    parser.add_argument('--wait-timeout', type=float, default=60.0, help='s (60)')
-    parser.add_argument('--lock-step', metavar='TOPIC', help='of the answers, std_msgs/Header')
-    parser.add_argument('--answer-timeout', type=float, default=10.0, help='s (10)')
+    parser.add_argument(
+        '--wait-timeout', type=float, default=60.0, help='time to wait for subscribers, in s (60)'
+    )
+    parser.add_argument(
+        '--lock-step',
+        metavar='TOPIC',
+        help='wait after each frame for its stamp on this topic (std_msgs/Header)',
+    )
+    parser.add_argument(
+        '--answer-timeout', type=float, default=10.0, help='time to wait for an answer, in s (10)'
+    )
     parser.add_argument(
         '--progress',
         action='store_true',

@@ -1,4 +1,4 @@
-"""Subscriptions to a camera: its images, and the camera_info beside them."""
+"""Subscriptions to a camera: its images and its camera_info."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Camera:
         self.info: Optional[CameraInfo] = None
 
     def open(self) -> None:
-        """Subscribe; camera_info is the image topic's sibling unless it is remapped."""
+        """Subscribe; camera_info is in the namespace of the image topic unless it is remapped."""
         node = self._node
         resolved = node.resolve_topic_name('image')
         compressed = node.get_parameter('image_transport').value == 'compressed'
@@ -54,7 +54,7 @@ class Camera:
         info_topic = node.resolve_topic_name('camera_info')
         if info_topic == node.resolve_topic_name('camera_info', only_expand=True):
             info_topic = sibling(base)
-        # The node's own group would keep a reference to each entity that has ever been in it.
+        # The default group of the node would keep references to all entities it ever held.
         callbacks = MutuallyExclusiveCallbackGroup()
         self._images = node.create_subscription(
             self._type,
@@ -127,7 +127,7 @@ class Camera:
 
 
 def _best_effort() -> QoSProfile:
-    """What matches every offer; a new one, since rclpy writes a topic's overrides into it."""
+    """A QoS that matches every offer; a new one, as rclpy writes overrides of a topic into it."""
     return QoSProfile(
         depth=1,
         reliability=ReliabilityPolicy.BEST_EFFORT,

@@ -1,4 +1,4 @@
-"""CameraInfo for the outputs' geometry."""
+"""CameraInfo for the geometry of the outputs."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from edgesegnet_ros.data.geometry import Placement
 
 
 def sibling(image_topic: str) -> str:
-    """The camera_info beside an image topic, as image_transport names it."""
+    """The camera_info topic of an image topic, as image_transport names it."""
     return image_topic.rsplit('/', 1)[0] + '/camera_info'
 
 
 def for_outputs(
     info: CameraInfo, header: Header, placement: Placement, network: bool
 ) -> CameraInfo:
-    """The intrinsics of what is published.
+    """The intrinsics of the outputs.
 
     Pixel centres are aligned: x in the image is (x + 0.5) * s - 0.5 + left in the network's input.
-    The distortion model needs no change, since it works on normalised coordinates; binning and
-    region of interest, which describe the full sensor, are dropped once the image is resized.
+    The distortion model is not changed, because it uses normalised coordinates. Binning and region
+    of interest, which describe the full sensor, are dropped if the image is resized.
 
     Args:
         info: CameraInfo of the camera.
         header: Header of the image.
         placement: Placement of the image in the network's input.
-        network: Whether the outputs have the network's size; else the image's.
+        network: Whether the outputs have the size of the network input; if not, that of the image.
     """
     result = copy.copy(info)
     result.header = header

@@ -1,4 +1,4 @@
-"""Parameters of the table as rclpy declares them."""
+"""Descriptors with which rclpy declares the parameters of the table."""
 
 from __future__ import annotations
 
@@ -27,6 +27,6 @@ def descriptor(parameter: NodeParameter) -> ParameterDescriptor:
 
 
 def declare_empty(node: Node, name: str, about: ParameterDescriptor) -> List[str]:
-    """Declare a list that a parameter file leaves empty: ROS 2 gives `[]` no type."""
+    """Declare a list that is empty in a parameter file, where ROS 2 gives `[]` no type."""
     node.undeclare_parameter(name)
     return list(node.declare_parameter(name, [''], about, ignore_override=True).value)

@@ -13,11 +13,11 @@ from edgesegnet_ros.interface.diagnostic_keys import TIMES
 from edgesegnet_ros.node.stamps import LostFrames
 
 _WINDOW = 300
-"""Frames that percentiles are taken over."""
+"""Number of frames over which percentiles are computed."""
 
 
 class Percentiles(NamedTuple):
-    """Of the last frames, in ms."""
+    """Percentiles of the last frames, in ms."""
 
     p50: float
     p95: float
@@ -25,7 +25,7 @@ class Percentiles(NamedTuple):
 
 
 class FrameStatistics:
-    """Counts frames; written by the node's two threads, read by its diagnostics.
+    """Counts frames; the two threads of the node write it, and the diagnostics read it.
 
     Attributes:
         counts: `in`, `out`, each reason of `diagnostic_keys.DROPS`, and `bad_<kind>`.
@@ -48,19 +48,19 @@ class FrameStatistics:
         self.lost = LostFrames()
 
     def activated(self) -> None:
-        """Judge silence and what is published from now on."""
+        """Note an activation, from which silence and publications are measured."""
         with self._lock:
             self.last_arrival = self._last_out = None
             self._since_out = Counter()
 
     def count(self, what: str) -> None:
-        """Add one."""
+        """Add one to a counter."""
         with self._lock:
             self.counts[what] += 1
             self._since_out[what] += 1
 
     def size_changed(self) -> None:
-        """Note that an image has another size than the one before."""
+        """Note that an image has another size than the previous one."""
         with self._lock:
             self._sizes_changed.append(time.monotonic())
 
@@ -71,7 +71,7 @@ class FrameStatistics:
             return sum(at > since for at in self._sizes_changed)
 
     def bad(self, kind: str) -> None:
-        """Count a frame that could not be used."""
+        """Count an unusable frame."""
         with self._lock:
             self.counts['bad'] += 1
             self._since_out['bad'] += 1
@@ -81,7 +81,7 @@ class FrameStatistics:
         """Count an arriving frame.
 
         Args:
-            age_ms: Its age, where its stamp gives one.
+            age_ms: Age in ms; None if its stamp does not give one.
             stamp_ns: The stamp.
         """
         now = time.monotonic()
@@ -99,7 +99,7 @@ class FrameStatistics:
 
         Args:
             times_ms: Times of its stages in ms, by name.
-            age_ms: Its age at publication, where its stamp gives one.
+            age_ms: Age at publication in ms; None if its stamp does not give one.
         """
         with self._lock:
             self.counts['out'] += 1
@@ -121,25 +121,25 @@ class FrameStatistics:
             return Counter(self._since_out), self._last_out
 
     def percentiles(self, stage: str) -> Optional[Percentiles]:
-        """Of one stage; None before the first frame."""
+        """Percentiles of one stage; None before the first frame."""
         with self._lock:
             values: List[float] = list(self._stages[stage])
         return Percentiles(*np.percentile(values, (50, 95, 99))) if values else None
 
     def ages(self) -> Optional[Percentiles]:
-        """Of the frames on arrival, by their stamps; None where they carry none."""
+        """Percentiles of the ages at arrival; None if images have no stamp."""
         with self._lock:
             ages = list(self._ages)
         return Percentiles(*np.percentile(ages, (50, 95, 99))) if ages else None
 
     def published_ages(self) -> Optional[Percentiles]:
-        """Of the frames at publication; None where they carry no stamps."""
+        """Percentiles of the ages at publication; None if images have no stamp."""
         with self._lock:
             ages = list(self._published_ages)
         return Percentiles(*np.percentile(ages, (50, 95, 99))) if ages else None
 
     def rates_hz(self, over_s: float = 3.0) -> Dict[str, float]:
-        """Frames in and out a second, over the last seconds."""
+        """Frames in and out per second, over the last seconds."""
         since = time.monotonic() - over_s
         with self._lock:
             return {

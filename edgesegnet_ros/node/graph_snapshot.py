@@ -1,11 +1,11 @@
-"""Looks at a running ROS 2 graph for some seconds and prints what it saw as one JSON document.
+"""Observes a running ROS 2 graph for some seconds, and prints one JSON document about it.
 
     graph_snapshot --seconds 3 [--node /front/edgesegnet] [--watch image=/camera/image_raw ...]
 
 It finds the segmentation nodes by their diagnostics, asks each for its lifecycle state and its
-parameters, lists the publishers and subscribers of the topics that matter with their QoS, and
-takes samples of the images, masks and label information. `edgesegnet doctor` starts it as a
-process of its own and draws the conclusions; nothing here judges.
+parameters, lists the publishers and subscribers of the relevant topics with their QoS, and
+samples the images, masks and label information. `edgesegnet doctor` runs it in a separate process
+and evaluates the document.
 
 Exit status: 0 the document was printed, 2 usage error.
 """
@@ -67,7 +67,7 @@ _LATCHED_QOS = QoSProfile(
 
 
 class GraphSnapshot(Node):
-    """Collects what the document holds.
+    """Collects the content of the document.
 
     Args:
         watched: (kind, absolute topic) pairs; kinds are those of KINDS.
@@ -86,7 +86,7 @@ class GraphSnapshot(Node):
             self.watch(kind, topic)
 
     def watch(self, kind: str, topic: str) -> None:
-        """Take samples of a topic from now on; a topic that is watched already stays so."""
+        """Sample a topic from now on, if it is not sampled yet."""
         if topic in self.samples:
             return
         self.samples[topic] = {'kind': kind, 'received': 0, 'stamps': []}
@@ -148,7 +148,7 @@ class GraphSnapshot(Node):
         self._asked[name] = {'state': (state, None), 'parameters': (parameters, None)}
 
     def advance(self) -> None:
-        """Send the requests whose services have appeared, and take their answers."""
+        """Send requests to services that have appeared, and collect their answers."""
         for name, asked in self._asked.items():
             answers = self.answers.setdefault(name, {})
             for what, (client, future) in list(asked.items()):
@@ -181,7 +181,7 @@ class GraphSnapshot(Node):
         }
 
     def published_by(self, name: str) -> Dict[str, List[str]]:
-        """Topics that a node publishes, with their types; none where the node is not there."""
+        """Topics that a node publishes, with their types; empty if it is not in the graph."""
         namespace, _, base = name.rpartition('/')
         try:
             return dict(self.get_publisher_names_and_types_by_node(base, namespace or '/'))
@@ -189,7 +189,7 @@ class GraphSnapshot(Node):
             return {}
 
     def document(self) -> Dict[str, Any]:
-        """Everything that was seen."""
+        """The document."""
         names = [
             f'{namespace.rstrip("/")}/{name}'
             for name, namespace in self.get_node_names_and_namespaces()

@@ -1,4 +1,4 @@
-"""Groups of classes that get a mask each: their parameters, and what they resolve to."""
+"""Groups of classes with a mask each: their parameters and their classes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def declare_groups(node: Node, names: List[str]) -> None:
     """Declare `group.<name>.…` for each group.
 
     Raises:
-        NodeParameterError: A group's name cannot name a topic, or a value is refused.
+        NodeParameterError: The name of a group cannot name a topic, or a value is refused.
     """
     for name in names:
         if not valid_group_name(name):
@@ -60,13 +60,13 @@ def resolve_groups(
     """The groups that get a mask, by name.
 
     Args:
-        node: Holds the parameters.
-        classes: Gives groups that the parameters do not.
+        node: The node that has the parameters.
+        classes: Class set, whose groups are used if the parameters do not define a group.
         changes: Values that are about to be set.
 
     Raises:
-        NodeParameterError: A group without classes.
-        ClassFileError: A class that is not there.
+        NodeParameterError: A group has no classes.
+        ClassFileError: A class does not exist.
     """
     changes = changes or {}
 
@@ -101,12 +101,12 @@ def resolve_groups(
 
 
 def group_objection(parameter: Parameter) -> Optional[str]:
-    """Why a parameter of a group is refused; None where it is accepted or is none."""
+    """Why a parameter of a group is refused; None if it is accepted or not of a group."""
     found = GROUP_PARAMETER.fullmatch(parameter.name)
     if found is None or parameter.value is None:
         return None
     known = next(one for one in group_parameters(found['name']) if one.name == parameter.name)
-    # One that is not declared yet has no type that rclpy could check.
+    # rclpy cannot check the type of a parameter that is not declared yet.
     type_ = Parameter.Type.from_parameter_value(known.default)
     if parameter.type_ != type_:
         return f'{known.name} = {shown(parameter.value)} is refused: {known.allowed}'

@@ -1,4 +1,4 @@
-"""An image's size before anything is allocated for it."""
+"""Checks the size of an image before memory is allocated for it."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from edgesegnet_ros.data.encodings import ImageMessageError
 
 _PNG = b'\x89PNG\r\n\x1a\n'
 _NO_SIZE = frozenset((0xC4, 0xC8, 0xCC))
-"""Markers between SOF0 and SOF15 of a JPEG that start no frame: DHT, JPG, DAC."""
+"""Markers between SOF0 and SOF15 of a JPEG that do not start a frame: DHT, JPG, DAC."""
 
 
 def check_size(message: Union[Image, CompressedImage], max_pixels: int) -> None:
     """Refuse an image that claims more pixels than allowed.
 
     Args:
-        message: JPEG and PNG state their size at their beginning; for other compressed formats
-            OpenCV itself refuses more than OPENCV_IO_MAX_IMAGE_PIXELS (2^27 in the node).
-        max_pixels: Height times width.
+        message: The image. The size of JPEG and PNG is read from their header; of other formats
+            OpenCV refuses more than OPENCV_IO_MAX_IMAGE_PIXELS (2^27 in the node).
+        max_pixels: Largest height times width.
 
     Raises:
         ImageMessageError: It is too large (kind too_large).
@@ -41,7 +41,7 @@ def check_size(message: Union[Image, CompressedImage], max_pixels: int) -> None:
 
 
 def image_size(data: Union[bytes, memoryview]) -> Optional[Tuple[int, int]]:
-    """Height and width of a JPEG or PNG by its header; None for anything else.
+    """Height and width of a JPEG or PNG from its header; None for other data.
 
     Args:
         data: The encoded image, or any object with the buffer protocol.
@@ -56,7 +56,7 @@ def image_size(data: Union[bytes, memoryview]) -> Optional[Tuple[int, int]]:
 
 
 def _jpeg_size(view: memoryview) -> Optional[Tuple[int, int]]:
-    """Of the first start of frame; segments are skipped by their stated length."""
+    """Height and width in the first start of frame; segments are skipped by their length."""
     at = 2
     while at + 9 <= len(view):
         if view[at] != 0xFF:

@@ -1,4 +1,4 @@
-"""Arrays to image messages; `edgesegnet_ros.data.encodings` has the way back."""
+"""Converts arrays to image messages; `edgesegnet_ros.data.encodings` converts them back."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from std_msgs.msg import Header
 
 
 def to_message(image: np.ndarray, encoding: str, header: Header) -> Image:
-    """An image message without padding.
+    """Make an image message without padding.
 
     Args:
         image: (H, W) or (H, W, 3) uint8.
         encoding: mono8, rgb8 or bgr8.
-        header: Used as it is.
+        header: Header of the message.
     """
     message = Image()
     message.header = header
@@ -28,7 +28,7 @@ def to_message(image: np.ndarray, encoding: str, header: Header) -> Image:
 
 
 def to_bytes(image: np.ndarray) -> array.array:
-    """The array's bytes as a uint8[] field takes them at once, on every distribution."""
+    """The bytes of an array, in a form that a uint8[] field takes without a copy to a list."""
     data = array.array('B')
     data.frombytes(np.ascontiguousarray(image).data.cast('B'))
     return data

@@ -1,6 +1,6 @@
-"""The machine under the node, for its diagnostics: contention, temperature, power mode.
+"""The state of the machine for the diagnostics: contention, temperature, power mode.
 
-Everything is read from files of Linux; what a machine does not have is left out.
+All values are read from files of Linux; values that a machine does not have are omitted.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from edgesegnet_ros.interface import diagnostic_keys as keys
 
 
 class Machine:
-    """Reads the values once a report; shares are over the time since the last one.
+    """Reads the values for each report; shares are over the time since the last report.
 
     Args:
-        root: Root of the file system; tests have their own.
+        root: Root of the file system, which tests replace.
     """
 
     def __init__(self, root: Path = Path('/')) -> None:
@@ -27,7 +27,7 @@ class Machine:
         self._zones = sorted(root.glob('sys/class/thermal/thermal_zone*/temp'))
 
     def values(self) -> Dict[str, str]:
-        """By key of the diagnostics."""
+        """Values by the keys of the diagnostics."""
         result: Dict[str, str] = {}
         now, last = self._times(), self._last
         if now is not None and last is not None and now[1] > last[1]:

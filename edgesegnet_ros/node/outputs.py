@@ -1,4 +1,4 @@
-"""The node's outputs; each one is only published if it has a subscriber."""
+"""The outputs of the node; each is only published if it has a subscriber."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ _CLASSES: messages.Types = {
 
 
 def _reliable(durability: DurabilityPolicy) -> QoSProfile:
-    """Reliable, depth 1; a new one, since rclpy writes a topic's overrides into it."""
+    """Reliable with depth 1; a new one, as rclpy writes overrides of a topic into it."""
     return QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=durability)
 
 
 class SegmentedFrame(NamedTuple):
-    """One frame's result, at the resolution of the outputs.
+    """The result of one frame, at the resolution of the outputs.
 
     Attributes:
-        header: The input's, unchanged.
+        header: Header of the input, unchanged.
         labels: (H, W) uint8 class ids.
         confidence: (H, W) uint8 or None if it is not needed.
         image: (H, W, 3) uint8 RGB or None if it is not needed.
-        camera_info: Matches `labels`, or None where the camera gave none.
+        camera_info: CameraInfo that matches `labels`, or None if the camera sends none.
     """
 
     header: Header
@@ -63,7 +63,7 @@ class SegmentedFrame(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What is published of one frame: groups that change meanwhile are those of the next one.
+    """The outputs of one frame; groups that change meanwhile apply to the next frame.
 
     Attributes:
         names: Outputs that have a subscriber.
@@ -84,12 +84,12 @@ class Plan(NamedTuple):
 
 
 class Outputs:
-    """The node's publishers of results.
+    """The publishers of results.
 
     Args:
         node: Owns the publishers.
         classes: Class set with the colours.
-        groups: By name; each gets a topic.
+        groups: Groups by name; each gets a topic.
     """
 
     def __init__(self, node: LifecycleNode, classes: ClassSet, groups: Dict[str, Group]) -> None:
@@ -97,7 +97,7 @@ class Outputs:
         self._classes = classes
         self._rgb = classes.palette
         self._bgr = np.ascontiguousarray(self._rgb[:, ::-1])
-        # The node's own group would keep a reference to each entity that has ever been in it.
+        # The default group of the node would keep references to all entities it ever held.
         self._callbacks = MutuallyExclusiveCallbackGroup()
         self._publishers = {name: self._create(type_, name) for name, type_ in _TYPES.items()}
         self._groups: Dict[str, Group] = {}
@@ -125,7 +125,7 @@ class Outputs:
         )
 
     def set_groups(self, groups: Dict[str, Group]) -> None:
-        """Open a topic for each new group, close those of groups that are gone."""
+        """Create a publisher for each new group, and destroy those of removed groups."""
         with self._lock:
             for gone in set(self._groups) - set(groups):
                 self._node.destroy_lifecycle_publisher(self._publishers.pop(_GROUP + gone))
@@ -156,7 +156,7 @@ class Outputs:
             return Plan(names, self._groups)
 
     def publish(self, frame: SegmentedFrame, plan: Plan) -> None:
-        """Publish what the plan has, the mask first."""
+        """Publish the outputs of the plan, the mask first."""
         with self._lock:
             self._publish(frame, plan)
 
@@ -201,7 +201,7 @@ class Outputs:
             publisher.publish(message)
 
     def destroy(self) -> None:
-        """Take all topics down."""
+        """Destroy all publishers."""
         with self._lock:
             publishers, self._publishers = self._publishers, {}
             for publisher in publishers.values():

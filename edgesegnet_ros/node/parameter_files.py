@@ -1,4 +1,4 @@
-"""Parameter files, checked before rcl reads them: it would end in a stack trace."""
+"""Checks parameter files before rcl reads them, which would print a stack trace."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _EXAMPLE = '/**:\n  ros__parameters:\n    engine: auto'
 
 
 class ParameterFileError(EdgeSegNetError):
-    """A parameter file that cannot be read; the message names file and line."""
+    """A parameter file cannot be read; the message names the file and the line."""
 
 
 def check_files(arguments: List[str]) -> None:

@@ -1,4 +1,4 @@
-"""Publishing the frames of a recording at its own pace or in lock step with the node."""
+"""Publishes the frames of a recording at their recorded rate or in lock step with the node."""
 
 from __future__ import annotations
 
@@ -158,14 +158,14 @@ class BagPlayer(Node):
                     round_trips.append((time.monotonic() - started) * 1e3)
                 if silent == ATTEMPTS:
                     raise PlaybackError(
-                        f'{ATTEMPTS} frames in a row got no answer, each published {ATTEMPTS} '
+                        f'{ATTEMPTS} consecutive frames got no answer, each published {ATTEMPTS} '
                         f'times, {self._answer_timeout_s:g} s apart (frame {frame.name} is the '
                         'last); what should answer has stopped or lost its input'
                     )
             else:
                 rclpy.spin_once(self, timeout_sec=0)
             progress(published)
-        # The last messages are only delivered while this process lives.
+        # The last messages are only delivered while this process runs.
         for publisher in (self._images, self._labels):
             if publisher is not None:
                 publisher.wait_for_all_acked(Duration(seconds=5))

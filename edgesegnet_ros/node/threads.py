@@ -1,7 +1,7 @@
-"""CPU threads of an engine beside other nodes of its kind on the same machine.
+"""The number of CPU threads of an engine if several segmentation nodes share a machine.
 
-OpenMP's threads spin for a while when they wait, which is fast as long as each has a core of its
-own. Two torch nodes with two threads each on two cores took 350 to 700 ms for a frame that takes
+Waiting threads of OpenMP spin for a while, which is fast as long as each thread has a core. Two
+torch nodes with two threads each on two cores took 350 to 700 ms for a frame that takes
 34 ms alone.
 """
 
@@ -16,9 +16,9 @@ _MODULE = 'edgesegnet_ros.node.segmentation_node'
 
 
 def wait_passively() -> None:
-    """Let OpenMP's threads sleep while they wait; must be called before torch is loaded.
+    """Let waiting threads of OpenMP sleep; call this before torch is loaded.
 
-    A value that the environment has already is kept.
+    A value that is already set in the environment is kept.
     """
     os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
@@ -27,7 +27,7 @@ def other_nodes(proc: Path = Path('/proc')) -> int:
     """How many other processes on this machine run the segmentation node.
 
     Args:
-        proc: The process file system. Processes of other containers are not in it.
+        proc: The process file system, which does not show processes of other containers.
     """
     found = 0
     for folder in proc.glob('[0-9]*'):
@@ -35,7 +35,7 @@ def other_nodes(proc: Path = Path('/proc')) -> int:
             continue
         try:
             words = (folder / 'cmdline').read_bytes().split(b'\0')[:4]
-        except OSError:  # it has ended
+        except OSError:  # the process has ended
             continue
         texts = [word.decode(errors='replace') for word in words]
         started = any(Path(text).name == NODE for text in texts[:2])
@@ -47,17 +47,17 @@ def cores() -> int:
     """Cores that this process may use."""
     try:
         return len(os.sched_getaffinity(0))
-    except AttributeError:  # no Linux
+    except AttributeError:  # not Linux
         return os.cpu_count() or 1
 
 
 def share(num_threads: int, others: int, of: int) -> int:
-    """Threads for an engine: what the user says, or else an equal share of the cores.
+    """The number of threads for an engine: that of the user, or an equal share of the cores.
 
     Args:
-        num_threads: The parameter; 0 leaves it to the node.
-        others: Nodes of this kind on the machine.
-        of: Cores.
+        num_threads: Value of the parameter; 0 for a share of the cores.
+        others: Number of other segmentation nodes on the machine.
+        of: Number of cores.
 
     Returns:
         0 for all cores.
@@ -68,13 +68,13 @@ def share(num_threads: int, others: int, of: int) -> int:
 
 
 def share_of_this_node(num_threads: int) -> Tuple[int, str]:
-    """Threads for an engine beside the other nodes that run now, and a sentence on them.
+    """The number of threads for an engine, considering the other nodes that run now.
 
     Args:
-        num_threads: The parameter; 0 leaves it to the node.
+        num_threads: Value of the parameter; 0 for a share of the cores.
 
     Returns:
-        The number, and why it is another one than the parameter; empty where it is not.
+        The number, and a sentence about why it differs from the parameter; empty if it does not.
     """
     others, of = other_nodes(), cores()
     shared = share(num_threads, others, of)

@@ -1,4 +1,4 @@
-"""The arithmetic and the memory traffic of each operator, counted on tensors without values."""
+"""The arithmetic and the memory traffic of each operator, counted on meta tensors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 _MOVING = {'max_pool2d_with_indices': 'max-pool', 'upsample_bilinear2d': 'bilinear', 'add': 'add'}
 """Operators with almost no arithmetic, which read and write whole tensors.
 
-ReLU and the multiplication by a constant go into the operator before them, as TensorRT fuses them.
+ReLU and multiplications by a constant are part of the previous operator, as TensorRT fuses them.
 """
 
 
@@ -19,11 +19,11 @@ class Layer(NamedTuple):
     """One operator.
 
     Attributes:
-        name: Kind and output, for people.
-        mac: Multiply-accumulates per image.
-        read: Values of the inputs.
-        weights: Values of the parameters.
-        written: Values of the output.
+        name: Kind and output.
+        mac: Number of multiply-accumulates per image.
+        read: Number of values of the inputs.
+        weights: Number of parameters.
+        written: Number of values of the output.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Layer(NamedTuple):
     written: int
 
     def moved(self, width: int) -> int:
-        """Bytes through memory, with values of `width` bytes, each read or written once."""
+        """Bytes read and written, with values of `width` bytes, each moved once."""
         return (self.read + self.weights + self.written) * width
 
 
@@ -74,7 +74,8 @@ def layers_of(network: nn.Module, size: tuple[int, int]) -> list[Layer]:
     """The operators for one image, in the order in which they run.
 
     Args:
-        network: Takes (1, 3, H, W); it is moved to the device `meta` and of no more use.
+        network: A network for (1, 3, H, W); it is moved to the device `meta`, which deletes its
+            values.
         size: Height and width.
     """
     network = network.to('meta')

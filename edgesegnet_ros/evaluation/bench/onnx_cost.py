@@ -31,13 +31,13 @@ def onnx_cost(recipe: Recipe) -> tuple[int, Work]:
             shapes[node.output[0]] = numpy_helper.to_array(node.attribute[0].t).shape
     products = sum(_products(node, shapes) for node in graph.node)
     outside = sum(_on_padding(node, shapes) for node in graph.node if node.op_type == 'Conv')
-    # What normalises around the network is no part of it.
+    # The normalisation around the network is not part of it.
     parameters = sum(math.prod(one.dims) for one in weights if not one.name.startswith('added/'))
     return parameters, Work(products / 1e9, (products - outside) / 1e9)
 
 
 def _products(node: onnx.NodeProto, shapes: dict[str, tuple[int, ...]]) -> int:
-    """Multiply-accumulates of a node; 0 where it has none, or its shapes are unknown."""
+    """Multiply-accumulates of a node; 0 if it has none, or its shapes are unknown."""
     given = [shapes.get(name, ()) for name in node.input]
     output = shapes.get(node.output[0], ())
     if node.op_type == 'Conv' and len(given) > 1:
@@ -51,7 +51,7 @@ def _products(node: onnx.NodeProto, shapes: dict[str, tuple[int, ...]]) -> int:
 
 
 def _on_padding(node: onnx.NodeProto, shapes: dict[str, tuple[int, ...]]) -> int:
-    """Multiply-accumulates of a convolution on padding; 0 where its shapes are unknown."""
+    """Multiply-accumulates of a convolution with padding; 0 if its shapes are unknown."""
     image, weights = (shapes.get(name, ()) for name in node.input[:2])
     output = shapes.get(node.output[0], ())
     if len(image) < 3 or len(output) != len(image) or len(weights) != len(image):

@@ -1,8 +1,8 @@
-"""The highest rate of matrix products and convolutions in this machine's libraries, by precision.
+"""The peak rate of matrix products and convolutions on this machine, by precision.
 
-No single shape is the fastest everywhere: a network may pass the rate of one large product. So
-products and convolutions of several shapes are tried, and the best of them are timed in turns with
-the networks, so that their share does not depend on what else the machine does.
+No single shape is the fastest on every machine, and a network may exceed the rate of one large
+product. Therefore products and convolutions of several shapes are tried, and the fastest are timed
+in turns with the networks, so that other load on the machine affects both equally.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from edgesegnet_ros.engines import cpu
 from edgesegnet_ros.evaluation.bench.work import taps
 
 _SIDE = {'cpu': 2048, 'cuda': 4096}
-"""Rows and columns of the largest square matrices: no library gets faster beyond them."""
+"""Side of the largest square matrices; no library is faster with larger ones."""
 _CONVOLUTIONS = ((1, 2, 64), (1, 4, 32), (3, 4, 64), (3, 8, 32), (3, 16, 16))
-"""Kernel, and the parts of _SIDE that are its channels and the height and width of its maps."""
+"""Kernel, and the divisors of _SIDE for its channels and for the size of its feature maps."""
 _TRIES, _KEPT = 3, 3
 
 
@@ -30,9 +30,9 @@ class Probe(NamedTuple):
     Attributes:
         device_type: cpu or cuda.
         precision: Precision of its operands.
-        by: Library and operator, for people.
-        gmac: 10⁹ multiply-accumulates a call, without those on padding.
-        multiply: Does it once, to the end.
+        by: Library and operator.
+        gmac: 10⁹ multiply-accumulates per call, without those with padding.
+        multiply: Runs it once and waits for the result.
     """
 
     device_type: str
@@ -75,8 +75,8 @@ def fastest(found: Sequence[Probe], clock: Callable[[], float] = time.perf_count
     """The fastest probes of each device type and precision, measured in a few calls.
 
     Args:
-        found: Of one device type and precision.
-        clock: Seconds.
+        found: Probes of one device type and precision.
+        clock: Returns a time in s.
     """
     rates = []
     for probe in found:
@@ -118,7 +118,7 @@ def _torch(device_type: str, precision: str, side: int) -> Iterator[tuple[str, C
 
 
 def _is_no_plain_loop() -> bool:
-    """Whether torch multiplies bytes on this CPU with a library, at least as fast as floats."""
+    """Whether torch multiplies int8 on this CPU at least as fast as floats."""
     import torch
 
     floats = torch.ones(256, 256)
@@ -140,11 +140,11 @@ def _numpy(side: int) -> Callable[[], Any]:
 
 
 def _openvino(precision: str, side: int, threads: int) -> Iterator[Probe]:
-    """Matrix products, and convolutions of the shapes that networks are made of.
+    """Matrix products, and convolutions with the shapes of networks.
 
-    For int8 the operands are quantised as NNCF quantises a network, and what is left in floats is
-    bf16 where the CPU has it, as in the engine: in any other form OpenVINO may leave the units
-    unused that the networks are computed in (AMX).
+    For int8 the operands are quantised as NNCF quantises a network, and the remaining floats are
+    bf16 if the CPU supports it, as in the engine. In any other form OpenVINO may not use the units
+    that compute the networks (AMX).
     """
     try:
         import openvino

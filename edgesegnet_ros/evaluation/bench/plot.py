@@ -1,4 +1,4 @@
-"""The table as a plot: one panel per input size, the fastest row on top."""
+"""Plots the table: one panel per input size, with the fastest row on top."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def draw(figures: dict[str, Any], folder: Path) -> str:
     """Write bench.png.
 
     Args:
-        figures: What the command writes as JSON.
+        figures: The JSON of the command.
         folder: Folder of the plot.
 
     Returns:
-        A line that says where it is, or why there is none.
+        A line with its path, or with the reason why there is no plot.
     """
     try:
         import matplotlib
@@ -89,7 +89,7 @@ def _panel(panel: Any, rows: list[dict[str, Any]]) -> None:
         label.set_fontweight('bold' if row['network'] == 'EdgeSegNet' else 'normal')
     for position, row in zip(positions, rows):
         share = '' if row['peak_share'] is None else f' · {peak_share(row)} of peak'
-        # A column to the right of the axes, so that the bars have the whole width.
+        # The text is right of the axes, so that the bars have the whole width.
         panel.annotate(
             f'{row["fps"]:.1f} fps · {row["params"] / 1e6:.1f} M · {row["gmac"]:.1f} GMAC{share}',
             (1.01, position),

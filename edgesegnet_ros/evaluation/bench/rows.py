@@ -22,8 +22,8 @@ def make_rows(
     """The measured rows.
 
     Args:
-        cases: As they were timed.
-        probes: As they were timed, behind the cases.
+        cases: The cases in the order of `times`.
+        probes: The probes in the order of `times`, after the cases.
         times: (cases + probes, frames) milliseconds.
         size: Height and width.
 
@@ -97,8 +97,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
         )
     if any('!' in line for line in lines):
         lines.append(
-            '! above 100 % of the peak: the peak was measured too low, so that this share says '
-            'nothing about the network'
+            '! above 100 % of the peak: the peak was measured too low, so this share is not valid'
         )
     return '\n'.join(lines)
 
@@ -119,7 +118,7 @@ def peak_lines(peaks: Sequence[dict[str, Any]]) -> str:
 
 
 def skipped_lines(skipped: Sequence[Skipped]) -> str:
-    """The rows that are not in the table, with their reasons."""
+    """The skipped rows with their reasons, as text."""
     return '\n'.join(
         ('FAILED: ' if item.failed else 'not measured: ')
         + ' '.join(filter(None, item[:3]))

@@ -1,7 +1,7 @@
-"""What a network computes: its multiply-accumulates, with and without those on padding.
+"""The multiply-accumulates of a network, with and without those with padding.
 
-A multiplication by padding gives nothing, and most libraries leave it out. At 256x256, where maps
-shrink to 8x8, it is several percent of a network's count: a share of the peak must not credit it.
+Products with padding contribute nothing, and most libraries skip them. At 256x256, where feature
+maps shrink to 8x8, they are several percent of the count, and a share of the peak excludes them.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 
 class Work(NamedTuple):
-    """What one image costs.
+    """The cost of one image.
 
     Attributes:
         gmac: 10⁹ multiply-accumulates, as papers count them.
-        inside: Of those, 10⁹ whose factor is a pixel and not padding.
+        inside: 10⁹ of those whose factor is not padding.
     """
 
     gmac: float
@@ -27,10 +27,10 @@ class Work(NamedTuple):
 
 
 def work(network: nn.Module, size: tuple[int, int]) -> Work:
-    """Count without computing.
+    """Count the cost without computing.
 
     Args:
-        network: Moved to the device `meta`: of no more use afterwards.
+        network: The network; it is moved to the device `meta`, which deletes its values.
         size: Height and width.
     """
     outside = 0
@@ -50,14 +50,14 @@ def work(network: nn.Module, size: tuple[int, int]) -> Work:
 
 
 def taps(positions: int, edge: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
-    """Multiplications along one axis whose factor is a pixel.
+    """Number of products along one axis whose factor is not padding.
 
     Args:
-        positions: Of the kernel: outputs of a convolution, inputs of a transposed one.
-        edge: Pixels that it slides over: inputs of a convolution, outputs of a transposed one.
-        kernel: Weights.
+        positions: Positions of the kernel: outputs of a convolution, inputs of a transposed one.
+        edge: Pixels under the kernel: inputs of a convolution, outputs of a transposed one.
+        kernel: Length of the kernel.
         stride: Pixels from one position to the next.
-        padding: Before the first pixel.
+        padding: Padding before the first pixel.
         dilation: Pixels from one weight to the next.
     """
     starts = range(-padding, positions * stride - padding, stride)
@@ -76,7 +76,7 @@ def _products(
     out_shape: Sequence[int],
     **__: Any,
 ) -> tuple[int, int]:
-    """Multiply-accumulates of a convolution: all, and those whose factor is a pixel."""
+    """Multiply-accumulates of a convolution: all, and those whose factor is not padding."""
     few, many = (x_shape, out_shape) if transposed else (out_shape, x_shape)
     every = pixels = x_shape[0] * w_shape[0] * w_shape[1]
     for axis, kernel in enumerate(w_shape[2:]):

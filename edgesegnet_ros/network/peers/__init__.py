@@ -1,4 +1,4 @@
-"""Networks of other papers, beside which EdgeSegNet is measured; all of them can be trained.
+"""Networks of other papers, with which EdgeSegNet is compared; all of them can be trained.
 
-Where a paper trains with auxiliary heads, the main head alone is trained here.
+If a paper trains with auxiliary heads, only the main head is trained here.
 """

@@ -14,7 +14,7 @@ from edgesegnet_ros.network.upsampling import enlarge
 
 
 class _Stem(nn.Module):
-    """Fig. 4a: two ways of halving twice, merged."""
+    """Fig. 4a: two branches that both halve the size twice, merged."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -94,11 +94,12 @@ class _GuidedAggregation(nn.Module):
 class BiSeNetV2(HandwrittenNetwork):
     """BiSeNetV2 as it is deployed.
 
-    The paper trains it with auxiliary heads (Section 4.4); here the main head alone is trained.
-    Widths are Table 1's, the classifier's hidden width 1,024 (the paper's best, Section 5.2).
+    The paper trains it with auxiliary heads (Section 4.4); here only the main head is trained.
+    Widths are those of Table 1; the hidden width of the classifier is 1,024 (the best one in
+    Section 5.2).
 
     Args:
-        num_classes: Outputs.
+        num_classes: Number of outputs.
     """
 
     head_stride = 8

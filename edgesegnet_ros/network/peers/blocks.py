@@ -1,4 +1,4 @@
-"""What several of the peers are made of."""
+"""Building blocks of several peers."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from torch.nn import functional as F  # noqa: N812
 
 
 class ConvNorm(nn.Sequential):
-    """A padded convolution without bias, a batch norm, and a ReLU where wanted.
+    """A padded convolution without bias, a batch norm, and an optional ReLU.
 
     Args:
         inputs: Channels.
         outputs: Channels.
         kernel: Side of the kernel; the padding keeps the size at stride 1.
-        stride: Both ways.
+        stride: Stride in both directions.
         groups: `inputs` for a depthwise convolution.
-        relu: Whether it ends in one.
+        relu: Whether it ends with a ReLU.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class BasicBlock(nn.Module):
         inputs: Channels.
         outputs: Channels.
         stride: Stride of the first convolution.
-        relu: Whether the sum passes one.
+        relu: Whether a ReLU follows the sum.
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1, relu: bool = True) -> None:
@@ -92,7 +92,7 @@ class BottleneckBlock(nn.Module):
 
 
 def basic_stage(inputs: int, outputs: int, blocks: int, stride: int = 1) -> nn.Sequential:
-    """Basic blocks in a row, the last without its ReLU, as DDRNet and PIDNet have them."""
+    """A sequence of basic blocks, the last without its ReLU, as in DDRNet and PIDNet."""
     return nn.Sequential(
         *(
             BasicBlock(
@@ -107,7 +107,7 @@ def basic_stage(inputs: int, outputs: int, blocks: int, stride: int = 1) -> nn.S
 
 
 def before_head(inputs: int, middle: int) -> nn.Sequential:
-    """What DDRNet and PIDNet have before their 1×1 head: a pre-activated 3×3 convolution."""
+    """The pre-activated 3×3 convolution before the 1×1 head of DDRNet and PIDNet."""
     conv = nn.Conv2d(inputs, middle, 3, padding=1, bias=False)
     return nn.Sequential(
         nn.BatchNorm2d(inputs),
@@ -119,7 +119,7 @@ def before_head(inputs: int, middle: int) -> nn.Sequential:
 
 
 def stem(width: int) -> nn.Sequential:
-    """DDRNet's and PIDNet's first two 3×3 convolutions, to a quarter of the size."""
+    """The first two 3×3 convolutions of DDRNet and PIDNet, which reduce the size to a quarter."""
     layers: List[nn.Module] = []
     for inputs in (3, width):
         layers += [
@@ -131,7 +131,7 @@ def stem(width: int) -> nn.Sequential:
 
 
 def pooled(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Sequential:
-    """Average pooling (of everything where `kernel` is 0), then a pre-activated 1×1."""
+    """Average pooling (global if `kernel` is 0), then a pre-activated 1×1 convolution."""
     pool: nn.Module = (
         nn.AvgPool2d(kernel, stride, kernel // 2) if kernel else nn.AdaptiveAvgPool2d(1)
     )

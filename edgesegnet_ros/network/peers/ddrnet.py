@@ -21,7 +21,7 @@ from edgesegnet_ros.network.upsampling import enlarge
 
 
 class DeepAggregationPyramidPooling(nn.Module):
-    """Fig. 5 (DAPPM): pooled contexts, each refined on top of the smaller one.
+    """Fig. 5 (DAPPM): pooled contexts, each refined together with the next smaller one.
 
     Args:
         inputs: Channels.
@@ -48,11 +48,11 @@ class DeepAggregationPyramidPooling(nn.Module):
 class DDRNet23Slim(HandwrittenNetwork):
     """DDRNet-23-slim as it is deployed.
 
-    The paper trains it with an auxiliary head; here the main head alone is trained. The paper's
+    The paper trains it with an auxiliary head; here only the main head is trained. The paper's
     Table IV gives 5.7 million parameters.
 
     Args:
-        num_classes: Outputs.
+        num_classes: Number of outputs.
     """
 
     head_stride = 8

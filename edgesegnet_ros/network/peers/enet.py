@@ -64,7 +64,7 @@ class _Bottleneck(nn.Module):
 
 
 class _Down(nn.Module):
-    """Fig. 2b halving: max pooling that tells where, channels padded with zeros."""
+    """Fig. 2b with halving: max pooling with positions, channels padded with zeros."""
 
     def __init__(self, inputs: int, outputs: int, dropout: float = 0.1) -> None:
         super().__init__()
@@ -83,13 +83,13 @@ class _Down(nn.Module):
 
     def forward(self, x: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor]:
         pooled, inner = F.max_pool2d(x, 2), self.inner(x)
-        # What is padded with zeros adds nothing to the last channels.
+        # The padding with zeros adds nothing to the last channels.
         total = torch.cat((inner[:, : self.inputs] + pooled, inner[:, self.inputs :]), 1)
         return self.act(total), _largest(x)
 
 
 class _Up(nn.Module):
-    """Fig. 2b doubling: max unpooling beside a transposed convolution."""
+    """Fig. 2b with doubling: max unpooling beside a transposed convolution."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -115,7 +115,7 @@ class _Up(nn.Module):
 def _largest(x: torch.Tensor) -> torch.Tensor:
     """Which of each 2x2 elements max pooling takes: the first of the largest, row by row.
 
-    Indices and max unpooling would say the same, but OpenVINO, ONNX and TensorRT lack one or both.
+    Indices and max unpooling are equivalent, but OpenVINO, ONNX or TensorRT lack one or both.
 
     Args:
         x: (N, C, H, W).
@@ -155,13 +155,13 @@ def _deep_stage() -> nn.Sequential:
 
 
 class ENet(HandwrittenNetwork):
-    """ENet, trained at once; the paper trains the encoder first, with an output of its own.
+    """ENet, trained end to end; the paper first trains the encoder with a separate output.
 
-    The paper's Table III gives 0.37 million parameters. Where its text leaves a width or a kernel
-    open, the authors' own code decides: a bottleneck works at a quarter of its output's width.
+    The paper's Table III gives 0.37 million parameters. If its text does not state a width or a
+    kernel, the code of the authors decides: a bottleneck has a quarter of the width of its output.
 
     Args:
-        num_classes: Outputs.
+        num_classes: Number of outputs.
     """
 
     head_stride = 1

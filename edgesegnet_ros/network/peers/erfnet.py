@@ -56,12 +56,12 @@ def _up(inputs: int, outputs: int) -> nn.Sequential:
 
 
 class ERFNet(HandwrittenNetwork):
-    """ERFNet, trained at once; the paper trains the encoder first, with an output of its own.
+    """ERFNet, trained end to end; the paper first trains the encoder with a separate output.
 
     The authors' code has 2.06 million parameters; the paper says about 2.1 million.
 
     Args:
-        num_classes: Outputs.
+        num_classes: Number of outputs.
     """
 
     head_stride = 1

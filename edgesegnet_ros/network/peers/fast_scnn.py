@@ -45,7 +45,7 @@ def _stage(inputs: int, outputs: int, stride: int) -> nn.Sequential:
 
 
 class _CellMeans(nn.AdaptiveAvgPool2d):
-    """Means of a grid of cells; the inference form does without the operator, which ONNX lacks."""
+    """Means of a grid of cells; the inference form avoids the operator, which ONNX lacks."""
 
     def deployed(self) -> nn.Module:
         """See `HandwrittenInference`."""
@@ -72,7 +72,7 @@ class _SlicedCellMeans(nn.Module):
 
 
 class _PyramidPooling(nn.Module):
-    """PSPNet's pooling to 1, 2, 3 and 6 cells a side."""
+    """PSPNet's pooling to 1, 2, 3 and 6 cells per side."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -89,11 +89,11 @@ class _PyramidPooling(nn.Module):
 class FastSCNN(HandwrittenNetwork):
     """Fast-SCNN as it is deployed.
 
-    The paper trains it with auxiliary losses (Section 3.5); here the main head alone is trained.
+    The paper trains it with auxiliary losses (Section 3.5); here only the main head is trained.
     The paper gives 1.11 million parameters for 19 classes.
 
     Args:
-        num_classes: Outputs.
+        num_classes: Number of outputs.
     """
 
     head_stride = 8

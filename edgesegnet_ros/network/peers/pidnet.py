@@ -22,7 +22,7 @@ from edgesegnet_ros.network.upsampling import enlarge
 
 
 class _PixelAttentionFusion(nn.Module):
-    """Fig. 4 (Pag): takes from the integral branch where both agree."""
+    """Fig. 4 (Pag): takes features from the integral branch where both agree."""
 
     def __init__(self, channels: int, middle: int) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class _PixelAttentionFusion(nn.Module):
 
 
 class _ParallelPyramidPooling(nn.Module):
-    """Fig. 5 (PAPPM): DDRNet's pooled contexts, refined side by side."""
+    """Fig. 5 (PAPPM): pooled contexts as in DDRNet, refined in parallel."""
 
     def __init__(self, inputs: int, branch: int, outputs: int) -> None:
         super().__init__()
@@ -69,12 +69,12 @@ class _LightBag(nn.Module):
 class PIDNetS(HandwrittenNetwork):
     """PIDNet-S as it is deployed: P keeps detail, I gathers context, D finds boundaries.
 
-    The paper trains it with auxiliary heads, one of them for boundaries; here the main head alone
-    is trained, so that nothing but the labels teaches D what a boundary is. The paper's Table
+    The paper trains it with auxiliary heads, one of them for boundaries; here only the main head
+    is trained, so D learns boundaries only from the labels. The paper's Table
     6 gives 7.6 million parameters.
 
     Args:
-        num_classes: Outputs.
+        num_classes: Number of outputs.
     """
 
     head_stride = 8
