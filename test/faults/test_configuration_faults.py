@@ -9,16 +9,19 @@ import threading
 
 import numpy as np
 from faults import covers
-from harness import image_message
+from harness import image_message, pixels_of
 from rcl_interfaces.msg import Parameter as ParameterMessage
 from rcl_interfaces.msg import ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters, SetParametersAtomically
 from rclpy.parameter import Parameter
 
+from edgesegnet_ros.data.classes import load_classes
 from edgesegnet_ros.interface.parameter_table import PARAMETERS
 from edgesegnet_ros.node import engine_opening
+from edgesegnet_ros.node.outputs import Plan
 
 GREY = np.full((48, 64, 3), 128, np.uint8)
+NOISE = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
 OF_EVERY_TYPE = (True, 3, 2.5, 'text', [True], [1, 2], [0.5], ['a'], [b'\x01'])
 
 
@@ -122,32 +125,58 @@ def test_a_configure_that_takes_its_time(in_process, monkeypatch):
     assert node.state == 'inactive'
 
 
-def test_groups_that_change_while_frames_are_published(shared):
+def test_groups_that_change_while_frames_are_published(shared, monkeypatch):
     covers('groups-race')
     shared.active()
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     escaped = shared.node.escaped
     outputs, ended, failed = shared.node._outputs, threading.Event(), []
+    sent: dict[int, dict] = {}
+    plan, send = outputs.plan, outputs._send
 
     def ask() -> None:  # as the worker does for each frame
         while not ended.is_set():
             try:
-                outputs.wanted()
+                plan()
             except Exception as error:
                 failed.append(error)
 
+    def everything() -> Plan:  # as if each output had a subscriber
+        with outputs._lock:
+            return Plan(list(outputs._publishers), outputs._groups)
+
+    def keep(name: str, message) -> None:
+        sent.setdefault(message.header.stamp.sec, {})[name] = message
+        send(name, message)
+
+    monkeypatch.setattr(outputs, 'plan', everything)
+    monkeypatch.setattr(outputs, '_send', keep)
     asking = threading.Thread(target=ask)
     asking.start()
     try:
-        for number in range(150):
+        for number in range(75):
             assert shared.set('groups', ['drivable'] if number % 2 else ['*']) == ''
-            shared.send(image_message(GREY, stamp=number + 1))
+            classes = ['sky', 'tree'] if number % 3 else ['road', 'car', 'building']
+            assert shared.set('group.drivable.classes', classes) == ''
+            shared.send(image_message(NOISE, stamp=number + 1))
     finally:
         sys.setswitchinterval(interval)
         ended.set()
         asking.join(30)
     shared.wait(shared.settled, 'an account of all frames')
+    assert sent
+    for outs in sent.values():
+        labels = pixels_of(outs['mask'])
+        together = {one.name: one for one in outs['class_masks'].masks}
+        assert set(together) in ({'drivable'}, set(load_classes('camvid11').groups))
+        for name, one in together.items():
+            assert np.array_equal(pixels_of(one.mask) == 255, np.isin(labels, one.class_ids))
+            # A topic that was closed meanwhile gets no mask.
+            alone = outs.get(f'masks/{name}', one.mask)
+            assert alone.data == one.mask.data and alone.header == one.mask.header
+        assert 'masks/drivable' in outs
+    assert shared.set('group.drivable.classes', ['']) == '' and shared.set('groups', ['*']) == ''
     assert not failed and shared.node.escaped == escaped and shared.state == 'active'
 
 
