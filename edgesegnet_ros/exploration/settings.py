@@ -9,8 +9,8 @@ from edgesegnet_ros.errors import EdgeSegNetError
 
 RUNG_FACTOR = 3
 """Successive halving keeps one of this many candidates at each rung."""
-_LEAST_STEPS = 15
-"""No candidate is judged after fewer steps, because the order would be random."""
+_LEAST_STEPS, _LEAST_TO_HALVE = 15, 45
+"""No candidate is judged after fewer steps, and none is given up: their order would be chance."""
 
 
 class ExplorationError(EdgeSegNetError):
@@ -76,7 +76,8 @@ class Settings:
     def rungs(self) -> list[int]:
         """Steps after which a candidate is judged; the last rung is the end of its training."""
         found = [self.steps]
-        while len(found) < 3 and found[0] // RUNG_FACTOR >= _LEAST_STEPS:
+        least = _LEAST_TO_HALVE if self.halving else _LEAST_STEPS
+        while len(found) < 3 and found[0] // RUNG_FACTOR >= least:
             found.insert(0, found[0] // RUNG_FACTOR)
         return found
 

@@ -106,7 +106,8 @@ def test_every_choice_can_be_built():
 
 
 def test_the_first_rung_has_enough_steps():
-    assert Settings(steps=54).rungs == [18, 54]
+    assert Settings(steps=54, halving=False).rungs == [18, 54]
+    assert Settings(steps=54).rungs == [54]
     assert Settings(steps=1350).rungs == [150, 450, 1350]
     assert Settings(steps=12).rungs == [12]
 

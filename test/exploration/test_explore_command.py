@@ -31,7 +31,7 @@ def test_what_is_not_given_follows_from_the_budget(minutes):
     chosen = budget.defaults(60.0 * minutes)
     settings = Settings(**chosen)
     # Where candidates are halved away, the first rung is no mere chance.
-    assert settings.population >= 3 and (not settings.halving or settings.rungs[0] >= 15)
+    assert settings.population >= 3 and (not settings.halving or settings.rungs[0] >= 45)
     text = budget.in_words({'input_size': chosen['input_size'], 'halving': False}, 60.0 * minutes)
     assert f'--input-size {settings.input_size[0]}x' in text and '--no-halving; acc' in text
     assert budget.in_words({}, 60.0) == ''
