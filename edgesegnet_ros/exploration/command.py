@@ -108,7 +108,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--networks',
         type=int,
         metavar='N',
-        help='end before the budget is spent once the study has so many networks',
+        help='end before the budget is spent once the study has this many networks',
     )
     for name, kind, text in _BY_BUDGET:
         shown = by_budget[name]

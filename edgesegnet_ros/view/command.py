@@ -121,7 +121,7 @@ def _check(args: argparse.Namespace) -> None:
     if args.save is not None:
         if args.save.suffix != '.rrd':
             raise ViewError(f'--save {args.save}: the name of a recording ends in .rrd')
-    need('view', ['rerun'], 'edgesegnet view')
+    need('view', ['rerun'], 'the viewer')
     load_classes(args.classes)
     if not args.input:
         check_node_is_there()
