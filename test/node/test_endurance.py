@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from endurance import cycles, stream, unmet
-from freshness import fresh, read
+from freshness import TracedFrame, fresh, read
 from harness import ACTIVATE, CONFIGURE
 
 SMALL = {'input_size': '[64, 64]', 'num_threads': '1'}
@@ -25,3 +25,23 @@ def test_overload_keeps_the_newest_and_counts_the_rest(launch, tmp_path):
     # How many frames had a core of their own is no property of the node.
     assert not unmet(limits + fresh(read(trace), images.stamps, least=0))
     assert int(values['frames_replaced']) > 0
+
+
+def test_what_is_not_fresh_is_found():
+    sent = [number * 10_000_000 for number in range(1, 400)]  # 100 Hz
+    good = [
+        TracedFrame(stamp, stamp, stamp + 4_000_000, period=11.0, age=104.0, work=100.0, starved=0)
+        for stamp in sent[::10]
+    ]
+    assert not unmet(fresh(good, sent, least=40))
+
+    def found(**change: float) -> str:
+        (sentence,) = unmet(fresh([one._replace(**change) for one in good], sent, least=40))
+        return sentence
+
+    assert 'not the newest' in found(newest_ns=1)
+    assert 'older than a frame period' in found(age=112.0)
+    assert '0 masks for which' in found(starved=20.0)
+    waited = [one._replace(taken_ns=one.stamp_ns + 55_000_000) for one in good]  # before the node
+    assert '5 at the median' in unmet(fresh(waited, sent, least=40))[0]
+    assert not unmet(fresh([one._replace(age=112.0, starved=9.0) for one in good], sent, 40))
