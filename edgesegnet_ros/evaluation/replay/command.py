@@ -90,9 +90,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='GROUP=VALUE',
         action='append',
         default=[],
-        help='pixels with a confidence (0-1) below this are uncertain for this group: they are '
-        'not in its mask, whatever their class; may be repeated. The mask of a group is in the '
-        'results of --write-bag and --rerun',
+        help='pixels with a confidence (0-1) below this are uncertain for this group: outside '
+        'of its mask, or inside with --unlabeled-inside, whatever their class; may be repeated. '
+        'Masks of groups are in the results of --write-bag and --rerun',
     )
     add(
         '--unlabeled-inside',

@@ -181,7 +181,8 @@ def _play(
 
 def _needs_confidence(replay: CameraReplay) -> bool:
     """Whether the masks of groups that are written depend on it."""
-    return bool(replay.options.min_confidence)
+    options = replay.options
+    return bool(options.min_confidence and (options.write_bag or options.rerun))
 
 
 def _index_of_stamp(maps: LabelMaps) -> dict[int, int]:
