@@ -231,3 +231,12 @@ def test_an_input_without_images_is_refused_by_name(tmp_path, make):
 def test_missing_path():
     with pytest.raises(EdgeSegNetError, match='/no/such/thing: no such file or folder'):
         open_source('/no/such/thing')
+
+
+def test_a_video_is_opened_by_an_opencv_without_a_log_level(monkeypatch, tmp_path):
+    import cv2
+
+    from edgesegnet_ros.data.sources.capture import open_capture
+
+    monkeypatch.delattr(cv2.utils, 'logging')
+    assert not open_capture(str(tmp_path / 'none.mp4')).isOpened()
