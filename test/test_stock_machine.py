@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,10 @@ def without(folder: Path, hidden) -> dict[str, str]:
 
 def run(folder: Path, *words: str, hidden=OTHERS, program=COMMAND) -> tuple[int, str]:
     """Exit status and output of a program, where some packages are not installed."""
+    try:
+        metadata.version('edgesegnet_ros')
+    except metadata.PackageNotFoundError:
+        pytest.skip('edgesegnet_ros IS NOT INSTALLED: nothing is started in another folder')
     done = subprocess.run(
         [sys.executable, '-c', program, *words],
         cwd=folder,
