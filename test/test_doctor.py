@@ -227,6 +227,7 @@ def test_parameter_files_that_cannot_be_used_are_usage_errors(tmp_path, capsys):
 
 def test_the_network_is_open_unless_it_is_closed():
     pytest.importorskip('rclpy', reason='SKIPPED FOR WANT OF ROS 2')
+
     def of(**environment):
         return [one for one in machine.findings(environment) if one.subject == 'network']
 
