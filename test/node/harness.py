@@ -201,13 +201,13 @@ class Client:
         """Set one parameter; the reason of a refusal, or ''."""
         message = Parameter(name, value=value).to_parameter_msg()
         request = SetParameters.Request(parameters=[message])
-        result = self.call(SetParameters, 'set_parameters', request).results[0]
+        result = self.call(SetParameters, 'set_parameters', request, True).results[0]
         assert result.successful == (not result.reason)
         return result.reason
 
     def parameter(self, name: str):
         request = GetParameters.Request(names=[name])
-        message = self.call(GetParameters, 'get_parameters', request).values[0]
+        message = self.call(GetParameters, 'get_parameters', request, True).values[0]
         from rclpy.parameter import parameter_value_to_python
 
         return parameter_value_to_python(message)

@@ -21,10 +21,11 @@ def active(client):
 
 
 def test_each_is_declared_with_default_and_description(launch):
-    client = launch({'engine': 'auto', 'precision': 'auto'})  # as declared; the harness has others
+    # As declared; the harness has others.
+    client = launch({'engine': 'auto', 'precision': 'auto', 'inference_timeout_s': '10.0'})
     names = [p.name for p in PARAMETERS]
     request = DescribeParameters.Request(names=names)
-    described = client.call(DescribeParameters, 'describe_parameters', request).descriptors
+    described = client.call(DescribeParameters, 'describe_parameters', request, True).descriptors
     for parameter, descriptor in zip(PARAMETERS, described, strict=True):
         value = client.parameter(parameter.name)
         assert (list(value) if hasattr(value, 'tolist') else value) == parameter.default
