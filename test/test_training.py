@@ -246,6 +246,7 @@ def close_ups(tmp_path_factory):
 
 def test_it_overfits_a_few_images(close_ups, tmp_path):
     config = TrainConfig(
+        network='unet-slim',
         epochs=12,
         batch=2,
         camvid_views=20,
