@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Dict
 
 from edgesegnet_ros.arguments import add_classes, output_file
 from edgesegnet_ros.atomic_file import atomic_file, write_json
-from edgesegnet_ros.engines.options import add_model, add_network_input
-from edgesegnet_ros.engines.request import ENGINES, PRECISIONS, EngineError, EngineRequest
+from edgesegnet_ros.engines.options import add_model, add_network_input, request_of
+from edgesegnet_ros.engines.request import ENGINES, PRECISIONS, EngineError
 
 if TYPE_CHECKING:
     from edgesegnet_ros.engines.image_sets import ImageSet
@@ -94,18 +94,9 @@ def run(args: argparse.Namespace) -> int:
     precision = args.precision
     if precision == 'auto':
         precision = next(one for one in chosen.precisions(device) if one != 'int8')
-    recipe = recipe_for(
-        EngineRequest(
-            args.model,
-            args.classes,
-            args.engine,
-            precision,
-            device,
-            args.num_threads,
-            args.input_size,
-            resize_mode=args.resize_mode,
-        )
-    )._replace(calibrated_on=_calibration(args.calibration), workspace_mib=args.workspace_mib)
+    recipe = recipe_for(request_of(args, precision=precision, device=device))._replace(
+        calibrated_on=_calibration(args.calibration), workspace_mib=args.workspace_mib
+    )
     refusal = chosen.refusal(recipe)
     if refusal:
         raise EngineError(refusal)

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from edgesegnet_ros import shipped
 from edgesegnet_ros.arguments import size
-from edgesegnet_ros.engines.request import RESIZE_CHOICES
+from edgesegnet_ros.engines.request import RESIZE_CHOICES, EngineRequest
+
+_OPTIONS = (
+    *('model', 'classes', 'engine', 'precision', 'device', 'num_threads'),
+    *('input_size', 'resize_mode'),
+)
 
 
 def add_model(parser: argparse._ActionsContainer) -> None:
@@ -33,4 +39,16 @@ def add_network_input(parser: argparse._ActionsContainer) -> None:
         choices=RESIZE_CHOICES,
         help='how an image is resized to the network input: stretch fills it, letterbox keeps the '
         'aspect ratio, auto does what the weights say',
+    )
+
+
+def request_of(args: argparse.Namespace, **given: Any) -> EngineRequest:
+    """The request that a command's options make.
+
+    Args:
+        args: The values of the options that bear the names of a request's fields.
+        given: Fields that are not taken from `args`, which does not need to have them.
+    """
+    return EngineRequest(
+        **{name: getattr(args, name) for name in _OPTIONS if name not in given}, **given
     )

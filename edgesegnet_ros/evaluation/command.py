@@ -102,8 +102,8 @@ def _run(args: argparse.Namespace, page: Path | None) -> int:
     from edgesegnet_ros.data.datasets import open_dataset
     from edgesegnet_ros.engines import open_engine
     from edgesegnet_ros.engines.onnx_model import SUFFIX
+    from edgesegnet_ros.engines.options import request_of
     from edgesegnet_ros.engines.recipe import recipe_for
-    from edgesegnet_ros.engines.request import EngineRequest
     from edgesegnet_ros.engines.segmenter import Segmenter
     from edgesegnet_ros.evaluation.calibration import LogitsReference
     from edgesegnet_ros.evaluation.measure import measure
@@ -123,16 +123,7 @@ def _run(args: argparse.Namespace, page: Path | None) -> int:
         network, weights = load_weights(path)
         scored, outputs = _classes(args.classes, path, weights)
         named = str(_file_of(outputs, args.classes))
-    request = EngineRequest(
-        args.model,
-        named,
-        args.engine,
-        args.precision,
-        args.device,
-        args.num_threads,
-        args.input_size,
-        resize_mode=args.resize_mode,
-    )
+    request = request_of(args, classes=named)
     recipe = recipe_for(request)  # refuses what does not fit together before the data are read
     args.input_size, args.resize_mode = recipe.input_size, recipe.resize_mode
     if network is None:

@@ -232,18 +232,9 @@ def peak_memory(name: str, size: tuple[int, int], classes: int) -> float:
 
 
 def _request(args: argparse.Namespace) -> EngineRequest:
-    from edgesegnet_ros.engines.request import EngineRequest
+    from edgesegnet_ros.engines.options import request_of
 
-    return EngineRequest(
-        args.model,
-        args.classes,
-        'torch',
-        'auto',
-        args.device,
-        args.num_threads,
-        args.input_size,
-        resize_mode=args.resize_mode,
-    )
+    return request_of(args, engine='torch', precision='auto')
 
 
 def speeds(args: argparse.Namespace) -> dict[str, dict[str, Any]]:

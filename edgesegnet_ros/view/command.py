@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Dict, Iterator, List, Optional, Tuple
 
-from edgesegnet_ros.engines.request import ENGINES, PRECISIONS, EngineRequest
+from edgesegnet_ros.engines.request import ENGINES, PRECISIONS
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.shipped import DEFAULT_MODEL
 
@@ -192,18 +192,10 @@ def _start_viewer(args: argparse.Namespace, folder: Path, processes: Processes) 
 def _open_source(args: argparse.Namespace) -> Tuple[Source, LoadedModel]:
     from edgesegnet_ros.data.sources import open_source
     from edgesegnet_ros.engines import open_engine
+    from edgesegnet_ros.engines.options import request_of
     from edgesegnet_ros.engines.recipe import recipe_for
 
-    request = EngineRequest(
-        args.model,
-        args.classes,
-        args.engine,
-        args.precision,
-        args.device,
-        args.num_threads,
-        args.input_size,
-        resize_mode=args.resize_mode,
-    )
+    request = request_of(args)
     classes = recipe_for(request).classes
     source = open_source(args.input, args.topic, args.labels, classes=classes)
     return source, open_engine(request)

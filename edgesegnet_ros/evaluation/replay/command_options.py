@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgesegnet_ros.engines.options import request_of
 from edgesegnet_ros.engines.request import ENGINES, PRECISIONS, EngineRequest
 from edgesegnet_ros.evaluation.replay.options import ReplayOptions
 from edgesegnet_ros.evaluation.replay.result import ReplayError
@@ -61,16 +62,7 @@ def parse_options(args: argparse.Namespace, bags: int) -> ReplayOptions:
         raise ReplayError(
             f'--labels {labels}: neither a folder nor a topic, which begins with a slash'
         )
-    request = EngineRequest(
-        args.model,
-        args.classes,
-        args.engine,
-        args.precision,
-        args.device,
-        args.num_threads,
-        args.input_size,
-        resize_mode=args.resize_mode,
-    )
+    request = request_of(args)
     return ReplayOptions(
         request=request,
         topics=tuple(args.topic),
