@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 
-import torch
-from test_training import small_camvid  # noqa: F401 - a fixture
+from test_training import small_camvid, untrained_teacher  # noqa: F401 - a fixture
 
-from edgesegnet_ros.network.registry import build_network
-from edgesegnet_ros.network.weights import WeightsInfo, save_weights
 from edgesegnet_ros.training.alike import NETWORKS, main
 from edgesegnet_ros.training.config import TrainConfig, read_settings
 
@@ -19,13 +16,7 @@ OPTIONS = (
 
 
 def test_a_step_of_the_shipped_settings(small_camvid, tmp_path, capsys):  # noqa: F811
-    torch.manual_seed(3)
-    teacher = tmp_path / 'teacher.safetensors'
-    save_weights(
-        teacher,
-        build_network('fast-scnn-design', 11).eval(),
-        WeightsInfo('camvid11', 11, (64, 64)),
-    )
+    teacher = untrained_teacher(tmp_path)
     given = ['--data', str(small_camvid), '--teacher', str(teacher), *OPTIONS]
     own = ['--networks', 'unet-slim', '--out', str(tmp_path / 'out'), '--table']
     assert main([*own, str(tmp_path / 'table.json'), *given]) == 0

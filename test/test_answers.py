@@ -7,10 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from test_training import CONFIG, one_thread, run, small_camvid  # noqa: F401 - fixtures
+from test_training import (  # noqa: F401 - fixtures
+    CONFIG,
+    one_thread,
+    run,
+    small_camvid,
+    untrained_teacher,
+)
 
-from edgesegnet_ros.network.registry import build_network
-from edgesegnet_ros.network.weights import WeightsInfo, save_weights
 from edgesegnet_ros.training.answers import Answers, AnswersError
 from edgesegnet_ros.training.dataset import Batches, Views
 from edgesegnet_ros.training.distillation import Teacher
@@ -83,13 +87,7 @@ def test_a_resumed_run_learns_the_same_from_answers_that_were_kept(
     tmp_path,
     monkeypatch,
 ):
-    torch.manual_seed(3)
-    teacher = tmp_path / 'teacher.safetensors'
-    save_weights(
-        teacher,
-        build_network('fast-scnn-design', 11).eval(),
-        WeightsInfo('camvid11', 11, (64, 64)),
-    )
+    teacher = untrained_teacher(tmp_path)
     asked = []
     logits = Teacher.logits
 

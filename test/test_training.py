@@ -25,7 +25,8 @@ from edgesegnet_ros.engines.pytorch import TorchEngine
 from edgesegnet_ros.engines.recipe import recipe_of
 from edgesegnet_ros.engines.segmenter import Segmenter
 from edgesegnet_ros.evaluation.accuracy import score
-from edgesegnet_ros.network.weights import load_weights
+from edgesegnet_ros.network.registry import build_network
+from edgesegnet_ros.network.weights import WeightsInfo, load_weights, save_weights
 from edgesegnet_ros.training import run_setup
 from edgesegnet_ros.training import train as training
 from edgesegnet_ros.training.average import WeightAverage
@@ -71,6 +72,15 @@ def small_camvid(tmp_path_factory):
             cv2.imwrite(str(folder / split / f'{index}.png'), frame.image[..., ::-1])
             cv2.imwrite(str(folder / f'{split}annot' / f'{index}.png'), frame.labels)
     return folder
+
+
+def untrained_teacher(folder):
+    """A weights file of random values, the same each time."""
+    torch.manual_seed(3)
+    path = folder / 'teacher.safetensors'
+    network = build_network('fast-scnn-design', 11).eval()
+    save_weights(path, network, WeightsInfo('camvid11', 11, (64, 64)))
+    return path
 
 
 def run(folder, out, config=CONFIG, **sources):
