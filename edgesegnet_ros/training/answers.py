@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from edgesegnet_ros.atomic_file import write_json
+from edgesegnet_ros.atomic_file import atomic_file, write_json
 from edgesegnet_ros.errors import EdgeSegNetError
 from edgesegnet_ros.training.config import TrainConfig
 
@@ -86,7 +86,8 @@ class Answers:
             (n, C, h/4, w/4) float16 on the images' device.
 
         Raises:
-            AnswersError: The disk is full.
+            WriteError: The disk is full.
+            AnswersError: A file of answers cannot be opened.
         """
         keys = [(int(epoch), int(index)) for epoch, index in positions]
         kept = [self._kept(epoch, index) for epoch, index in keys]
@@ -113,20 +114,15 @@ class Answers:
     def _file(self, epoch: int, shape: tuple[int, ...]) -> np.ndarray:
         if epoch not in self._files:
             path = self._path(epoch)
+            if not path.exists():
+                # Written whole: a page that finds no room later would end the process.
+                empty = np.full((self._new_views(epoch), *shape), np.nan, np.float16)
+                with atomic_file(path) as partial:
+                    np.save(partial, empty)
             try:
-                if not path.exists():
-                    # Written whole: a page that finds no room later would end the process.
-                    empty = np.full((self._new_views(epoch), *shape), np.nan, np.float16)
-                    partial = path.with_suffix('.partial')
-                    with partial.open('wb') as file:
-                        np.save(file, empty)
-                    partial.replace(path)
                 self._files[epoch] = np.lib.format.open_memmap(path, 'r+')
             except OSError as error:
-                raise AnswersError(
-                    f'{path}: cannot be written ({error.strerror}): free space, and give the same '
-                    'command again to resume'
-                ) from None
+                raise AnswersError(f'{path}: cannot be opened ({error.strerror})') from None
         return self._files[epoch]
 
 
