@@ -210,6 +210,9 @@ class OpenVinoBackEnd(BackEnd):
         return {
             'PERFORMANCE_HINT': 'LATENCY',
             'INFERENCE_NUM_THREADS': recipe.threads,
+            # Every process would pin its first thread to the first core: two nodes with one
+            # thread each had half a core each, and the second core was idle.
+            'ENABLE_CPU_PINNING': False,
             _HINT: 'bf16' if half else 'f32',
         }
 
