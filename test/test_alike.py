@@ -6,6 +6,7 @@ import json
 
 from test_training import small_camvid, untrained_teacher  # noqa: F401 - a fixture
 
+from edgesegnet_ros.evaluation.bench import cases
 from edgesegnet_ros.training.alike import NETWORKS, main
 from edgesegnet_ros.training.config import TrainConfig, read_settings
 
@@ -41,3 +42,7 @@ def test_all_networks_get_the_same_steps_with_every_share_of_the_schedule():
     config = TrainConfig(**read_settings('edgesegnet-x-gpu'))
     assert len(set(NETWORKS)) == 9 and {'edgesegnet', 'unet-slim'} <= set(NETWORKS)
     assert config.warmup_share and config.decay_share and not config.reuse
+
+
+def test_the_networks_are_those_of_bench():
+    assert sorted(NETWORKS) == sorted({*cases.NETWORKS, 'unet-slim'} - {'refinenet101'})

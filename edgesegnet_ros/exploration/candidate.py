@@ -15,7 +15,7 @@ from edgesegnet_ros.engines.pytorch import TorchEngine
 from edgesegnet_ros.engines.recipe import recipe_of
 from edgesegnet_ros.engines.segmenter import Segmenter
 from edgesegnet_ros.evaluation.accuracy import Scores, score
-from edgesegnet_ros.exploration.data import Ground
+from edgesegnet_ros.exploration.data import SharedData
 from edgesegnet_ros.exploration.settings import ExplorationError, Settings
 from edgesegnet_ros.network.design import Design
 from edgesegnet_ros.network.designed import DesignedNetwork
@@ -60,7 +60,7 @@ class Trained(NamedTuple):
 
 def train_candidate(
     design: Design,
-    ground: Ground,
+    shared: SharedData,
     settings: Settings,
     judge: Callable[[Trained], bool],
     deadline: float = math.inf,
@@ -72,7 +72,7 @@ def train_candidate(
 
     Args:
         design: Design of the network.
-        ground: Pool and val.
+        shared: Pool and val.
         settings: Steps, batch, rate and seed.
         judge: Called at each rung; returns whether to continue.
         deadline: Deadline of time.monotonic(); training stops after it.
@@ -82,7 +82,7 @@ def train_candidate(
         OutOfTime: The deadline has passed.
     """
     torch.manual_seed(settings.seed)
-    count = len(ground.classes.classes)
+    count = len(shared.classes.classes)
     network = build_network(design, count, training_norms=True)
     network.to(memory_format=torch.channels_last)
     # A young average forgets the random start quickly, so that short rungs are judged fairly.
@@ -91,12 +91,12 @@ def train_candidate(
     config = TrainConfig(optimizer='muon', learning_rate=settings.learning_rate, weight_decay=0.1)
     optimizer = build_optimizer(config, network)
     weights = class_table(torch.ones(count))
-    info = WeightsInfo(ground.classes.name, count, settings.input_size)
+    info = WeightsInfo(shared.classes.name, count, settings.input_size)
     rungs = settings.rungs
     trained = None
     for step in range(settings.steps):
         set_rate(optimizer, settings.learning_rate * _schedule(step / settings.steps))
-        images, labels, wanted = _batch(ground, settings, step)
+        images, labels, wanted = _batch(shared, settings, step)
         network.train()
         coarse = normalised(images)
         own = cross_entropy(coarse, labels, weights, 0.0)
@@ -120,7 +120,7 @@ def train_candidate(
                 average.module, info, device='cpu', num_threads=torch.get_num_threads()
             )
             trained = Trained(
-                average.module, score(Segmenter(TorchEngine(recipe)), ground.val), step + 1
+                average.module, score(Segmenter(TorchEngine(recipe)), shared.val), step + 1
             )
             if not judge(trained):
                 break
@@ -137,10 +137,10 @@ def _schedule(progress: float) -> float:
 
 
 def _batch(
-    ground: Ground, settings: Settings, step: int
+    shared: SharedData, settings: Settings, step: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
     """uint8 images, uint8 labels and, where there are, the teachers' logits of a step."""
-    pool = ground.pool
+    pool = shared.pool
     steps_per_epoch = len(pool.images) // settings.batch
     epoch, number = divmod(step, steps_per_epoch)
     random = np.random.default_rng([settings.seed, epoch])

@@ -14,7 +14,7 @@ from edgesegnet_ros.exploration.settings import Settings
 from edgesegnet_ros.exploration.storage import SETTINGS, open_storage
 
 
-class Side(NamedTuple):
+class ComparedStudy(NamedTuple):
     """One study of the comparison.
 
     Attributes:
@@ -28,7 +28,7 @@ class Side(NamedTuple):
     trials: list[FrozenTrial]
 
 
-def sides_of(study: optuna.Study, settings: Settings, url: str) -> list[Side]:
+def compared_studies(study: optuna.Study, settings: Settings, url: str) -> list[ComparedStudy]:
     """A study and the first other study of its storage that differs only in the inquisitor.
 
     Args:
@@ -51,28 +51,30 @@ def sides_of(study: optuna.Study, settings: Settings, url: str) -> list[Side]:
             found.setdefault(stored['inquisitor'], other)
     if len(found) < 2:
         return []
-    return [Side(found[one].study_name, one, found[one].get_trials()) for one in (True, False)]
-
-
-def as_json(sides: Sequence[Side], population: int) -> list[dict[str, Any]]:
-    """The values for --json."""
     return [
-        {
-            'study': side.study,
-            'inquisitor': side.inquisitor,
-            'networks': len(_finished(side)),
-            'worker_seconds': sum(t.user_attrs.get(history.SECONDS, 0.0) for t in side.trials),
-            'accepted': sum(g.accepted for g in history.generations(side.trials, population)),
-            'best_u': max((u for _, u in _rises(side)), default=None),
-            'best_u_of_equally_many': _best_of_first(side, _equally_many(sides)),
-        }
-        for side in sides
+        ComparedStudy(found[one].study_name, one, found[one].get_trials()) for one in (True, False)
     ]
 
 
-def in_words(sides: Sequence[Side], population: int) -> str:
+def as_json(compared: Sequence[ComparedStudy], population: int) -> list[dict[str, Any]]:
+    """The values for --json."""
+    return [
+        {
+            'study': one.study,
+            'inquisitor': one.inquisitor,
+            'networks': len(_finished(one)),
+            'worker_seconds': sum(t.user_attrs.get(history.SECONDS, 0.0) for t in one.trials),
+            'accepted': sum(g.accepted for g in history.generations(one.trials, population)),
+            'best_u': max((u for _, u in _rises(one)), default=None),
+            'best_u_of_equally_many': _best_of_first(one, _equally_many(compared)),
+        }
+        for one in compared
+    ]
+
+
+def in_words(compared: Sequence[ComparedStudy], population: int) -> str:
     """Sentences about the comparison."""
-    with_it, without = as_json(sides, population)
+    with_it, without = as_json(compared, population)
 
     def u(value: float | None) -> str:
         return 'none' if value is None else f'{value:.2f}'
@@ -83,41 +85,41 @@ def in_words(sides: Sequence[Side], population: int) -> str:
         f'{u(with_it["best_u"])} and {with_it["accepted"]} accepted generators; without it (study '
         f'{without["study"]}) {without["networks"]} networks in '
         f'{without["worker_seconds"] / 60:.1f} minutes had {u(without["best_u"])} and '
-        f'{without["accepted"]}. Over the first {_equally_many(sides)} networks of each: '
+        f'{without["accepted"]}. Over the first {_equally_many(compared)} networks of each: '
         f'{u(with_it["best_u_of_equally_many"])} with it, '
         f'{u(without["best_u_of_equally_many"])} without. Seed and settings are the same; it is '
         'one run of each, so a small difference may be chance.'
     )
 
 
-def plot(sides: Sequence[Side]) -> str:
+def plot(compared: Sequence[ComparedStudy]) -> str:
     """SVG of the best U so far over the number of networks tried."""
     lines = {}
-    for side in sides:
-        name = 'with the inquisitor' if side.inquisitor else 'without'
+    for one in compared:
+        name = 'with the inquisitor' if one.inquisitor else 'without'
         lines[name] = [
             Point(count, u, f'{name}: network {count} of its study has U {u:.2f}')
-            for count, u in _rises(side)
+            for count, u in _rises(one)
         ]
     return steps('Best U with and without the inquisitor', lines, 'networks tried', 'best U')
 
 
-def _finished(side: Side) -> list[FrozenTrial]:
-    return [trial for trial in side.trials if trial.state.is_finished()]
+def _finished(one: ComparedStudy) -> list[FrozenTrial]:
+    return [trial for trial in one.trials if trial.state.is_finished()]
 
 
-def _equally_many(sides: Sequence[Side]) -> int:
-    return min(len(_finished(side)) for side in sides)
+def _equally_many(compared: Sequence[ComparedStudy]) -> int:
+    return min(len(_finished(one)) for one in compared)
 
 
-def _best_of_first(side: Side, count: int) -> float | None:
-    return max((u for number, u in _rises(side) if number <= count), default=None)
+def _best_of_first(one: ComparedStudy, count: int) -> float | None:
+    return max((u for number, u in _rises(one) if number <= count), default=None)
 
 
-def _rises(side: Side) -> list[tuple[int, float]]:
+def _rises(one: ComparedStudy) -> list[tuple[int, float]]:
     """The number of networks tried and the best U so far, at each increase of U."""
     found: list[tuple[int, float]] = []
-    for count, trial in enumerate(_finished(side), 1):
+    for count, trial in enumerate(_finished(one), 1):
         if history.is_feasible(trial):
             u = trial.user_attrs[history.PERFORMANCE]
             if not found or u > found[-1][1]:

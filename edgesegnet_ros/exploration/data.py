@@ -25,7 +25,7 @@ _STREETS, _VAL_STREETS = 60, 16
 """Numbers of rendered scenes for views and for val, if no dataset is given."""
 
 
-class Ground(NamedTuple):
+class SharedData(NamedTuple):
     """The data that all candidates share.
 
     Attributes:
@@ -39,12 +39,12 @@ class Ground(NamedTuple):
     val: list[LabelledPair]
 
 
-def open_ground(
+def open_shared_data(
     settings: Settings,
     folder: Path,
     advance: Callable[[int], None] = lambda _: None,
     judged: bool = True,
-) -> Ground:
+) -> SharedData:
     """Read the dataset, and make the pool if it does not exist yet.
 
     Args:
@@ -101,7 +101,7 @@ def open_ground(
         made_from,
         advance,
     )
-    return Ground(classes, pool, val)
+    return SharedData(classes, pool, val)
 
 
 def _streets(seed: int, count: int) -> list[LabelledPair]:

@@ -62,7 +62,7 @@ def _peak_values(design: Design, size: tuple[int, int]) -> int:
     return peak
 
 
-class Stopwatch:
+class RelativeLatency:
     """Latency of designs on one engine, in turns with a reference.
 
     Other load on the machine affects both equally: the latency of a design is its ratio to the

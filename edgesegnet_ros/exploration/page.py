@@ -35,7 +35,7 @@ def write_page(
     settings: Settings,
     figures: Mapping[str, Any],
     out: Path,
-    sides: Sequence[comparison.Side] = (),
+    compared: Sequence[comparison.ComparedStudy] = (),
 ) -> Path:
     """Write the report atomically.
 
@@ -44,7 +44,7 @@ def write_page(
         settings: Its settings.
         figures: What --json writes.
         out: The file.
-        sides: With and without the inquisitor, where both were tried.
+        compared: With and without the inquisitor, where both were tried.
 
     Raises:
         WriteError: It cannot be written.
@@ -74,8 +74,8 @@ def write_page(
         parallel=Markup(_parallel(trained, best)),
         findings=best.user_attrs.get(history.FINDINGS, [])[:_FINDINGS] if best else [],
         inquisitor=_inquisitor(settings),
-        compared=comparison.in_words(sides, settings.population) if sides else '',
-        comparison=Markup(comparison.plot(sides)) if sides else None,
+        compared=comparison.in_words(compared, settings.population) if compared else '',
+        comparison=Markup(comparison.plot(compared)) if compared else None,
         diagrams=_diagrams(best),
         design=_design_text(best),
         agreement=agreement(trained, settings),

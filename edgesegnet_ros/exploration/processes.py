@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 from tqdm import tqdm
 
 from edgesegnet_ros.exploration import history
-from edgesegnet_ros.exploration.data import open_ground
+from edgesegnet_ros.exploration.data import open_shared_data
 from edgesegnet_ros.exploration.settings import ExplorationError, Settings
 from edgesegnet_ros.exploration.storage import STORAGE_ERRORS, fail_dead_trials, storage_error
 from edgesegnet_ros.exploration.worker import STORAGE_FAILED
@@ -67,7 +67,7 @@ def explore(
     """
     began = time.monotonic()
     with tqdm(total=settings.views, desc='views for all', unit='view', leave=False) as bar:
-        open_ground(settings, out / 'pool', lambda views: _advance(bar, views), judged=False)
+        open_shared_data(settings, out / 'pool', lambda views: _advance(bar, views), judged=False)
     table = _ProgressTable(study, settings, round(budget))
     processes: list[subprocess.Popen] = []
     lost = 0

@@ -79,12 +79,12 @@ def write_results(
 
     figures = figures_of(study, settings, seconds)
     trials = study.get_trials(deepcopy=False)
-    sides = comparison.sides_of(study, settings, storage)
-    if sides:
-        figures['comparison'] = comparison.as_json(sides, settings.population)
+    compared = comparison.compared_studies(study, settings, storage)
+    if compared:
+        figures['comparison'] = comparison.as_json(compared, settings.population)
     if to:
         write_json(to, figures)
-    report = write_page(study, settings, figures, out / REPORT, sides)
+    report = write_page(study, settings, figures, out / REPORT, compared)
     best = history.best_of(trials)
     if best is not None:
         design = best_design(best)

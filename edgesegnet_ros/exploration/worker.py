@@ -26,8 +26,8 @@ from edgesegnet_ros.exploration.candidate import (
     Trained,
     train_candidate,
 )
-from edgesegnet_ros.exploration.data import Ground, open_ground
-from edgesegnet_ros.exploration.figures import Stopwatch, counted
+from edgesegnet_ros.exploration.data import SharedData, open_shared_data
+from edgesegnet_ros.exploration.figures import RelativeLatency, counted
 from edgesegnet_ros.exploration.inquisitor import probe, share_lacking
 from edgesegnet_ros.exploration.performance import performance
 from edgesegnet_ros.exploration.requirement import Requirement, read_requirement
@@ -59,7 +59,7 @@ class Explorer:
     Args:
         study: The study, on a connection of this process.
         settings: Settings of the study.
-        ground: Pool and val.
+        shared: Pool and val.
         weights: Folder for the weights of networks that were trained to the end.
         deadline: Deadline of time.monotonic(), after which no network is started.
     """
@@ -68,17 +68,17 @@ class Explorer:
         self,
         study: optuna.Study,
         settings: Settings,
-        ground: Ground,
+        shared: SharedData,
         weights: Path,
         deadline: float = math.inf,
     ) -> None:
-        self._study, self._settings, self._ground = study, settings, ground
+        self._study, self._settings, self._shared = study, settings, shared
         self._weights, self._deadline = weights, deadline
         self._unwritten: Exception | None = None
         self._requirement = read_requirement(settings.requirement)
-        self._stopwatch = Stopwatch(settings, ground.classes, prototype())
+        self._latency = RelativeLatency(settings, shared.classes, prototype())
         if REFERENCE_MS not in study.user_attrs:
-            study.set_user_attr(REFERENCE_MS, self._stopwatch.reference_ms())
+            study.set_user_attr(REFERENCE_MS, self._latency.reference_ms())
 
     def run(self, networks: int = sys.maxsize, in_all: int = sys.maxsize) -> None:
         """Try networks one after another, until the deadline.
@@ -107,7 +107,7 @@ class Explorer:
 
     def close(self) -> None:
         """Close the stopwatch."""
-        self._stopwatch.close()
+        self._latency.close()
 
     def _objective(self, trial: optuna.Trial) -> float:
         began = time.monotonic()
@@ -137,9 +137,9 @@ class Explorer:
         settings = self._settings
         design = design_from(choices, f'{self._study.study_name}-{trial.number}')
         trial.set_user_attr(history.DESIGN, design.as_dict())
-        figures = counted(design, len(self._ground.classes.classes), settings.input_size)
+        figures = counted(design, len(self._shared.classes.classes), settings.input_size)
         reference = self._study.user_attrs[REFERENCE_MS]
-        figures['latency_ms'] = self._stopwatch.share(design) * reference
+        figures['latency_ms'] = self._latency.share(design) * reference
         trial.set_user_attr(history.FIGURES, figures)
         cheap = Requirement(
             '', tuple(c for c in self._requirement.clauses if c.figure not in _LEARNED)
@@ -166,7 +166,7 @@ class Explorer:
             spared = trial.number == 0 or not settings.halving
             return done or spared or not trial.should_prune()
 
-        trained = train_candidate(design, self._ground, settings, judge, self._deadline)
+        trained = train_candidate(design, self._shared, settings, judge, self._deadline)
         value = performance(settings.performance, figures)
         failed = self._requirement.failed(figures)
         trial.set_constraint('requirement', self._requirement.excess(figures))
@@ -193,7 +193,7 @@ class Explorer:
         self, trial: optuna.Trial, design: Design, trained: Trained, choices: dict, figures: dict
     ) -> None:
         """Save the weights, and the findings about a network that children may derive from."""
-        classes, settings = self._ground.classes, self._settings
+        classes, settings = self._shared.classes, self._settings
         info = WeightsInfo(classes.name, len(classes.classes), settings.input_size)
         try:
             save_weights(self._weights / f'{design.name}.safetensors', trained.network, info)
@@ -208,7 +208,7 @@ class Explorer:
             findings = probe(
                 trained.network,
                 choices,
-                self._ground.val,
+                self._shared.val,
                 settings.input_size,
                 figures,
                 self._worth,
@@ -235,8 +235,8 @@ def main() -> int:
         study, settings = join_study(args.storage, args.study)
         torch.set_num_threads(settings.threads)
         out = Path(args.out)
-        ground = open_ground(settings, out / 'pool')
-        explorer = Explorer(study, settings, ground, out / 'weights', deadline)
+        shared = open_shared_data(settings, out / 'pool')
+        explorer = Explorer(study, settings, shared, out / 'weights', deadline)
         try:
             explorer.run(in_all=args.networks)
         finally:

@@ -34,7 +34,10 @@ NETWORKS = (
     'erfnet',
     'enet',
 )
-"""Those of `edgesegnet bench`, the slowest to train not last."""
+"""Those of `edgesegnet bench` and unet-slim, the slowest to train not last.
+
+RefineNet-101, the paper's reference, has a training configuration of its own.
+"""
 _TRAIN = (
     'import sys; from edgesegnet_ros.child_process import end_with_parent; end_with_parent(); '
     'from edgesegnet_ros.cli import main; sys.exit(main())'
@@ -70,11 +73,12 @@ def train_alike(
                 name = waiting.pop(0)
                 running[name] = _start(name, options, out)
             time.sleep(_LOOK_EVERY)
-            for name, process in list(running.items()):
-                if stop.signal:
+            if stop.signal:
+                for process in running.values():
                     process.terminate()
-                    process.wait()
-                ended = process.poll()
+            for name, process in list(running.items()):
+                # A run that was told to stop saves a checkpoint first.
+                ended = process.wait() if stop.signal else process.poll()
                 if ended is not None:
                     status[name] = ended
                     del running[name]

@@ -10,17 +10,17 @@ from edgesegnet_ros.data.classes import load_classes
 
 
 @pytest.fixture(scope='module')
-def ground():
+def shared():
     from small_study import SIZE
 
-    from edgesegnet_ros.exploration.data import Ground
+    from edgesegnet_ros.exploration.data import SharedData
 
     chance = np.random.default_rng(0)
     images = chance.integers(0, 255, (8, 3, *SIZE), np.uint8)
     labels = (images[:, 0] > 127).astype(np.uint8)
     pool = SimpleNamespace(images=images, labels=labels, logits=None)
     val = [(image.transpose(1, 2, 0), truth) for image, truth in zip(images, labels, strict=True)]
-    return Ground(load_classes('camvid11'), pool, val[:2])
+    return SharedData(load_classes('camvid11'), pool, val[:2])
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def quick(monkeypatch):
         def close(self):
             pass
 
-    monkeypatch.setattr(worker, 'Stopwatch', Watch)
+    monkeypatch.setattr(worker, 'RelativeLatency', Watch)
     monkeypatch.setattr(worker, 'counted', lambda design, *_: dict(arithmetic(design.as_yaml())))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -60,7 +60,7 @@ def decreed(monkeypatch):
 
     from edgesegnet_ros.exploration import worker
 
-    def train(design, ground, settings, judge, deadline):
+    def train(design, shared, settings, judge, deadline):
         cost = arithmetic(design.as_yaml())['gmac']
         scores = SimpleNamespace(pixel_accuracy=0.9 - 0.002 / cost, miou=0.5)
         trained = SimpleNamespace(network=None, scores=scores, steps=0)

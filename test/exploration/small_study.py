@@ -27,6 +27,6 @@ def arithmetic(design_text):
     return counted(design_of(yaml.safe_load(design_text), 'a design'), 11, SIZE)
 
 
-def explorer_of(tmp_path, ground, settings=TINY, name='study'):
+def explorer_of(tmp_path, shared, settings=TINY, name='study'):
     study = open_study(f'sqlite:///{tmp_path / "s.db"}', name, settings)
-    return worker.Explorer(study, settings, ground, tmp_path / 'weights'), study
+    return worker.Explorer(study, settings, shared, tmp_path / 'weights'), study

@@ -12,7 +12,7 @@ from small_study import SIZE, TINY, explorer_of  # noqa: E402
 
 from edgesegnet_ros.exploration import history, worker  # noqa: E402
 from edgesegnet_ros.exploration.candidate import Diverged  # noqa: E402
-from edgesegnet_ros.exploration.comparison import sides_of  # noqa: E402
+from edgesegnet_ros.exploration.comparison import compared_studies  # noqa: E402
 from edgesegnet_ros.exploration.inquisitor import probe  # noqa: E402
 from edgesegnet_ros.exploration.page import agreement  # noqa: E402
 from edgesegnet_ros.exploration.requirement import FIGURES  # noqa: E402
@@ -27,8 +27,8 @@ from edgesegnet_ros.exploration.space import (  # noqa: E402
 from edgesegnet_ros.network.registry import build_network  # noqa: E402
 
 
-def test_only_better_generators_are_accepted(tmp_path, ground, quick, decreed, capsys):
-    explorer, study = explorer_of(tmp_path, ground)
+def test_only_better_generators_are_accepted(tmp_path, shared, quick, decreed, capsys):
+    explorer, study = explorer_of(tmp_path, shared)
     explorer.run(9)
     trials = study.get_trials()
     assert trials[0].params == PROTOTYPE
@@ -59,11 +59,11 @@ def test_only_better_generators_are_accepted(tmp_path, ground, quick, decreed, c
     assert drawn.tag.endswith('svg') and 'var(--' not in (report / 'best.svg').read_text()
 
 
-def test_a_requirement_that_no_network_meets(tmp_path, ground, quick, decreed, capsys):
+def test_a_requirement_that_no_network_meets(tmp_path, shared, quick, decreed, capsys):
     settings = Settings(
         **{**vars(TINY), 'requirement': 'accuracy >= 0.99 and gmac <= 1', 'population': 2}
     )
-    explorer, study = explorer_of(tmp_path, ground, settings)
+    explorer, study = explorer_of(tmp_path, shared, settings)
     explorer.run(4)
     assert (
         write_results(study, f'sqlite:///{tmp_path / "s.db"}', settings, tmp_path, 1.0, None) == 1
@@ -78,16 +78,16 @@ def test_a_requirement_that_no_network_meets(tmp_path, ground, quick, decreed, c
     assert all(row.endswith('misses accuracy >= 0.99') for row in rows)
 
 
-def test_with_and_without_the_inquisitor(tmp_path, ground, quick, decreed):
-    explorer, study = explorer_of(tmp_path, ground)
+def test_with_and_without_the_inquisitor(tmp_path, shared, quick, decreed):
+    explorer, study = explorer_of(tmp_path, shared)
     explorer.run(4)
     url = f'sqlite:///{tmp_path / "s.db"}'
-    assert not sides_of(study, TINY, url)
+    assert not compared_studies(study, TINY, url)
     alone = Settings(**{**vars(TINY), 'inquisitor': False})
-    explorer, _ = explorer_of(tmp_path, ground, alone, 'alone')
+    explorer, _ = explorer_of(tmp_path, shared, alone, 'alone')
     explorer.run(5)
-    explorer_of(tmp_path, ground, Settings(**{**vars(TINY), 'seed': 9}), 'other seed')
-    assert [side.study for side in sides_of(study, TINY, url)] == ['study', 'alone']
+    explorer_of(tmp_path, shared, Settings(**{**vars(TINY), 'seed': 9}), 'other seed')
+    assert [one.study for one in compared_studies(study, TINY, url)] == ['study', 'alone']
     assert write_results(study, url, TINY, tmp_path, 1.0, str(tmp_path / 'x.json')) == 0
     with_it, without = json.loads((tmp_path / 'x.json').read_text())['comparison']
     assert (with_it['inquisitor'], with_it['networks'], without['networks']) == (True, 4, 5)
@@ -96,12 +96,12 @@ def test_with_and_without_the_inquisitor(tmp_path, ground, quick, decreed):
     assert 'Over the first 4 networks of each' in page and 'Best U with and without' in page
 
 
-def test_a_candidate_that_diverges_is_infeasible(tmp_path, ground, quick, decreed, monkeypatch):
+def test_a_candidate_that_diverges_is_infeasible(tmp_path, shared, quick, decreed, monkeypatch):
     def diverge(*_):
         raise Diverged('the loss is nan after 3 steps')
 
     monkeypatch.setattr(worker, 'train_candidate', diverge)
-    explorer, study = explorer_of(tmp_path, ground)
+    explorer, study = explorer_of(tmp_path, shared)
     explorer.run(1)
 
     def starve(*_):
@@ -115,9 +115,9 @@ def test_a_candidate_that_diverges_is_infeasible(tmp_path, ground, quick, decree
     assert figures_of(study, TINY, 1.0)['infeasible'] == {'diverged': 1, 'out of memory': 1}
 
 
-def test_a_real_candidate_is_trained_measured_and_probed(tmp_path, ground):
+def test_a_real_candidate_is_trained_measured_and_probed(tmp_path, shared):
     settings = Settings(**{**vars(TINY), 'requirement': '', 'steps': 3, 'engine': 'torch'})
-    explorer, study = explorer_of(tmp_path, ground, settings)
+    explorer, study = explorer_of(tmp_path, shared, settings)
     explorer.run(1)
     explorer.close()
     (trial,) = study.get_trials()
@@ -129,14 +129,14 @@ def test_a_real_candidate_is_trained_measured_and_probed(tmp_path, ground):
     network = build_network(prototype(), 11).eval()
     before = {name: value.clone() for name, value in network.state_dict().items()}
     figures = trial.user_attrs[history.FIGURES]
-    assert probe(network, PROTOTYPE, ground.val, SIZE, figures, lambda found: found['accuracy'])
+    assert probe(network, PROTOTYPE, shared.val, SIZE, figures, lambda found: found['accuracy'])
     assert not network.severed and not network.stage1._forward_hooks
     assert all(torch.equal(before[name], v) for name, v in network.state_dict().items())
 
 
-def test_without_halving_every_candidate_is_trained_fully(tmp_path, ground, quick, decreed):
+def test_without_halving_every_candidate_is_trained_fully(tmp_path, shared, quick, decreed):
     settings = Settings(**{**vars(TINY), 'steps': 45, 'halving': False})
-    explorer, study = explorer_of(tmp_path, ground, settings)
+    explorer, study = explorer_of(tmp_path, shared, settings)
     explorer.run(4)
     trials = study.get_trials()
     assert all(trial.state.name == 'COMPLETE' for trial in trials)

@@ -70,8 +70,8 @@ def files_of_at_most(size):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_full_disk_keeps_finished_trials(tmp_path, ground, quick, decreed, monkeypatch):
-    explorer, study = explorer_of(tmp_path, ground)
+def test_a_full_disk_keeps_finished_trials(tmp_path, shared, quick, decreed, monkeypatch):
+    explorer, study = explorer_of(tmp_path, shared)
     explorer.run(1)
     # The weights do not fit on the disk; the figures of the network are kept all the same.
     phi, info = build_network('phi', 11), WeightsInfo('camvid11', 11, SIZE)
@@ -95,7 +95,7 @@ def test_a_full_disk_keeps_finished_trials(tmp_path, ground, quick, decreed, mon
         make_pool(*made)
 
 
-def test_other_settings_are_refused(tmp_path, ground):
+def test_other_settings_are_refused(tmp_path, shared):
     url = f'sqlite:///{tmp_path / "s.db"}'
     open_study(url, 'study', TINY)
     with pytest.raises(ExplorationError, match='settings: steps 12, not 9'):
@@ -125,7 +125,7 @@ import sys, time
 from pathlib import Path
 from edgesegnet_ros.data.classes import load_classes
 from edgesegnet_ros.exploration import worker
-from edgesegnet_ros.exploration.data import Ground
+from edgesegnet_ros.exploration.data import SharedData
 from edgesegnet_ros.exploration.storage import join_study
 
 class Watch:
@@ -135,13 +135,14 @@ class Watch:
         print('works', flush=True)
         time.sleep(600)
 
-worker.Stopwatch = Watch
+worker.RelativeLatency = Watch
 study, settings = join_study(sys.argv[1], 'study')
-worker.Explorer(study, settings, Ground(load_classes('camvid11'), None, []), Path('none')).run(1)
+shared = SharedData(load_classes('camvid11'), None, [])
+worker.Explorer(study, settings, shared, Path('none')).run(1)
 """
 
 
-def kill_one_of_two_workers(url, tmp_path, ground):
+def kill_one_of_two_workers(url, tmp_path, shared):
     """Kill one of two workers; the trials of the other are kept, and the study is resumed."""
     study = open_study(url, 'study', TINY)
     hanging = subprocess.Popen(
@@ -149,7 +150,7 @@ def kill_one_of_two_workers(url, tmp_path, ground):
     )
     try:
         assert hanging.stdout.readline() == 'works\n'
-        other = worker.Explorer(open_study(url, 'study', TINY), TINY, ground, tmp_path)
+        other = worker.Explorer(open_study(url, 'study', TINY), TINY, shared, tmp_path)
         other.run(2)
         assert [trial.state.name for trial in study.get_trials()][0] == 'RUNNING'
     finally:
@@ -198,8 +199,8 @@ def test_workers_end_with_a_command_that_is_killed():
             time.sleep(0.01)
 
 
-def test_finished_trials_survive_a_killed_worker(tmp_path, ground, quick, decreed):
-    kill_one_of_two_workers(f'sqlite:///{tmp_path / "s.db"}', tmp_path, ground)
+def test_finished_trials_survive_a_killed_worker(tmp_path, shared, quick, decreed):
+    kill_one_of_two_workers(f'sqlite:///{tmp_path / "s.db"}', tmp_path, shared)
 
 
 def _postgres():
@@ -238,6 +239,6 @@ def postgresql():
 
 
 def test_two_workers_on_postgresql_one_of_which_is_killed(
-    postgresql, tmp_path, ground, quick, decreed
+    postgresql, tmp_path, shared, quick, decreed
 ):
-    kill_one_of_two_workers(postgresql, tmp_path, ground)
+    kill_one_of_two_workers(postgresql, tmp_path, shared)
