@@ -118,7 +118,7 @@ def enter(
 def measure(
     request: EngineRequest, networks: Sequence[str], engines: Sequence[str], frames: int
 ) -> dict[str, Any]:
-    """Rows, peaks and skipped rows, at one input size.
+    """Rows without shares of a peak, peaks and skipped rows, at one input size.
 
     Raises:
         BenchError: Nothing is left to measure.
@@ -231,20 +231,27 @@ def run(args: argparse.Namespace) -> int:
     for number, request in enumerate(requests):
         # Refuses what is wrong before anything is built.
         requests[number] = request._replace(input_size=recipe_for(request).input_size)
-    for request in requests:
-        size = request.input_size
-        found = measure(request, networks, engines, args.frames)
-        tqdm.write(
-            f'uint8 image to class ids at {size[0]}x{size[1]} on {cpu.name()}, {threads} threads, '
-            f'{args.frames} frames in turns; peers and designs have random weights'
-        )
-        tqdm.write(rows.table(found['rows']))
-        tqdm.write(rows.peak_lines(found['peaks']))
-        if found['notes']:
-            tqdm.write(found['notes'])
-        figures['rows'] += found['rows']
-        figures['peaks'] += [dict(peak, input_size=list(size)) for peak in found['peaks']]
-        figures['skipped'] += [dict(item, input_size=list(size)) for item in found['skipped']]
+    sizes = []
+    try:
+        for request in requests:
+            found = measure(request, networks, engines, args.frames)
+            size = request.input_size
+            sizes.append((size, found))
+            figures['rows'] += found['rows']
+            figures['peaks'] += found['peaks']
+            figures['skipped'] += [dict(item, input_size=list(size)) for item in found['skipped']]
+    finally:  # What was measured is shown even if a later size fails or is interrupted.
+        rows.compare(figures['rows'], figures['peaks'])
+        for size, found in sizes:
+            tqdm.write(
+                f'uint8 image to class ids at {size[0]}x{size[1]} on {cpu.name()}, {threads} '
+                f'threads, {args.frames} frames in turns; peers and designs have random weights'
+            )
+            tqdm.write(rows.table(found['rows']))
+            if found['notes']:
+                tqdm.write(found['notes'])
+        if sizes:
+            tqdm.write(rows.peak_lines(figures['peaks']))
     if args.json:
         write_json(args.json, figures)
     from edgesegnet_ros.evaluation.bench.plot import draw

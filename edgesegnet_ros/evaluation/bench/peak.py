@@ -2,7 +2,8 @@
 
 No single shape is the fastest on every machine, and a network may exceed the rate of one large
 product. Therefore products and convolutions of several shapes are tried, and the fastest are timed
-in turns with the networks, so that other load on the machine affects both equally.
+in turns with the networks, so that other load on the machine affects both equally. The peak that
+rows are compared with is the highest of the whole run (`rows.compare`).
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ def make_rows(
     times: np.ndarray,
     size: tuple[int, int],
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The measured rows.
+    """The measured rows of one input size.
 
     Args:
         cases: The cases in the order of `times`.
@@ -28,11 +28,10 @@ def make_rows(
         size: Height and width.
 
     Returns:
-        The rows (network, engine, precision, input_size, params, gmac, latency_ms, fps, relative,
-        device, gmac_per_s and peak_share), and the fastest turn of the fastest probe of each
-        device type and precision. `gmac_per_s` and `peak_share` do not count products with
-        padding. `relative` and `peak_share` are null if eager fp32 of the network, or a probe of
-        the precision, was not measured.
+        The rows (network, engine, precision, device, device_type, input_size, params, gmac,
+        latency_ms, fps, relative and gmac_per_s), and the fastest turn of the fastest probe of
+        each device type and precision. `gmac_per_s` does not count products with padding.
+        `relative` is null if eager fp32 of the network was not measured.
     """
     middle, best = np.median(times, axis=1), times.min(axis=1)
     peaks: dict[tuple[str, str], dict[str, Any]] = {}
@@ -45,6 +44,7 @@ def make_rows(
                 'precision': probe.precision,
                 'by': probe.by,
                 'gmac_per_s': round(float(rate), 3),
+                'input_size': list(size),
             }
     eager = {
         case.network: p50 for case, p50 in zip(cases, middle) if case.described.engine == EAGER
@@ -54,7 +54,6 @@ def make_rows(
         is_ = case.described
         p50, p95 = (float(value) for value in np.percentile(milliseconds, (50, 95)))
         rate = case.work.inside / p50 * 1e3
-        peak = peaks.get((device_type_of(case), is_.precision))
         reference = eager.get(case.network)
         rows.append(
             {
@@ -62,6 +61,7 @@ def make_rows(
                 'engine': is_.engine,
                 'precision': is_.precision,
                 'device': is_.device,
+                'device_type': device_type_of(case),
                 'input_size': list(size),
                 'params': case.params,
                 'gmac': round(case.work.gmac, 3),
@@ -69,10 +69,37 @@ def make_rows(
                 'fps': round(1e3 / p50, 2),
                 'relative': None if reference is None else round(float(reference) / p50, 3),
                 'gmac_per_s': round(rate, 3),
-                'peak_share': None if peak is None else round(rate / peak['gmac_per_s'], 3),
             }
         )
     return rows, list(peaks.values())
+
+
+def highest(peaks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The highest peak of each device type and precision, over all input sizes of a run."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for peak in peaks:
+        key = (peak['device_type'], peak['precision'])
+        if key not in found or peak['gmac_per_s'] > found[key]['gmac_per_s']:
+            found[key] = peak
+    return list(found.values())
+
+
+def compare(rows: Sequence[dict[str, Any]], peaks: Sequence[dict[str, Any]]) -> None:
+    """Set `peak_gmac_per_s` and `peak_share` of the rows of a whole run.
+
+    Each row is compared with the highest peak of its device type and precision. The probes do not
+    depend on the input size, so that their slower turns beside another size say nothing about what
+    the device can reach. Both values are null if no probe of the precision was measured.
+
+    Args:
+        rows: The rows of all input sizes.
+        peaks: The peaks of all input sizes.
+    """
+    rates = {(one['device_type'], one['precision']): one['gmac_per_s'] for one in highest(peaks)}
+    for row in rows:
+        peak = rates.get((row['device_type'], row['precision']))
+        row['peak_gmac_per_s'] = peak
+        row['peak_share'] = None if peak is None else round(row['gmac_per_s'] / peak, 3)
 
 
 def device_type_of(case: BenchCase) -> str:
@@ -109,11 +136,12 @@ def peak_share(row: dict[str, Any]) -> str:
 
 
 def peak_lines(peaks: Sequence[dict[str, Any]]) -> str:
-    """The measured peaks as text."""
+    """The peaks that the rows were compared with, as text."""
     return '\n'.join(
         f'peak of products and convolutions, {peak["precision"]} on the {peak["device_type"]}: '
-        f'{peak["gmac_per_s"]:.1f} GMAC/s ({peak["by"]})'
-        for peak in peaks
+        f'{peak["gmac_per_s"]:.1f} GMAC/s ({peak["by"]}, in turns with the rows of '
+        f'{peak["input_size"][0]}x{peak["input_size"][1]})'
+        for peak in highest(peaks)
     )
 
 
