@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from test_training import CONFIG
 
-from edgesegnet_ros.data.augment import random_view, relight, take_tone, tone
+from edgesegnet_ros.data.augment import (
+    _shrunk,
+    random_view,
+    recolour,
+    relight,
+    take_tone,
+    tone,
+)
 from edgesegnet_ros.training.config import ConfigError
 from edgesegnet_ros.training.dataset import Batches, Views
 
@@ -38,6 +46,32 @@ def test_labels_move_with_their_pixels():
         known = seen != 255
         agrees = np.abs(view[..., 0].astype(int) - seen * 20) < 10
         assert agrees[known].mean() > 0.93  # but for pixels on a border
+
+
+def test_shrinking_averages_areas():
+    coarse = np.random.default_rng(2).integers(0, 256, (80, 120, 3), dtype=np.uint8)
+    image = cv2.resize(coarse, (480, 320), interpolation=cv2.INTER_CUBIC)
+    # The same ratio along both axes, different ones, the width alone, and a large ratio.
+    sizes = ((168, 253), (123, 185), (246, 185), (94, 141), (188, 141), (320, 253), (50, 75))
+    for size in sizes:
+        expected = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA).astype(int)
+        linear = cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR)
+        error = np.abs(_shrunk(image, size) - expected).mean()
+        assert error < min(1.5, 0.5 * np.abs(linear - expected).mean()), size
+
+
+def test_colours_vary_and_channels_come_first():
+    image = np.full((8, 10, 3), (120, 60, 30), np.uint8)
+    np.testing.assert_array_equal(
+        recolour(image, np.random.default_rng(0), 0.0), image.transpose(2, 0, 1)
+    )
+    seen = np.array([recolour(image, np.random.default_rng(n))[:, 4, 4] for n in range(50)])
+    assert (np.diff(seen.astype(int)) <= 0).all()  # never less red than green, than blue
+    assert (
+        (seen.std(0) > 5).all()
+        and (np.diff(seen.mean(0)) < -20).all()
+        and (image == (120, 60, 30)).all()
+    )
 
 
 def test_thin_classes_and_mixed_ones_are_pasted_where_they_stand():

@@ -121,8 +121,10 @@ def take_tone(image: np.ndarray, other: np.ndarray, share: float) -> np.ndarray:
 
 def _look_up(image: np.ndarray, table: np.ndarray) -> np.ndarray:
     """Apply one column of a (256, 3) table to each channel, which is faster channel by channel."""
-    planes = zip(cv2.split(image), np.ascontiguousarray(table.T))
-    return cv2.merge([cv2.LUT(plane, column) for plane, column in planes])
+    planes = planes_of(image)
+    for plane, column in zip(planes, np.ascontiguousarray(table.T)):
+        cv2.LUT(plane, column, plane)
+    return cv2.merge(list(planes))
 
 
 def relight(image: np.ndarray, random: np.random.Generator, strength: float = 1.0) -> np.ndarray:
@@ -141,7 +143,9 @@ def relight(image: np.ndarray, random: np.random.Generator, strength: float = 1.
     # In float32 and by OpenCV: in float64 this was five of the eight milliseconds of a view. Cubic
     # interpolation of floats is slow, and above 64 cells linear interpolation looks the same.
     height, width = image.shape[:2]
-    curve = cv2.resize(stops * np.float32(np.log(2.0)), (64, 64), interpolation=cv2.INTER_CUBIC)
+    cubic = _cubic(cells)
+    curve = np.matmul(cubic, (cubic @ stops.reshape(cells, -1)).reshape(64, cells, 3))
+    curve *= np.float32(np.log(2.0))
     gain = cv2.resize(cv2.exp(curve), (width, height), interpolation=cv2.INTER_LINEAR)
     lit = cv2.multiply(image, gain, gain, dtype=cv2.CV_32F)
     table = _normal_numbers(max(1 << 18, 2 * height * width))
@@ -150,6 +154,12 @@ def relight(image: np.ndarray, random: np.random.Generator, strength: float = 1.
     deviation = 6.0 * strength * random.random() ** 2
     grey = cv2.cvtColor(noise, cv2.COLOR_GRAY2RGB)
     return cv2.addWeighted(lit, 1.0, grey, deviation, 0.0, dtype=cv2.CV_8U)
+
+
+@lru_cache(maxsize=8)
+def _cubic(cells: int) -> np.ndarray:
+    """(64, cells) float32: cubic interpolation along one axis, in a third of cv2.resize's time."""
+    return cv2.resize(np.eye(cells, dtype=np.float32), (cells, 64), interpolation=cv2.INTER_CUBIC)
 
 
 @lru_cache(maxsize=2)
@@ -197,18 +207,32 @@ def _cut(
 def _shrunk(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Averages over areas: scaled to a multiple of the size, of which whole pixels are averaged.
 
-    On CamVid's images this differs from INTER_AREA by 0.2 to 0.5 of 255 on average, at half its
-    time (INTER_LINEAR: by 1 to 5). The multiple may be smaller than the image by up to a sixth,
-    which changes neither by more than 0.1.
+    On CamVid's images this differs from INTER_AREA by 0.5 of 255 on average and by 1.3 at most,
+    at less than half its time (INTER_LINEAR: by 1 to 5). The multiple may be smaller than the
+    image by up to two sevenths, and is 4 in place of 3, which takes a quarter less time and adds
+    0.07 to that average.
     """
     multiples = [
-        max(1, -(-source * 5 // (wanted * 6))) for source, wanted in zip(image.shape[:2], size)
+        max(1, -(-source * 5 // (wanted * 7))) for source, wanted in zip(image.shape[:2], size)
     ]
+    multiples = [4 if multiple == 3 else multiple for multiple in multiples]
     height, width = (multiple * wanted for multiple, wanted in zip(multiples, size))
     image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
-    # Halfway between two pixels linear interpolation is their mean, at a fifth of the time.
-    how = cv2.INTER_LINEAR if max(multiples) <= 2 else cv2.INTER_AREA
-    return cv2.resize(image, size[::-1], interpolation=how)
+    if max(multiples) > 4:
+        return cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
+    while max(multiples) > 1:
+        # Halfway between two pixels linear interpolation is their mean, at a fifth of the time.
+        multiples = [-(-multiple // 2) for multiple in multiples]
+        height, width = (multiple * wanted for multiple, wanted in zip(multiples, size))
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+    return image
+
+
+def planes_of(image: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8 to (3, H, W)."""
+    planes = np.empty((3, *image.shape[:2]), np.uint8)
+    cv2.split(image, list(planes))
+    return planes
 
 
 def recolour(image: np.ndarray, random: np.random.Generator, strength: float = 1.0) -> np.ndarray:
@@ -218,20 +242,28 @@ def recolour(image: np.ndarray, random: np.random.Generator, strength: float = 1
         image: (H, W, 3) uint8 RGB.
         random: Random generator.
         strength: Multiplies the ranges; 0 changes nothing.
+
+    Returns:
+        (3, H, W) uint8 RGB.
     """
+    planes = planes_of(image)
     if not strength:
-        return np.ascontiguousarray(image)
+        return planes
     levels = np.arange(256, dtype=np.float32) / 255.0
     gamma = np.exp(strength * random.uniform(-0.3, 0.3))
     contrast = 1.0 + strength * random.uniform(-0.25, 0.3)
     brightness = strength * random.uniform(-0.12, 0.12)
     balance = 1.0 + strength * random.uniform(-0.08, 0.08, 3)
     curve = (levels**gamma - 0.5) * contrast + 0.5 + brightness
-    table = np.clip(curve[:, None] * balance * 255.0, 0, 255).astype(np.uint8)
-    image = _look_up(image, table)
-    grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    table = np.clip(curve * balance[:, None] * 255.0, 0, 255).astype(np.uint8)
+    for plane, column in zip(planes, table):
+        cv2.LUT(plane, column, plane)
+    grey = cv2.cvtColor(cv2.merge(list(planes)), cv2.COLOR_RGB2GRAY)
     saturation = 1.0 + strength * random.uniform(-0.4, 0.3)
-    image = cv2.addWeighted(image, saturation, grey, 1.0 - saturation, 0.0)
+    for plane in planes:
+        cv2.addWeighted(plane, saturation, grey, 1.0 - saturation, 0.0, plane)
     if random.random() < 0.15 * strength:
-        image = cv2.GaussianBlur(image, (3, 3), random.uniform(0.3, 1.2))
-    return image
+        deviation = random.uniform(0.3, 1.2)
+        for plane in planes:
+            cv2.GaussianBlur(plane, (3, 3), deviation, plane)
+    return planes

@@ -137,9 +137,9 @@ class Views(Dataset):
         if self._tones and mixing.random() < config.tone:
             image = take_tone(image, self._tones[self._another(mixing)], mixing.random())
         image = relight(image, mixing, config.light)
-        image = recolour(image, random, config.color)
+        planes = recolour(image, random, config.color)
         # Contiguous, because workers return copies; labels stay uint8.
-        return torch.from_numpy(np.stack(cv2.split(image))), torch.from_numpy(labels)
+        return torch.from_numpy(planes), torch.from_numpy(labels)
 
     def _other(self, random: np.random.Generator) -> LabelledPair:
         return self._view(self._another(random), random)
