@@ -224,6 +224,18 @@ def test_a_truncated_bag_is_a_sentence(tmp_path, storage, share):
         list(read_frames(tmp_path / 'bag'))
 
 
+def test_an_sqlite_bag_that_lacks_a_part_that_nobody_reads_is_truncated(tmp_path):
+    write_image_bag(tmp_path / 'bag', [ImageFrame(picture(1), None, 1)], storage='sqlite3')
+    file = tmp_path / 'bag' / 'bag.db3'
+    with sqlite3.connect(file) as database:
+        database.execute('CREATE TABLE unread (number INTEGER)')  # at the end of the file
+    assert len(list(read_frames(tmp_path / 'bag'))) == 1
+    size = file.stat().st_size
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(BagError, match=f'truncated, damaged .*it has {size - 100} of {size} byt'):
+        list(read_frames(tmp_path / 'bag'))
+
+
 def test_topics_that_are_not_there(tmp_path):
     text = TYPES.types['std_msgs/msg/String']('hello')
     write_messages(tmp_path / 'bag', [('/chatter', 'std_msgs/msg/String', 1, text)])

@@ -7,7 +7,9 @@ read with the `mcap` package; an SQLite file whose recorder did not know a type,
 from __future__ import annotations
 
 import sqlite3
+import struct
 from collections.abc import Collection, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -194,3 +196,29 @@ class SqliteFile:
 def other_file(path: Any) -> Any:
     """The reader for a file of one of OTHER_FILES."""
     return McapFile(path) if path.suffix == '.mcap' else SqliteFile(path)
+
+
+def refuse_missing_pages(path: Path) -> None:
+    """Raise for an SQLite file that is shorter than its header says.
+
+    SQLite notices this only when it reads a missing page, and not at all if less than a page is
+    missing and nobody reads that one. Source: https://www.sqlite.org/fileformat.html.
+
+    Args:
+        path: A .db3 file.
+
+    Raises:
+        sqlite3.DatabaseError: The file was cut off.
+    """
+    with path.open('rb') as file:
+        header = file.read(100)
+    if len(header) < 100 or not header.startswith(b'SQLite format 3\0'):
+        return  # SQLite itself refuses it.
+    page_size, changes, pages, valid_for = struct.unpack('>16xH6xII60xI4x', header)
+    # Writers older than SQLite 3.7 do not state the number of pages.
+    if valid_for != changes:
+        return
+    expected = pages * (65536 if page_size == 1 else page_size)
+    size = path.stat().st_size
+    if size < expected:
+        raise sqlite3.DatabaseError(f'it has {size} of {expected} bytes')

@@ -10,12 +10,19 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from .other_files import OTHER_FILES, OtherConnection, Recorded, other_file
+from .other_files import (
+    OTHER_FILES,
+    OtherConnection,
+    Recorded,
+    other_file,
+    refuse_missing_pages,
+)
 
 IMAGE, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 CAMERA_INFO, LABEL_INFO = 'sensor_msgs/msg/CameraInfo', 'vision_msgs/msg/LabelInfo'
@@ -183,6 +190,10 @@ def _opened(stack: ExitStack, path: Any) -> list[Any]:
     from rosbags.rosbag1 import Reader as Reader1
     from rosbags.rosbag2 import Reader as Reader2
 
+    if isinstance(path, Path):
+        for file in path.glob('*.db3') if path.is_dir() else [path]:
+            if file.suffix == '.db3':
+                refuse_missing_pages(file)
     try:
         ros1 = str(path).endswith(('.bag', '.bag.active'))
         return [stack.enter_context(Reader1(path) if ros1 else Reader2(path))]
