@@ -59,7 +59,9 @@ def test_live_replay_equals_a_run_on_a_robot(tmp_path):
 
     theirs, ours = maps(offline), maps(live)
     assert len(theirs) == 40 and len(ours) == live['frames_out']
-    assert max(ours) == max(theirs), 'nothing is newer than the last frame, so it is segmented'
+    # The middleware may lose any frame before the node, the last one, too.
+    if 'unaccounted' not in live['drops']:
+        assert max(ours) == max(theirs), 'nothing is newer than the last frame'
     for stamp, labels in ours.items():
         np.testing.assert_array_equal(labels, theirs[stamp])
     groups, of_live = (written(results[name])['class_masks'] for name in ('offline', 'live'))
