@@ -22,10 +22,10 @@ endif
 # have on. Threads that wait do not spin, since other tests have use for the cores.
 TEST_SETTINGS := OMP_WAIT_POLICY=PASSIVE ROS_PYTHON_CHECK_FIELDS=1 ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST \
   ROS_DOMAIN_ID=$${ROS_DOMAIN_ID:-$$((RANDOM % 100 + 1))}
-# Files side by side, one process more than there are cores: most of them wait for other processes half
-# of their time. Each computes in one thread, unless a test asks for more. A process that ends in a
-# test ends the run: pytest-xdist waits forever for the rest of its file.
-WORKERS ?= --numprocesses $$(($$(nproc) + 1)) --maxprocesses 4 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
+# Files side by side, a process per core: most of them wait for other processes half of their time.
+# Each computes in one thread, unless a test asks for more. A process that ends in a test ends the
+# run: pytest-xdist waits forever for the rest of its file.
+WORKERS ?= --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 PYTEST := $(TEST_SETTINGS) OMP_NUM_THREADS=1 $(ENVIRONMENT)/bin/python -m pytest
 
 ON_ROBOT := edgesegnet_ros/__init__.py edgesegnet_ros/arguments.py edgesegnet_ros/cli.py edgesegnet_ros/errors.py \
