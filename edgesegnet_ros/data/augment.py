@@ -114,17 +114,32 @@ def take_tone(image: np.ndarray, other: np.ndarray, share: float) -> np.ndarray:
     own = _statistics(lab)
     stretch = np.clip(other[1] / np.maximum(own[1], 1e-3), 0.5, 2.0) ** share
     shift = own[0] + share * (other[0] - own[0]) - own[0] * stretch
-    table = np.arange(256)[:, None] * stretch + shift
-    table = np.clip(np.rint(table), 0, 255).astype(np.uint8)
-    return cv2.cvtColor(_look_up(lab, table), cv2.COLOR_LAB2RGB)
+    tables = np.arange(256) * stretch[:, None] + shift[:, None]
+    tables = np.clip(np.rint(tables), 0, 255).astype(np.uint8)
+    return cv2.cvtColor(cv2.merge(list(_look_up(lab, tables))), cv2.COLOR_LAB2RGB)
 
 
-def _look_up(image: np.ndarray, table: np.ndarray) -> np.ndarray:
-    """Apply one column of a (256, 3) table to each channel, which is faster channel by channel."""
-    planes = planes_of(image)
-    for plane, column in zip(planes, np.ascontiguousarray(table.T)):
-        cv2.LUT(plane, column, plane)
-    return cv2.merge(list(planes))
+def _look_up(image: np.ndarray, tables: np.ndarray) -> np.ndarray:
+    """Apply a table to each channel, which is faster channel by channel.
+
+    Args:
+        image: (H, W, 3) uint8.
+        tables: (3, 256) uint8.
+
+    Returns:
+        (3, H, W) uint8.
+    """
+    planes = _planes_of(image)
+    for plane, table in zip(planes, tables):
+        cv2.LUT(plane, table, plane)
+    return planes
+
+
+def _planes_of(image: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8 to (3, H, W)."""
+    planes = np.empty((3, *image.shape[:2]), np.uint8)
+    cv2.split(image, list(planes))
+    return planes
 
 
 def relight(image: np.ndarray, random: np.random.Generator, strength: float = 1.0) -> np.ndarray:
@@ -228,13 +243,6 @@ def _shrunk(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return image
 
 
-def planes_of(image: np.ndarray) -> np.ndarray:
-    """(H, W, 3) uint8 to (3, H, W)."""
-    planes = np.empty((3, *image.shape[:2]), np.uint8)
-    cv2.split(image, list(planes))
-    return planes
-
-
 def recolour(image: np.ndarray, random: np.random.Generator, strength: float = 1.0) -> np.ndarray:
     """Vary brightness, contrast, gamma, colour balance, saturation and sharpness.
 
@@ -246,18 +254,16 @@ def recolour(image: np.ndarray, random: np.random.Generator, strength: float = 1
     Returns:
         (3, H, W) uint8 RGB.
     """
-    planes = planes_of(image)
     if not strength:
-        return planes
+        return _planes_of(image)
     levels = np.arange(256, dtype=np.float32) / 255.0
     gamma = np.exp(strength * random.uniform(-0.3, 0.3))
     contrast = 1.0 + strength * random.uniform(-0.25, 0.3)
     brightness = strength * random.uniform(-0.12, 0.12)
     balance = 1.0 + strength * random.uniform(-0.08, 0.08, 3)
     curve = (levels**gamma - 0.5) * contrast + 0.5 + brightness
-    table = np.clip(curve * balance[:, None] * 255.0, 0, 255).astype(np.uint8)
-    for plane, column in zip(planes, table):
-        cv2.LUT(plane, column, plane)
+    tables = np.clip(curve * balance[:, None] * 255.0, 0, 255).astype(np.uint8)
+    planes = _look_up(image, tables)
     grey = cv2.cvtColor(cv2.merge(list(planes)), cv2.COLOR_RGB2GRAY)
     saturation = 1.0 + strength * random.uniform(-0.4, 0.3)
     for plane in planes:

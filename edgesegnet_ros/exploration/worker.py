@@ -106,7 +106,7 @@ class Explorer:
                 ) from None
 
     def close(self) -> None:
-        """Close the stopwatch."""
+        """Close the engine of the reference."""
         self._latency.close()
 
     def _objective(self, trial: optuna.Trial) -> float:

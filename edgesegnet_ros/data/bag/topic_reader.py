@@ -10,7 +10,6 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -190,10 +189,10 @@ def _opened(stack: ExitStack, path: Any) -> list[Any]:
     from rosbags.rosbag1 import Reader as Reader1
     from rosbags.rosbag2 import Reader as Reader2
 
-    if isinstance(path, Path):
-        for file in path.glob('*.db3') if path.is_dir() else [path]:
-            if file.suffix == '.db3':
-                refuse_missing_pages(file)
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    for file in files:
+        if file.suffix == '.db3':
+            refuse_missing_pages(file)
     try:
         ros1 = str(path).endswith(('.bag', '.bag.active'))
         return [stack.enter_context(Reader1(path) if ros1 else Reader2(path))]
@@ -202,7 +201,6 @@ def _opened(stack: ExitStack, path: Any) -> list[Any]:
     except Exception as error:
         if not any(words in str(error) for words in _REFUSED_FOR_CONTENT):
             raise
-    files = sorted(path.iterdir()) if path.is_dir() else [path]
     readers = [other_file(file) for file in files if file.suffix in OTHER_FILES]
     return [stack.enter_context(reader) for reader in readers]
 
